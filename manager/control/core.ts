@@ -1,0 +1,68 @@
+/**
+ * The manager's core, whole: what it is given and what it decides. Pure: no clock, no chance, no I/O, no promises.
+ *
+ *   const state = createControl(options, live, now);
+ *   for each input of a batch, and then once for { kind: "place" }:
+ *     admit(state, what the store holds for needsOf(state, input));
+ *     step(state, input, now, dice)
+ *
+ * `step` changes the state in place; when a batch cannot be committed for good, the shell throws the state away and makes a
+ * new one from the store (rule 19).
+ */
+import type { Placement } from "./placement/placement.ts";
+
+export interface ControlTiming {
+  readonly heartbeatMs: number;
+  readonly unreachableIntervals: number;
+  readonly startTtlIntervals: number;
+  readonly workerLostIntervals: number;
+  readonly resendFirstMs: number;
+  readonly resendMaxMs: number;
+  readonly startResendMs: number;
+  readonly brakeHoldMs: number;
+  readonly brakeReleasePerSecond: number;
+  readonly watchdogTickMs: number;
+  readonly fleetBeatsPerSecond: number;
+}
+
+export interface ControlOptions {
+  readonly pool: string;
+  readonly term: number;
+  readonly timing: ControlTiming;
+  readonly limits: {
+    readonly queueWindow: number;
+    readonly waitingRuns: number;
+    readonly prefetch: number;
+    readonly taskCache: number;
+    readonly logStreamBytes: number;
+  };
+  readonly placement: Placement;
+  /** HMAC of a ticket's text with the store's key (docs/words.md, ticket); pure, given because the key is not the core's. */
+  readonly sign: (text: string) => string;
+}
+
+/** A worker as only the leader's memory knows it; it overlays the stored row. */
+export interface WorkerLive {
+  readonly used: { readonly slots: number; readonly memoryMb: number; readonly cpus: number };
+  readonly load: { readonly cpu: number; readonly memoryMb: number } | null;
+  readonly attempts: number;
+  readonly lastSeenWall: number | null;
+  readonly heartbeatMs: number;
+  readonly reason: string | null;
+}
+
+export interface Alarm {
+  readonly kind: string;
+  /** Wall ms. */
+  readonly since: number;
+  readonly sentence: string;
+}
+
+/** Gauges for metrics and `/health`. */
+export interface Figures {
+  readonly queued: number;
+  readonly oldestQueuedWall: number | null;
+  readonly liveRuns: number;
+  readonly liveAttempts: number;
+  readonly workersByState: Readonly<Record<string, number>>;
+}

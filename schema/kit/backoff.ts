@@ -1,0 +1,29 @@
+/**
+ * Full-jitter exponential backoff: a delay drawn evenly from 0 to `min(maxMs, firstMs · 2^attempt)`.
+ * `random` is a number in [0, 1). Full jitter spreads a fleet's reconnects evenly; equal delays would arrive as one wave.
+ */
+export function jitteredDelayMs(attempt: number, bounds: { readonly firstMs: number; readonly maxMs: number }, random: number): number {
+  return Math.round(random * doubledDelayMs(attempt, bounds));
+}
+
+/** The plain doubling delay: `firstMs`, twice that, … and never more than `maxMs`. `attempt` counts from 0. */
+export function doubledDelayMs(attempt: number, bounds: { readonly firstMs: number; readonly maxMs: number }): number {
+  return Math.min(bounds.maxMs, bounds.firstMs * 2 ** Math.min(attempt, 30));
+}
+
+/** Resolves after `ms`, or at once when the signal aborts. Never rejects: the caller looks at the signal. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

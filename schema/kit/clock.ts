@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import { performance } from "node:perf_hooks";
+import type { Now } from "../given.ts";
+
+/** The only readers of time; everything else is given a `Clock`. */
+export interface Clock {
+  now(): Now;
+}
+
+/** This process's monotonic clock, for the manager: the host's suspend is the manager's own absence (rule 10). */
+export const processClock: Clock = {
+  now: () => ({ mono: performance.now(), wall: Date.now() }),
+};
+
+/**
+ * The host's boot-time clock, for the worker: it counts suspend and outlives the agent (rule 5).
+ * Source: proc(5), /proc/uptime, seconds with two decimals. Where there is none, the wall clock at the agent's start plus
+ * this process's monotonic time stands in, which is why such hosts do not offer `onLost: retry`.
+ */
+export function bootClock(): Clock {
+  try {
+    readUptimeMs();
+    return { now: () => ({ mono: readUptimeMs(), wall: Date.now() }) };
+  } catch {
+    const origin = Date.now() - performance.now();
+    return { now: () => ({ mono: origin + performance.now(), wall: Date.now() }) };
+  }
+}
+
+function readUptimeMs(): number {
+  const text = readFileSync("/proc/uptime", "latin1");
+  return Math.round(Number.parseFloat(text) * 1_000);
+}

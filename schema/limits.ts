@@ -1,0 +1,119 @@
+/**
+ * Every bound of Muster, named once. Sizes are bytes (UTF-8), times milliseconds or seconds as the name ends.
+ * A bound that is passed is an error that names it, never a silent cut.
+ */
+
+/** Bounds of the wire (docs/words.md, asyncapi.yaml). */
+export const wireLimits = {
+  /** One MQTT message. Brokers in the field cap far lower than MQTT's own 256 MB. */
+  payloadBytes: 65_536,
+  /** A start item larger than this travels as a ticket, its body is fetched over HTTP. */
+  startInlineBytes: 49_152,
+  /** Reports of one worker that are on the wire and not yet acknowledged. */
+  unackedReportBytes: 65_536,
+  /** Base64 text of one log message's bytes. */
+  logChunkBase64Bytes: 46_080,
+  /** A retained status, which is also the last will: some brokers cap wills at 160 or less. */
+  statusBytes: 160,
+  /** Items in one message: more travel as a further message. */
+  itemsPerMessage: 500,
+} as const;
+
+/** Bounds of what clients may ask for. */
+export const requestLimits = {
+  bodyBytes: 1_048_576,
+  scriptBytes: 10_485_760,
+  resultBytes: 10_485_760,
+  /** A result up to this size travels in the report and lives in the run's row. */
+  inlineResultBytes: 32_768,
+  /** A task version's run part up to this size lives in its row; a larger one is a body of its own. */
+  inlineSpecBytes: 32_768,
+  idChars: 36,
+  nameChars: 128,
+  sentenceChars: 500,
+  itemsPerBulk: 1_000,
+  listDefault: 50,
+  listMax: 200,
+  waitSecondsMax: 60,
+  labelsMax: 64,
+  labelKeyChars: 63,
+  labelValueChars: 255,
+  constraintsMax: 32,
+  constraintChars: 255,
+  paramsMax: 64,
+  /** Names and values of all parameters of one run together. */
+  paramsBytes: 16_384,
+  envMax: 256,
+  envBytes: 262_144,
+  argsMax: 256,
+  argBytes: 131_072,
+  stdinBytes: 524_288,
+  attemptsMax: 100,
+  timeoutSecondsMax: 31_536_000,
+  idempotencyKeyChars: 128,
+  idempotencyKeptMs: 86_400_000,
+} as const;
+
+/** Bounds of what one manager holds. */
+export const managerLimits = {
+  /** Runs that wait (queued or retrying) in one pool; the next start is answered 429. */
+  waitingRuns: 1_000_000,
+  /** Waiting runs that are in memory; the rest are in the database. */
+  queueWindow: 10_000,
+  /** Inputs that one commit may cover. */
+  batchInputs: 500,
+  /** Bytes of one commit, a quarter of MariaDB's default max_allowed_packet. */
+  batchBytes: 4_194_304,
+  /** HTTP requests that wait for a commit; the next one is answered 503 not-taken. */
+  waitingRequests: 10_000,
+  /** Requests per second for one token, and how many may come at once. */
+  requestsPerSecondPerToken: 20_000,
+  requestBurstPerToken: 40_000,
+  /** Recently used task versions kept in memory. */
+  taskCache: 5_000,
+  /** Starts sent beyond a worker's free slots, so that a slot never waits for the wire. */
+  prefetch: 2,
+  /** Raw messages or requests that could not be applied, kept for an operator. */
+  setAside: 1_000,
+  sseClients: 500,
+  /** Bytes that one slow event or log reader may be behind before it is dropped. */
+  sseBufferBytes: 1_048_576,
+  workers: 100_000,
+} as const;
+
+/** Bounds of what one worker holds. */
+export const workerLimits = {
+  slotsDefault: 10,
+  slotsMax: 10_000,
+  /** Ended attempts kept in the ledger after their end was acknowledged. */
+  ledgerEntries: 100_000,
+  ledgerKeptMs: 7 * 86_400_000,
+  /** Bytes that one stream of one attempt may have unshipped on disk before the oldest are dropped, with a gap record. */
+  logSpoolBytes: 67_108_864,
+  /** Bytes of one stream of one attempt that are shipped; what comes after is counted in a gap record. */
+  logStreamBytes: 52_428_800,
+  /** Bytes kept free before a start: the exit record and the journal's reserve. */
+  diskReserveBytes: 16_777_216,
+  attemptFoldersKept: 100,
+} as const;
+
+/** Default times. Those in intervals are multiples of the heartbeat interval that the worker was given (rule 11). */
+export const timing = {
+  heartbeatMs: 10_000,
+  unreachableIntervals: 2.5,
+  startTtlIntervals: 3.5,
+  workerLostIntervals: 7.5,
+  leaseRenewMs: 2_000,
+  leaseStillMs: 6_000,
+  resendFirstMs: 2_000,
+  resendMaxMs: 30_000,
+  /** A start is resent for this long, then only asked about. */
+  startResendMs: 60_000,
+  killGraceSeconds: 10,
+  lostAfterSeconds: 4_500,
+  giveUpAfterSeconds: 86_400,
+  brakeHoldMs: 900_000,
+  brakeReleasePerSecond: 10,
+  watchdogTickMs: 2_000,
+  fleetBeatsPerSecond: 1_000,
+} as const;
