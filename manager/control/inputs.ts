@@ -20,6 +20,11 @@ export interface StartItem {
   readonly taskId: string;
   /** Drawn by the shell, so that a repeated request after an unknown outcome can name it. */
   readonly runId: string;
+  /**
+   * The client repeats a request whose outcome was unknown and sent the key that the 503 carried (`run.<runId>`): the core
+   * looks whether that run exists before it makes it. False for a fresh id, which needs no look.
+   */
+  readonly mayExist: boolean;
   readonly params: Params;
   readonly workerId: string | null;
   /** Added to the task's labels on the run. */
