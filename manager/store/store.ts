@@ -102,6 +102,8 @@ export interface EventFilter {
 
 /** The verbs of the leader. */
 export interface LeaderStore {
+  /** True where an OS lock is the lease (SQLite, `memory:`): whoever opened the store leads, and needs no renewal (rule 18). */
+  readonly leaseIsLock: boolean;
   /** Makes the pool's lease row when there is none, and takes `max(term, aboveTerm) + 1` for `holder`. Returns the row as taken. */
   takeLease(pool: string, holder: string, seen: LeaseRow | null, aboveTerm: number): Promise<LeaseRow | null>;
   readLease(pool: string): Promise<LeaseRow | null>;

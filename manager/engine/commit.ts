@@ -1,0 +1,78 @@
+import { doubledDelayMs, pause } from "../../schema/kit/backoff.ts";
+import { StoreError, type Batch, type LeaderStore } from "../store/store.ts";
+
+/**
+ * What became of a batch. `numberUsed` with `failed`: whether an empty batch took its number, so that the next batch must
+ * have the next one.
+ */
+export type CommitOutcome =
+  | { readonly kind: "applied" }
+  | { readonly kind: "deposed" }
+  | { readonly kind: "failed"; readonly error: StoreError; readonly numberUsed: boolean }
+  | { readonly kind: "stopped" };
+
+export interface CommitDeps {
+  readonly store: Pick<LeaderStore, "commit" | "readLease">;
+  readonly signal: AbortSignal;
+  /** Told of each try that failed for the time being; the engine closes its door until the batch holds. */
+  readonly onTrouble: (error: StoreError) => void;
+  readonly retry: { readonly firstMs: number; readonly maxMs: number };
+}
+
+/** An error of a code that nobody classified is permanent at its third time (rule 19). */
+const unclassifiedTries = 3;
+
+/**
+ * Commits one batch, however often that takes. Transient errors are tried again with the same number and content for ever;
+ * after a try with an unknown outcome the lease row's `batch` tells whether it landed (rules 17 and 19).
+ */
+export async function commitUntilHeld(batch: Batch, deps: CommitDeps): Promise<CommitOutcome> {
+  let unknown = false;
+  let unclassified = 0;
+  for (let tries = 0; !deps.signal.aborted; tries += 1) {
+    try {
+      const result = await deps.store.commit(batch);
+      if (result === "applied") return { kind: "applied" };
+      return unknown ? await whatLanded(batch, deps) : { kind: "deposed" };
+    } catch (cause) {
+      if (!(cause instanceof StoreError)) unclassified += 1;
+      const error = asStoreError(cause, unclassified);
+      if (!error.outcomeKnown) unknown = true;
+      deps.onTrouble(error);
+      if (error.kind === "permanent") return await settleFailure(batch, error, unknown, deps);
+      await pause(doubledDelayMs(tries, deps.retry), deps.signal);
+    }
+  }
+  return { kind: "stopped" };
+}
+
+function asStoreError(cause: unknown, unclassified: number): StoreError {
+  if (cause instanceof StoreError) return cause;
+  const kind = unclassified >= unclassifiedTries ? "permanent" : "transient";
+  return new StoreError(kind, false, cause instanceof Error ? cause.message : String(cause), { cause });
+}
+
+/** The batch changed no row, after a try of ours that may have landed: the lease row says which it was. */
+async function whatLanded(batch: Batch, deps: CommitDeps): Promise<CommitOutcome> {
+  for (let tries = 0; !deps.signal.aborted; tries += 1) {
+    try {
+      const lease = await deps.store.readLease(batch.pool);
+      return lease?.term === batch.term && lease.batch === batch.batch ? { kind: "applied" } : { kind: "deposed" };
+    } catch (cause) {
+      deps.onTrouble(asStoreError(cause, 0));
+      await pause(doubledDelayMs(tries, deps.retry), deps.signal);
+    }
+  }
+  return { kind: "stopped" };
+}
+
+/**
+ * The rows cannot be. If an earlier try may have landed all the same, an empty batch of the same number decides: it changes
+ * a row exactly when that try did not land (rule 19).
+ */
+async function settleFailure(batch: Batch, error: StoreError, unknown: boolean, deps: CommitDeps): Promise<CommitOutcome> {
+  if (!unknown) return { kind: "failed", error, numberUsed: false };
+  const empty = await commitUntilHeld({ ...batch, changes: [] }, deps);
+  if (empty.kind === "applied") return { kind: "failed", error, numberUsed: true };
+  return empty.kind === "deposed" ? await whatLanded(batch, deps) : empty;
+}

@@ -1,0 +1,48 @@
+import { pause } from "../schema/kit/backoff.ts";
+import type { Clock } from "../schema/kit/clock.ts";
+import type { LeaderStore, LeaseRow } from "./store/store.ts";
+
+export interface LeaderDeps {
+  readonly store: LeaderStore;
+  readonly pool: string;
+  /** Names this manager process in the lease row; shown to operators. */
+  readonly holder: string;
+  readonly clock: Clock;
+  readonly timing: { readonly leaseRenewMs: number; readonly leaseStillMs: number };
+  readonly signal: AbortSignal;
+  /** The lease could not be read or taken; the sentence says why. It is tried again. */
+  readonly onTrouble: (error: Error) => void;
+}
+
+/**
+ * Waits until this manager leads the pool and returns the lease as taken; undefined when the signal aborts first. A candidate
+ * reads no other clock than its own: it takes `term + 1` after (term, batch, beat) stood still for `leaseStillMs` (rule 18).
+ * Where an OS lock is the lease, holding the open store is all that is asked.
+ */
+export async function becomeLeader(deps: LeaderDeps, aboveTerm: number): Promise<LeaseRow | undefined> {
+  let seen: LeaseRow | null = null;
+  let stillSinceMs = deps.clock.now().mono;
+  while (!deps.signal.aborted) {
+    try {
+      const row = await deps.store.readLease(deps.pool);
+      const nowMs = deps.clock.now().mono;
+      if (!sameLease(row, seen)) {
+        seen = row;
+        stillSinceMs = nowMs;
+      }
+      if (row === null || deps.store.leaseIsLock || nowMs - stillSinceMs >= deps.timing.leaseStillMs) {
+        const taken = await deps.store.takeLease(deps.pool, deps.holder, row, aboveTerm);
+        if (taken) return taken;
+        stillSinceMs = nowMs;
+      }
+    } catch (error) {
+      deps.onTrouble(error instanceof Error ? error : new Error(String(error)));
+    }
+    await pause(deps.timing.leaseRenewMs / 2, deps.signal);
+  }
+  return undefined;
+}
+
+function sameLease(a: LeaseRow | null, b: LeaseRow | null): boolean {
+  return a?.term === b?.term && a?.batch === b?.batch && a?.beat === b?.beat;
+}
