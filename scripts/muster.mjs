@@ -1,0 +1,121 @@
+/**
+ * Starts a part of Muster on the pinned Node, whatever Node runs this file. Plain JavaScript of the oldest kind, because an
+ * old Node must still be able to read it and say which one is needed.
+ */
+import { spawn } from "child_process";
+import fs from "fs";
+import path from "path";
+import { fileURLToPath } from "url";
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+
+/** The oldest Node that brings Muster up, the oldest npm, and the oldest Node that runs Muster itself. */
+const needs = { node: "20.19.0", npm: "10.0.0", runtime: "24.15.0" };
+
+/** What each command runs. A `lasting` one gets a process group of its own, so that a signal reaches it once. */
+const commands = {
+  start: { run: ["scripts/start.ts"], lasting: true },
+  manager: { run: ["manager/main.ts"], lasting: true },
+  worker: { run: ["worker/main.ts"], lasting: true },
+  broker: { run: ["broker/main.ts"], lasting: true },
+  token: { run: ["scripts/token.ts"] },
+  "worker:add": { run: ["scripts/worker-add.ts"] },
+  demo: { run: ["scripts/demo.ts"] },
+  check: { run: ["scripts/check.ts"] },
+  generate: { run: ["scripts/generate.ts"] },
+  format: { run: ["node_modules/oxfmt/bin/oxfmt"] },
+  test: { run: ["node_modules/vitest/vitest.mjs", "run"] },
+};
+
+/** True when the dotted version `have` is not older than `want`. */
+function atLeast(have, want) {
+  const a = have.split(".").map((part) => parseInt(part, 10) || 0);
+  const b = want.split(".").map((part) => parseInt(part, 10) || 0);
+  for (let i = 0; i < 3; i++) {
+    if ((a[i] || 0) !== b[i]) return (a[i] || 0) > b[i];
+  }
+  return true;
+}
+
+function fail(sentence) {
+  process.stderr.write("muster: " + sentence + "\n");
+  process.exit(1);
+}
+
+/** The Nodes that may run Muster, best first. The `.bin` link is not used: npm 9 and 10 leave it out. */
+function runtimes() {
+  const system = process.platform === "win32" ? "win" : process.platform;
+  const program = process.platform === "win32" ? "bin/node.exe" : "bin/node";
+  const pinned = path.join(root, "node_modules", "node-" + system + "-" + process.arch, program);
+  const found = fs.existsSync(pinned) ? [pinned] : [];
+  if (atLeast(process.versions.node, needs.runtime)) found.push(process.execPath);
+  return found;
+}
+
+function guard() {
+  if (!atLeast(process.versions.node, needs.node)) {
+    fail("needs Node " + needs.node + " or newer to come up; this is " + process.versions.node + ". See https://nodejs.org/download.");
+  }
+  // An npm script tells who runs it: "npm/10.9.2 node/v20.19.0 linux x64 …". Other package managers are not judged.
+  const npm = /^npm\/(\d+\.\d+\.\d+)/.exec(process.env.npm_config_user_agent || "");
+  if (npm && !atLeast(npm[1], needs.npm)) {
+    fail("needs npm " + needs.npm + " or newer; this is " + npm[1] + ". Run: npm install --global npm@10");
+  }
+  if (!fs.existsSync(path.join(root, "node_modules"))) fail("its packages are not installed. Run: npm ci");
+}
+
+/** A signal that comes again within this time is the same one: a terminal sends it to the group, and npm passes it on as well. */
+const sameSignalMs = 200;
+
+function passSignals(child, lasting) {
+  const lastAt = {};
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    process.on(signal, () => {
+      // A child of the same group has had the terminal's own Ctrl-C.
+      if (!lasting && signal === "SIGINT" && process.stdin.isTTY) return;
+      const at = Date.now();
+      if (lastAt[signal] !== undefined && at - lastAt[signal] < sameSignalMs) return;
+      lastAt[signal] = at;
+      child.kill(signal);
+    });
+  }
+}
+
+/** Runs the command under the first runtime that can be started, and ends as it ends. */
+function launch(command, args, candidates) {
+  const lasting = command.lasting === true;
+  const followParent = lasting ? ["--import", new URL("./follow-parent.ts", import.meta.url).href] : [];
+  const run = command.run.map((part, i) => (i === 0 ? path.join(root, part) : part));
+  const child = spawn(candidates[0], followParent.concat(run, args), {
+    stdio: lasting ? ["inherit", "inherit", "inherit", "ipc"] : "inherit",
+    detached: lasting && process.platform !== "win32",
+  });
+  child.on("error", (error) => {
+    // A pinned Node that is there and cannot run (Alpine has another C library) leaves the running one.
+    if (candidates.length > 1) return launch(command, args, candidates.slice(1));
+    fail("cannot start " + candidates[0] + ": " + error.message);
+  });
+  child.on("spawn", () => passSignals(child, lasting));
+  child.on("exit", (code, signal) => {
+    if (signal === null) return process.exit(code === null ? 1 : code);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+}
+
+function main() {
+  guard();
+  const name = process.argv[2];
+  const command = Object.prototype.hasOwnProperty.call(commands, name || "") ? commands[name] : undefined;
+  if (command === undefined) fail("knows no command " + JSON.stringify(name || "") + "; it knows " + Object.keys(commands).join(", ") + ".");
+  const candidates = runtimes();
+  if (candidates.length === 0) {
+    fail(
+      "runs on Node " + needs.runtime + " or newer, and npm ci brings it for Linux (x64, arm64) and Windows (x64). This is Node " +
+        process.versions.node + " on " + process.platform + " " + process.arch + ": run npm ci again, or install a newer Node.",
+    );
+  }
+  launch(command, process.argv.slice(3), candidates);
+}
+
+main();
