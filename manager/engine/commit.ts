@@ -76,3 +76,16 @@ async function settleFailure(batch: Batch, error: StoreError, unknown: boolean, 
   if (empty.kind === "applied") return { kind: "failed", error, numberUsed: true };
   return empty.kind === "deposed" ? await whatLanded(batch, deps) : empty;
 }
+
+/** Reads until it works: a store that is away for the time being is waited for, anything else is thrown. */
+export async function readUntilHeld<T>(read: () => Promise<T>, deps: Pick<CommitDeps, "signal" | "onTrouble" | "retry">): Promise<T> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.kind === "permanent" || deps.signal.aborted) throw error;
+      deps.onTrouble(error);
+      await pause(doubledDelayMs(tries, deps.retry), deps.signal);
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import { problem, ProblemError } from "../../schema/problem.ts";
+import type { Answer, Outcome } from "../control/outputs.ts";
+
+interface Waiter {
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: ProblemError) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * Clients that wait for an answer. Each is answered exactly once: by the core's outcome after the commit, or by a 503 that
+ * says truthfully whether the request was taken (rule 20).
+ */
+export class Door {
+  readonly #waiters = new Map<number, Waiter>();
+  readonly #answerWithinMs: number;
+  #lastTicket = 0;
+
+  constructor(options: { readonly answerWithinMs: number }) {
+    this.#answerWithinMs = options.answerWithinMs;
+  }
+
+  /** A new waiter. Unanswered after `answerWithinMs` it is told that the outcome is unknown; the batch goes on without it. */
+  open(): { readonly ticket: number; readonly outcome: Promise<Outcome> } {
+    this.#lastTicket += 1;
+    const ticket = this.#lastTicket;
+    const outcome = new Promise<Outcome>((resolve, reject) => {
+      const timer = setTimeout(() => this.unknown(ticket), this.#answerWithinMs);
+      this.#waiters.set(ticket, { resolve, reject, timer });
+    });
+    return { ticket, outcome };
+  }
+
+  answer(answer: Answer): void {
+    const waiter = this.#take(answer.ticket);
+    if (!waiter) return;
+    if (answer.outcome.kind === "problem") waiter.reject(new ProblemError(answer.outcome.problem));
+    else waiter.resolve(answer.outcome);
+  }
+
+  /** It was never stepped. */
+  notTaken(ticket: number, why: string): void {
+    this.#take(ticket)?.reject(problem("not-taken", `the request was not taken: ${why}`, { retryAfterSeconds: 2 }));
+  }
+
+  /** It was stepped and may or may not be durable. */
+  unknown(ticket: number): void {
+    this.#take(ticket)?.reject(
+      problem("outcome-unknown", "the database has not confirmed the request in time; repeat it with the same Idempotency-Key", { retryAfterSeconds: 2 }),
+    );
+  }
+
+  /** It cannot be: the store or the core refused this very request for good. */
+  fail(ticket: number, why: string): void {
+    this.#take(ticket)?.reject(problem("internal", why));
+  }
+
+  #take(ticket: number): Waiter | undefined {
+    const waiter = this.#waiters.get(ticket);
+    if (!waiter) return undefined;
+    this.#waiters.delete(ticket);
+    clearTimeout(waiter.timer);
+    return waiter;
+  }
+}

@@ -1,0 +1,301 @@
+/**
+ * The manager's engine for one pool: take what waits → step the core → commit in one transaction → only then publish and
+ * answer. What arrives during a commit is the next batch, so throughput does not hang on the database's fsync.
+ */
+import type { Dice } from "../../schema/given.ts";
+import type { Clock } from "../../schema/kit/clock.ts";
+import type { Log } from "../../schema/kit/log.ts";
+import { Service } from "../../schema/kit/service.ts";
+import { managerLimits } from "../../schema/limits.ts";
+import { problem } from "../../schema/problem.ts";
+import { createControl } from "../control/create.ts";
+import type { ControlOptions } from "../control/core.ts";
+import { nextDue } from "../control/due.ts";
+import type { Input, Request } from "../control/inputs.ts";
+import type { Outcome, Step } from "../control/outputs.ts";
+import type { EventRecord } from "../control/records.ts";
+import type { ControlState } from "../control/state.ts";
+import { becomeLeader } from "../leader.ts";
+import type { DownItem } from "../../schema/messages.ts";
+import type { LeaderStore, LeaseRow, StoreError } from "../store/store.ts";
+import { commitUntilHeld, readUntilHeld } from "./commit.ts";
+import { Door } from "./door.ts";
+import { InputQueue, type Waiting } from "./queue.ts";
+import { release, type Released } from "./release.ts";
+import { salvage } from "./salvage.ts";
+import { stepBatch, type Turn } from "./turn.ts";
+
+export interface EngineDeps {
+  readonly store: LeaderStore;
+  readonly clock: Clock;
+  readonly dice: Dice;
+  readonly log: Log;
+  readonly holder: string;
+  readonly options: Omit<ControlOptions, "term">;
+  readonly timing: { readonly leaseRenewMs: number; readonly leaseStillMs: number; readonly tickMs: number; readonly answerWithinMs: number };
+  readonly send: (workerId: string, term: number, command: Released["commands"][number]) => void;
+  readonly onEvents: (events: readonly EventRecord[]) => void;
+}
+
+/** What this manager holds while it leads. Thrown away whole when the term is lost or a batch cannot be (rules 18, 19). */
+export interface Lead {
+  state: ControlState;
+  readonly term: number;
+  /** Number of the last batch that held. */
+  batch: number;
+}
+
+/** The store's trouble, while the last commit has not held. */
+interface Trouble {
+  readonly sentence: string;
+  readonly sinceWall: number;
+}
+
+const commitRetry = { firstMs: 50, maxMs: 2_000 };
+
+export class PoolEngine extends Service {
+  readonly name: string;
+  readonly #deps: EngineDeps;
+  readonly #queue = new InputQueue();
+  readonly #door: Door;
+  /** Items that the shell itself sends (log acks), by worker; they leave with the next batch and its lease check. */
+  #shellItems = new Map<string, DownItem[]>();
+  #lead: Lead | undefined;
+  #trouble: Trouble | undefined;
+  #wake: () => void = () => undefined;
+  #lastTickMs = 0;
+
+  constructor(deps: EngineDeps) {
+    super();
+    this.name = `engine of pool ${deps.options.pool}`;
+    this.#deps = deps;
+    this.#door = new Door({ answerWithinMs: deps.timing.answerWithinMs });
+  }
+
+  /** The state of a leader, for reading between turns; undefined while this manager does not lead. */
+  get lead(): Lead | undefined {
+    return this.#lead;
+  }
+
+  get trouble(): Trouble | undefined {
+    return this.#trouble;
+  }
+
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  /** Steps a client's request; see `ControlPlane.ask`. */
+  ask(request: Request): Promise<Outcome> {
+    if (!this.#lead) throw problem("not-taken", "this manager does not lead the pool yet; try again", { retryAfterSeconds: 1 });
+    if (this.#trouble) throw problem("not-taken", `the database does not take writes now: ${this.#trouble.sentence}`, { retryAfterSeconds: 2 });
+    if (this.#queue.requests >= managerLimits.waitingRequests) throw problem("not-taken", "too many requests wait; try again", { retryAfterSeconds: 1 });
+    const { ticket, outcome } = this.#door.open();
+    this.#queue.pushRequest({ kind: "request", ticket, request }, this.#deps.clock.now().mono);
+    this.#wake();
+    return outcome;
+  }
+
+  /** Takes a worker's message; false when the worker has too much waiting and it was dropped. */
+  post(input: Extract<Input, { readonly workerId: string }>, bytes: number): boolean {
+    // Without a lead nothing can be decided and nothing may be acknowledged: the worker sends it again (rule 13).
+    if (!this.#lead) return false;
+    const taken = this.#queue.pushMessage(input, bytes, this.#deps.clock.now().mono);
+    if (taken) this.#wake();
+    return taken;
+  }
+
+  /** Sends an item that needs no decision, with the next batch. */
+  tell(workerId: string, item: DownItem): void {
+    const items = this.#shellItems.get(workerId);
+    if (items) items.push(item);
+    else this.#shellItems.set(workerId, [item]);
+    this.#wake();
+  }
+
+  protected async loop(signal: AbortSignal): Promise<void> {
+    let aboveTerm = 0;
+    while (!signal.aborted) {
+      const { store, clock, holder, timing, options, log } = this.#deps;
+      const lease = await becomeLeader(
+        { store, pool: options.pool, holder, clock, timing, signal, onTrouble: (error) => this.#sayTrouble(error.message) },
+        aboveTerm,
+      );
+      if (!lease) break;
+      aboveTerm = await this.#leadUntilDeposed(lease, signal);
+      this.#lead = undefined;
+      if (!signal.aborted) log.warn({ pool: options.pool, term: lease.term }, "leadership is lost; the core's state is thrown away");
+      this.#refuseWaiting();
+    }
+    this.#refuseWaiting();
+  }
+
+  async #leadUntilDeposed(lease: LeaseRow, signal: AbortSignal): Promise<number> {
+    const { log, options } = this.#deps;
+    const lead: Lead = { state: await this.#load(lease.term, signal), term: lease.term, batch: lease.batch };
+    this.#lead = lead;
+    this.#trouble = undefined;
+    log.info({ pool: options.pool, term: lease.term }, "leads the pool");
+    let aboveTerm = 0;
+    while (!signal.aborted && this.#lead === lead) {
+      await this.#untilSomethingWaits(lead, signal);
+      if (signal.aborted) break;
+      const again = await this.#turn(lead, signal);
+      if (again !== "lead") {
+        aboveTerm = again.aboveTerm;
+        break;
+      }
+    }
+    return aboveTerm;
+  }
+
+  /** One batch, whole. Says whether to go on leading, and above which term to lead again when not (rule 28). */
+  async #turn(lead: Lead, signal: AbortSignal): Promise<"lead" | { readonly aboveTerm: number }> {
+    const taken = this.#queue.take(managerLimits.batchInputs);
+    const nowMs = this.#deps.clock.now().mono;
+    if (this.#tickIsDue(lead, nowMs)) {
+      this.#lastTickMs = nowMs;
+      taken.push({ input: { kind: "tick" }, bytes: 0, arrivedMs: nowMs });
+    }
+    const turn = await this.#step(lead, taken, signal);
+    if (turn === "stopped") return { aboveTerm: 0 };
+    if (turn === "broken") return await this.#salvage(lead, taken, signal);
+    const outcome = await this.#commit(lead, turn, signal);
+    switch (outcome) {
+      case "applied":
+        return this.#letOut(lead, taken, turn.steps);
+      case "failed":
+        return await this.#salvage(lead, taken, signal);
+      case "deposed":
+      case "stopped":
+        for (const waiting of taken) if (waiting.input.kind === "request") this.#door.unknown(waiting.input.ticket);
+        return { aboveTerm: 0 };
+    }
+  }
+
+  /** Reads and steps. A store that cannot be read for now is waited for: nothing has been decided yet, so nothing is lost. */
+  async #step(lead: Lead, taken: readonly Waiting[], signal: AbortSignal): Promise<Turn | "broken" | "stopped"> {
+    const { store, clock, dice, options, log } = this.#deps;
+    try {
+      return await stepBatch(
+        lead.state,
+        taken.map((waiting) => waiting.input),
+        { load: (needs) => this.#patiently(() => store.load(options.pool, needs), signal), now: () => clock.now(), dice },
+      );
+    } catch (error) {
+      if (signal.aborted) return "stopped";
+      log.error({ err: error, pool: options.pool }, "the core could not step a batch; its inputs are tried one by one");
+      return "broken";
+    }
+  }
+
+  async #commit(lead: Lead, turn: Turn, signal: AbortSignal): Promise<"applied" | "failed" | "deposed" | "stopped"> {
+    const speaks = turn.steps.some((step) => step.commands.length > 0) || this.#shellItems.size > 0;
+    // Nothing to write: where the OS lock is the lease, holding it is the check; elsewhere an empty batch is (rule 15).
+    if (turn.changes.length === 0 && (this.#deps.store.leaseIsLock || !speaks)) return "applied";
+    return await this.commitChanges(lead, turn.changes, signal);
+  }
+
+  /** Commits changes as the next batch of the lead; shared with the salvage of a broken batch. */
+  async commitChanges(lead: Lead, changes: Turn["changes"], signal: AbortSignal): Promise<"applied" | "failed" | "deposed" | "stopped"> {
+    const { store, options, log } = this.#deps;
+    const outcome = await commitUntilHeld(
+      { pool: options.pool, term: lead.term, batch: lead.batch + 1, changes },
+      { store, signal, retry: commitRetry, onTrouble: (error) => this.#onCommitTrouble(error) },
+    );
+    if (outcome.kind === "applied" || (outcome.kind === "failed" && outcome.numberUsed)) lead.batch += 1;
+    if (outcome.kind === "failed") log.error({ err: outcome.error, pool: options.pool }, "the store refused a batch for good");
+    this.#trouble = undefined;
+    return outcome.kind;
+  }
+
+  /** The batch holds: answers, commands and events go out, each input gets its log line. */
+  #letOut(lead: Lead, taken: readonly Waiting[], steps: readonly Step[]): "lead" | { readonly aboveTerm: number } {
+    const shellItems = this.#shellItems;
+    this.#shellItems = new Map();
+    const released = release(lead, taken, steps, shellItems, this.#deps.clock.now(), this.#deps.log);
+    for (const answer of released.answers) this.#door.answer(answer);
+    for (const command of released.commands) this.#deps.send(command.workerId, lead.term, command);
+    if (released.events.length > 0) this.#deps.onEvents(released.events);
+    return released.higherTerm === undefined ? "lead" : { aboveTerm: released.higherTerm };
+  }
+
+  async #salvage(lead: Lead, taken: readonly Waiting[], signal: AbortSignal): Promise<"lead" | { readonly aboveTerm: number }> {
+    const { clock, dice, log, options, store } = this.#deps;
+    const done = await salvage(taken, {
+      reload: async () => {
+        lead.state = await this.#load(lead.term, signal);
+      },
+      stepOne: (input) =>
+        stepBatch(lead.state, [input], { load: (needs) => this.#patiently(() => store.load(options.pool, needs), signal), now: () => clock.now(), dice }),
+      commit: (changes) => this.commitChanges(lead, changes, signal),
+      letOut: (waiting, steps) => this.#letOut(lead, [waiting], steps),
+      failRequest: (ticket, reason) => this.#door.fail(ticket, reason),
+      giveUpRequest: (ticket) => this.#door.unknown(ticket),
+      pool: options.pool,
+      newId: () => dice.id(),
+      wall: () => clock.now().wall,
+      log,
+    });
+    return done;
+  }
+
+  /** Loads the live state; where the store is away, waits for it. */
+  async #load(term: number, signal: AbortSignal): Promise<ControlState> {
+    const { store, options, clock } = this.#deps;
+    const live = await this.#patiently(() => store.loadLive(options.pool), signal);
+    return createControl({ ...options, term }, live, clock.now());
+  }
+
+  async #patiently<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const result = await readUntilHeld(read, { signal, retry: commitRetry, onTrouble: (error) => this.#onCommitTrouble(error) });
+    this.#trouble = undefined;
+    return result;
+  }
+
+  #tickIsDue(lead: Lead, nowMs: number): boolean {
+    const due = nextDue(lead.state);
+    return nowMs - this.#lastTickMs >= this.#deps.timing.tickMs || (due !== null && due <= nowMs);
+  }
+
+  async #untilSomethingWaits(lead: Lead, signal: AbortSignal): Promise<void> {
+    if (this.#queue.size > 0 || this.#shellItems.size > 0) {
+      // One turn of the event loop, so that what has already arrived on sockets shares this batch.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      return;
+    }
+    const nowMs = this.#deps.clock.now().mono;
+    const due = nextDue(lead.state);
+    const untilTick = this.#lastTickMs + this.#deps.timing.tickMs - nowMs;
+    const delay = Math.max(0, Math.min(untilTick, due === null ? untilTick : due - nowMs));
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", done);
+        this.#wake = () => undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, delay);
+      signal.addEventListener("abort", done, { once: true });
+      this.#wake = done;
+    });
+  }
+
+  #onCommitTrouble(error: StoreError): void {
+    this.#sayTrouble(error.message);
+    // Rule 20: who has not been stepped learns at once that nothing happened.
+    for (const waiting of this.#queue.takeRequests()) if (waiting.input.kind === "request") this.#door.notTaken(waiting.input.ticket, error.message);
+  }
+
+  #sayTrouble(sentence: string): void {
+    const { log, options, clock } = this.#deps;
+    if (this.#trouble?.sentence !== sentence) log.error({ pool: options.pool, sentence }, "the store is in trouble; it is tried again");
+    this.#trouble = { sentence, sinceWall: this.#trouble?.sinceWall ?? clock.now().wall };
+  }
+
+  #refuseWaiting(): void {
+    for (const waiting of this.#queue.takeRequests()) if (waiting.input.kind === "request") this.#door.notTaken(waiting.input.ticket, "leadership of the pool is lost");
+    this.#queue.take(Number.MAX_SAFE_INTEGER);
+    this.#shellItems.clear();
+  }
+}

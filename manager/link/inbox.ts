@@ -1,0 +1,89 @@
+/** The manager's door: every uplink is parsed here once. What does not parse is counted and named, never fatal (rule 16). */
+import { heartbeat, hello, logs, protocolVersion, report, reportsEnvelope, status, type Logs, type Report, type Reports } from "../../schema/messages.ts";
+import type { UplinkKind } from "../../schema/topics.ts";
+import type { Input } from "../control/inputs.ts";
+
+export type Parsed =
+  | { readonly kind: "input"; readonly input: Extract<Input, { readonly workerId: string }>; readonly dropped: number }
+  | { readonly kind: "logs"; readonly message: Logs }
+  | { readonly kind: "unreadable"; readonly why: string };
+
+/** At most this much of an unreadable item is kept for the operator. */
+const rawBytes = 65_536;
+
+/** Parses one uplink of `workerId`. Never throws. */
+export function parseUplink(workerId: string, kind: UplinkKind, payload: Uint8Array): Parsed {
+  let json: unknown;
+  try {
+    json = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("utf8"));
+  } catch {
+    return { kind: "unreadable", why: "it is not JSON" };
+  }
+  const version = (json as { v?: unknown } | null)?.v;
+  if (kind !== "status" && typeof version === "number" && version !== protocolVersion) {
+    return { kind: "unreadable", why: `it speaks protocol version ${version}, this manager ${protocolVersion}` };
+  }
+  switch (kind) {
+    case "hello":
+      return wrap(hello.safeParse(json), (message) => ({ kind: "hello", workerId, message }));
+    case "heartbeat":
+      return wrap(heartbeat.safeParse(json), (message) => ({ kind: "heartbeat", workerId, message }));
+    case "status":
+      return wrap(status.safeParse(json), (message) => ({ kind: "status", workerId, message }));
+    case "reports":
+      return parseReports(workerId, json);
+    case "logs": {
+      const parsed = logs.safeParse(json);
+      return parsed.success ? { kind: "logs", message: parsed.data } : { kind: "unreadable", why: issueSentence(parsed.error.issues) };
+    }
+  }
+}
+
+type Issues = readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
+type Result<T> = { readonly success: true; readonly data: T } | { readonly success: false; readonly error: { readonly issues: Issues } };
+
+function wrap<T>(parsed: Result<T>, make: (data: T) => Extract<Input, { readonly workerId: string }>): Parsed {
+  if (!parsed.success) return { kind: "unreadable", why: issueSentence(parsed.error.issues) };
+  return { kind: "input", input: make(parsed.data), dropped: 0 };
+}
+
+function issueSentence(issues: Issues): string {
+  return issues
+    .slice(0, 3)
+    .map((issue) => `${issue.path.map(String).join(".") || "message"}: ${issue.message}`)
+    .join("; ");
+}
+
+/**
+ * Items one by one: an unreadable item that carries a seq goes on as such, so that the core can set it aside and apply its
+ * neighbours; one without a seq can only be dropped and counted.
+ */
+function parseReports(workerId: string, json: unknown): Parsed {
+  const envelope = reportsEnvelope.safeParse(json);
+  if (!envelope.success) return { kind: "unreadable", why: issueSentence(envelope.error.issues) };
+  const items: Report[] = [];
+  const unreadable: Reports["unreadable"][number][] = [];
+  let dropped = 0;
+  for (const raw of envelope.data.items) {
+    const parsed = report.safeParse(raw);
+    if (parsed.success) {
+      items.push(parsed.data);
+      continue;
+    }
+    const known = knownParts(raw);
+    if (known) unreadable.push({ ...known, raw: JSON.stringify(raw).slice(0, rawBytes), why: issueSentence(parsed.error.issues) });
+    else dropped += 1;
+  }
+  const { epoch, connection, mono, journal } = envelope.data;
+  return { kind: "input", input: { kind: "reports", workerId, message: { epoch, connection, mono, journal, items, unreadable } }, dropped };
+}
+
+const namedParts = report.pick({ seq: true }).extend({ attempt: report.shape.attempt.optional(), kind: report.shape.kind.optional() });
+
+function knownParts(raw: unknown): { readonly seq: number; readonly attempt?: string; readonly kind?: string } | undefined {
+  const whole = namedParts.safeParse(raw);
+  const parsed = whole.success ? whole : namedParts.pick({ seq: true }).safeParse(raw);
+  if (!parsed.success) return undefined;
+  const { seq, attempt, kind } = parsed.data as { seq: number; attempt?: string | undefined; kind?: string | undefined };
+  return { seq, ...(attempt === undefined ? {} : { attempt }), ...(kind === undefined ? {} : { kind }) };
+}

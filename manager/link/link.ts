@@ -1,0 +1,119 @@
+/** The manager's end of the wire: one connection, one subscription for each pool, every message to its engine. */
+import type { Connection, ConnectOptions, Connector, Delivery } from "../../broker/broker.ts";
+import { keepConnected } from "../../broker/session.ts";
+import { id, managerUsername } from "../../schema/ids.ts";
+import type { Log } from "../../schema/kit/log.ts";
+import { Service } from "../../schema/kit/service.ts";
+import { wireLimits } from "../../schema/limits.ts";
+import { parseUplinkTopic, uplinkFilter } from "../../schema/topics.ts";
+import type { PoolEngine } from "../engine/engine.ts";
+import { parseUplink } from "./inbox.ts";
+import type { LogIntake } from "./log-intake.ts";
+import type { Outbox } from "./outbox.ts";
+
+export interface LinkDeps {
+  readonly connector: Connector;
+  readonly clientId: string;
+  readonly prefix: string;
+  readonly engines: ReadonlyMap<string, PoolEngine>;
+  readonly outbox: Outbox;
+  readonly intake: LogIntake;
+  readonly log: Log;
+  readonly random: () => number;
+}
+
+export interface LinkFigures {
+  received: number;
+  unreadable: number;
+  /** More from one worker than it may have waiting. */
+  overflow: number;
+  tooLarge: number;
+}
+
+const reconnect = { firstMs: 200, maxMs: 30_000 };
+
+export class Link extends Service {
+  readonly name = `link of ${managerUsername}`;
+  readonly figures: LinkFigures = { received: 0, unreadable: 0, overflow: 0, tooLarge: 0 };
+  readonly #deps: LinkDeps;
+  #sentence = "not connected yet";
+  #up = false;
+
+  constructor(deps: LinkDeps) {
+    super();
+    this.#deps = deps;
+  }
+
+  get state(): { readonly up: boolean; readonly sentence: string } {
+    return { up: this.#up, sentence: this.#sentence };
+  }
+
+  protected async loop(signal: AbortSignal): Promise<void> {
+    const { connector, clientId, log, random } = this.#deps;
+    await keepConnected({
+      connector,
+      connectOptions: (): ConnectOptions => ({ clientId, take: (delivery) => this.#take(delivery) }),
+      onUp: (connection) => this.#onUp(connection),
+      onDown: (why) => this.#onDown(why),
+      backoff: reconnect,
+      random,
+      log,
+      signal,
+    });
+  }
+
+  async #onUp(connection: Connection): Promise<void> {
+    const { prefix, engines, outbox, log } = this.#deps;
+    for (const pool of engines.keys()) await connection.subscribe(uplinkFilter(prefix, pool));
+    outbox.use(connection);
+    this.#up = true;
+    this.#sentence = "connected";
+    log.info({ pools: [...engines.keys()] }, "connected to the broker");
+  }
+
+  #onDown(why: string): void {
+    this.#deps.outbox.use(undefined);
+    this.#up = false;
+    this.#sentence = why;
+  }
+
+  /** Runs in the network's turn: parse and hand over, nothing else. */
+  #take(delivery: Delivery): void {
+    this.figures.received += 1;
+    const { prefix, engines, intake, log } = this.#deps;
+    const topic = parseUplinkTopic(prefix, delivery.topic);
+    const engine = topic ? engines.get(topic.pool) : undefined;
+    if (!topic || !engine || !id.safeParse(topic.worker).success) {
+      this.#unreadable(delivery.topic, "no topic of ours");
+      return;
+    }
+    if (delivery.payload.byteLength > wireLimits.payloadBytes) {
+      this.figures.tooLarge += 1;
+      this.#unreadable(delivery.topic, `${delivery.payload.byteLength} bytes are more than ${wireLimits.payloadBytes}`);
+      return;
+    }
+    // An empty retained payload is how a status is deleted; it says nothing.
+    if (delivery.payload.byteLength === 0) return;
+    const parsed = parseUplink(topic.worker, topic.kind, delivery.payload);
+    switch (parsed.kind) {
+      case "unreadable":
+        this.#unreadable(delivery.topic, parsed.why);
+        return;
+      case "logs":
+        intake.take(topic.pool, topic.worker, parsed.message);
+        return;
+      case "input":
+        this.figures.unreadable += parsed.dropped;
+        if (!engine.post(parsed.input, delivery.payload.byteLength)) {
+          this.figures.overflow += 1;
+          log.debug({ message: parsed.input.kind, workerId: topic.worker, outcome: "dropped" }, "message");
+        }
+        return;
+    }
+  }
+
+  #unreadable(topic: string, why: string): void {
+    this.figures.unreadable += 1;
+    this.#deps.log.warn({ topic: topic.slice(0, 200), why, outcome: "unreadable" }, "message");
+  }
+}

@@ -1,0 +1,87 @@
+/** Output of attempts on its way from the wire to the log store; acknowledged only when it is stored (rule 12's kin). */
+import type { Log } from "../../schema/kit/log.ts";
+import type { DownItem, Logs } from "../../schema/messages.ts";
+import type { LogPiece, LogStore } from "../store/logstore.ts";
+import type { ReadStore } from "../store/store.ts";
+
+export interface LogIntakeDeps {
+  readonly logs: LogStore;
+  readonly store: Pick<ReadStore, "attempt">;
+  readonly log: Log;
+  /** Bytes of one stream that are kept; a worker that ignores its own bound gets a gap here. */
+  readonly streamBytes: number;
+  readonly acknowledge: (pool: string, workerId: string, item: DownItem) => void;
+}
+
+/** Messages of one worker that may wait for the disk; what comes after is dropped and, being unacknowledged, comes again. */
+const waitingPerWorker = 32;
+const ownersKept = 10_000;
+
+export class LogIntake {
+  readonly figures = { stored: 0, dropped: 0, foreign: 0 };
+  readonly #deps: LogIntakeDeps;
+  readonly #waiting = new Map<string, { count: number; tail: Promise<void> }>();
+  /** Attempt → its worker; insertion order is the order of forgetting. */
+  readonly #owners = new Map<string, string>();
+
+  constructor(deps: LogIntakeDeps) {
+    this.#deps = deps;
+  }
+
+  /** Returns at once. One worker's messages are stored one after the other, so that offsets grow in order. */
+  take(pool: string, workerId: string, message: Logs): void {
+    const lane = this.#waiting.get(workerId) ?? { count: 0, tail: Promise.resolve() };
+    if (lane.count >= waitingPerWorker) {
+      this.figures.dropped += 1;
+      return;
+    }
+    lane.count += 1;
+    lane.tail = lane.tail.then(async () => {
+      try {
+        await this.#store(pool, workerId, message);
+      } catch (error) {
+        this.#deps.log.error({ err: error, workerId, attemptId: message.attempt }, "output could not be stored; the worker sends it again");
+      }
+      lane.count -= 1;
+      if (lane.count === 0) this.#waiting.delete(workerId);
+    });
+    this.#waiting.set(workerId, lane);
+  }
+
+  /** Settles when everything taken so far is stored or has failed. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#waiting.values()].map((lane) => lane.tail));
+  }
+
+  async #store(pool: string, workerId: string, message: Logs): Promise<void> {
+    if ((await this.#ownerOf(message.attempt)) !== workerId) {
+      this.figures.foreign += 1;
+      this.#deps.log.warn({ workerId, attemptId: message.attempt }, "output of an attempt that is not this worker's is dropped");
+      return;
+    }
+    const end = await this.#deps.logs.append(message.attempt, message.stream, pieceOf(message, this.#deps.streamBytes));
+    this.figures.stored += 1;
+    this.#deps.acknowledge(pool, workerId, { kind: "logsAck", attempt: message.attempt, stream: message.stream, offset: end });
+  }
+
+  async #ownerOf(attemptId: string): Promise<string | undefined> {
+    const known = this.#owners.get(attemptId);
+    if (known !== undefined) return known;
+    const attempt = await this.#deps.store.attempt(attemptId);
+    if (!attempt) return undefined;
+    if (this.#owners.size >= ownersKept) {
+      const [oldest] = this.#owners.keys();
+      if (oldest !== undefined) this.#owners.delete(oldest);
+    }
+    this.#owners.set(attemptId, attempt.workerId);
+    return attempt.workerId;
+  }
+}
+
+function pieceOf(message: Logs, streamBytes: number): LogPiece {
+  if (message.gap) return { kind: "gap", offset: message.offset, length: message.gap.bytes, why: message.gap.why };
+  const bytes = Buffer.from(message.bytes, "base64");
+  // The worker's own bound comes first and is exact; this one only keeps a worker that lies from filling the manager's disk.
+  if (message.offset > streamBytes * 2) return { kind: "gap", offset: message.offset, length: Math.max(1, bytes.length), why: "beyond the bound of one stream" };
+  return { kind: "bytes", offset: message.offset, bytes };
+}

@@ -1,0 +1,80 @@
+/** The manager's end of the downlink: items become messages within the bounds, in order, and are lost when nobody hears. */
+import type { Connection } from "../../broker/broker.ts";
+import { wireLimits } from "../../schema/limits.ts";
+import { protocolVersion, type AsOf, type DownItem } from "../../schema/messages.ts";
+import { commandsTopic } from "../../schema/topics.ts";
+
+export interface OutboxFigures {
+  published: number;
+  /** Messages that had no connection, or whose connection ended before the broker took them. Their items are sent again by the core. */
+  lost: number;
+  /** Items larger than a message may be. */
+  tooLarge: number;
+}
+
+export interface ToSend {
+  readonly pool: string;
+  readonly workerId: string;
+  readonly term: number;
+  readonly asOf: AsOf;
+  readonly items: readonly DownItem[];
+}
+
+/** Publishes commands over whichever connection is up. Never waits and never throws: the wire may lose anything (promise 6). */
+export class Outbox {
+  readonly figures: OutboxFigures = { published: 0, lost: 0, tooLarge: 0 };
+  readonly #prefix: string;
+  readonly #onTooLarge: (workerId: string, item: DownItem, bytes: number) => void;
+  #connection: Connection | undefined;
+
+  constructor(prefix: string, onTooLarge: (workerId: string, item: DownItem, bytes: number) => void) {
+    this.#prefix = prefix;
+    this.#onTooLarge = onTooLarge;
+  }
+
+  use(connection: Connection | undefined): void {
+    this.#connection = connection;
+  }
+
+  send(command: ToSend): void {
+    const topic = commandsTopic(this.#prefix, command.pool, command.workerId);
+    for (const payload of this.#messages(command)) {
+      if (!this.#connection) {
+        this.figures.lost += 1;
+        continue;
+      }
+      this.#connection.publish(topic, payload, { qos: 1 }).then(
+        () => {
+          this.figures.published += 1;
+        },
+        () => {
+          this.figures.lost += 1;
+        },
+      );
+    }
+  }
+
+  *#messages(command: ToSend): Generator<Uint8Array> {
+    const head = `{"v":${protocolVersion},"term":${command.term},"asOf":${JSON.stringify(command.asOf)},"items":[`;
+    const room = wireLimits.payloadBytes - Buffer.byteLength(head) - 2;
+    let texts: string[] = [];
+    let bytes = 0;
+    for (const item of command.items) {
+      const text = JSON.stringify(item);
+      const size = Buffer.byteLength(text) + 1;
+      if (size > room) {
+        this.figures.tooLarge += 1;
+        this.#onTooLarge(command.workerId, item, size);
+        continue;
+      }
+      if (texts.length > 0 && (bytes + size > room || texts.length >= wireLimits.itemsPerMessage)) {
+        yield Buffer.from(`${head}${texts.join(",")}]}`);
+        texts = [];
+        bytes = 0;
+      }
+      texts.push(text);
+      bytes += size;
+    }
+    if (texts.length > 0) yield Buffer.from(`${head}${texts.join(",")}]}`);
+  }
+}
