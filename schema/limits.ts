@@ -95,6 +95,25 @@ export const workerLimits = {
   /** Bytes kept free before a start: the exit record and the journal's reserve. */
   diskReserveBytes: 16_777_216,
   attemptFoldersKept: 100,
+  /** Unshipped output of all attempts together; beyond it the oldest ended attempts' output is dropped, with gap records. */
+  logSpoolTotalBytes: 2_147_483_648,
+  /** Log bytes of the whole worker that are on the wire and not yet acknowledged. */
+  logInFlightBytes: 262_144,
+  /** The same of one stream, so that one talkative attempt leaves room for the others. */
+  logStreamInFlightBytes: 138_240,
+  /** Shipped or dropped output is freed on disk in pieces of at least this size. */
+  logFreeBytes: 16_777_216,
+  /** Downlinks that wait for the core: what comes beyond either bound is dropped, counted, and returns by being resent (rule 16). */
+  inboxMessages: 1_000,
+  inboxBytes: 8_388_608,
+  /** Inputs that one journal write may cover. */
+  batchInputs: 500,
+  /** Actions that wait for a full journal; beyond it the oldest publishes go, which the core repeats by itself. */
+  heldActions: 5_000,
+  /** A start's body that is fetched over HTTP: a script of `scriptBytes` in base64, standard input and environment. */
+  fetchedBodyBytes: 16_777_216,
+  fetchesAtOnce: 4,
+  uploadsAtOnce: 2,
 } as const;
 
 /** Default times. Those in intervals are multiples of the heartbeat interval that the worker was given (rule 11). */
@@ -115,5 +134,22 @@ export const timing = {
   brakeHoldMs: 900_000,
   brakeReleasePerSecond: 10,
   watchdogTickMs: 2_000,
+  /** A worker's tick at the latest; rule 6 measures gaps between them. */
+  workerTickMs: 1_000,
+  /** How long output may lie unnoticed while somebody may follow it. */
+  logPollMs: 200,
+  /** A stream without growth for this long is watched instead of looked at. */
+  logQuietMs: 2_000,
+  /** How long a large result may fail to upload while the worker is connected; then its end goes without it. */
+  resultUploadMs: 120_000,
+  httpRequestMs: 30_000,
+  /** The agent's state file is written at least this often, and stale after three times that. */
+  stateFileMs: 10_000,
+  /** After the first SIGINT or SIGTERM a second one within this time stops the runs too. */
+  secondSignalMs: 5_000,
+  /** Two signals closer than this are one press of Ctrl-C that came by two ways. */
+  sameSignalMs: 300,
+  /** How long a leaving worker waits for its last messages to be taken. */
+  lastWordsMs: 2_000,
   fleetBeatsPerSecond: 1_000,
 } as const;
