@@ -1,0 +1,164 @@
+/** A manager, put together: store, engines, wire, API. Everything it starts, close() stops, in the reverse order. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { createHmac } from "node:crypto";
+import type { Connector } from "../broker/broker.ts";
+import { openCredentials, type Credentials } from "../broker/credentials.ts";
+import { startEmbeddedBroker, type EmbeddedBroker } from "../broker/embedded.ts";
+import { mqttConnector } from "../broker/mqtt.ts";
+import { managerUsername } from "../schema/ids.ts";
+import { processClock } from "../schema/kit/clock.ts";
+import type { Log } from "../schema/kit/log.ts";
+import { shortId, systemDice } from "../schema/kit/random.ts";
+import { managerLimits, timing } from "../schema/limits.ts";
+import { makeApp } from "./api/app.ts";
+import { serveApi } from "./api/serve.ts";
+import type { ManagerConfig } from "./config.ts";
+import type { ControlOptions } from "./control/core.ts";
+import { PoolEngine } from "./engine/engine.ts";
+import { EventFeed, makePlane } from "./engine/plane.ts";
+import { Link } from "./link/link.ts";
+import { LogIntake } from "./link/log-intake.ts";
+import { Outbox } from "./link/outbox.ts";
+import { loadPlacement } from "./placement.ts";
+import { openStore } from "./store/open.ts";
+import type { LogStore } from "./store/logstore.ts";
+import type { Store } from "./store/store.ts";
+
+export interface Manager {
+  readonly url: string;
+  /** Where workers connect; null with an external broker. */
+  readonly brokerPort: number | null;
+  close(): Promise<void>;
+}
+
+const version = "0.1.0";
+
+/** Starts a manager. Rejects with a sentence when something it needs is not there (port, database, broker's own port). */
+export async function runManager(config: ManagerConfig, log: Log): Promise<Manager> {
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).toReversed()) await closer();
+  };
+  try {
+    return await assemble(config, log, closers, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function assemble(config: ManagerConfig, log: Log, closers: (() => Promise<void>)[], close: () => Promise<void>): Promise<Manager> {
+  const { store, logs } = await openStore(config.databaseUrl, { dataDir: config.dataDir, log });
+  closers.push(() => store[Symbol.asyncDispose]());
+  const credentials = openCredentials(join(config.dataDir, "credentials.json"));
+  const embedded = config.broker.kind === "embedded" ? await startEmbedded(config, credentials, log) : undefined;
+  if (embedded) closers.push(() => embedded.close());
+
+  const feed = new EventFeed();
+  const outbox = new Outbox(config.topicPrefix, (workerId, item, bytes) => log.error({ workerId, item: item.kind, bytes }, "an item is larger than a message may be"));
+  const engines = await makeEngines(config, store, feed, outbox, log);
+  for (const engine of engines.values()) engine.start();
+  closers.push(async () => {
+    await Promise.all([...engines.values()].map((engine) => engine.stop()));
+  });
+
+  const intake = new LogIntake({
+    logs,
+    store,
+    log,
+    streamBytes: config.limits.logStreamBytes,
+    acknowledge: (pool, workerId, item) => engines.get(pool)?.tell(workerId, item),
+  });
+  const clientId = embedded ? managerUsername : config.broker.username;
+  const link = new Link({ connector: connectorOf(config, embedded), clientId, prefix: config.topicPrefix, engines, outbox, intake, log, random: Math.random });
+  link.start();
+  closers.push(async () => {
+    await link.stop();
+    await intake.settled();
+  });
+
+  const api = await startApi({ config, store, logs, credentials, engines, feed, link, log });
+  closers.push(() => api.close());
+  log.info({ url: api.url, brokerPort: embedded?.port ?? null, pools: config.pools }, "manager is up");
+  return { url: api.url, brokerPort: embedded?.port ?? null, close };
+}
+
+async function startEmbedded(config: ManagerConfig, credentials: Credentials, log: Log): Promise<EmbeddedBroker> {
+  return await startEmbeddedBroker({ host: config.brokerHost, port: config.brokerPort, credentials, prefix: config.topicPrefix, log });
+}
+
+function connectorOf(config: ManagerConfig, embedded: EmbeddedBroker | undefined): Connector {
+  if (embedded) return embedded.connector();
+  if (config.broker.kind === "embedded") throw new Error("the embedded broker was not started");
+  return mqttConnector(config.broker);
+}
+
+async function makeEngines(config: ManagerConfig, store: Store, feed: EventFeed, outbox: Outbox, log: Log): Promise<Map<string, PoolEngine>> {
+  const key = await store.secret("ticket");
+  const sign = (text: string): string => createHmac("sha256", key).update(text).digest("base64url");
+  const holder = `manager-${shortId()}`;
+  const engines = new Map<string, PoolEngine>();
+  for (const pool of config.pools) {
+    const options: Omit<ControlOptions, "term"> = {
+      pool,
+      timing: { ...timing, ...config.timing },
+      limits: {
+        queueWindow: managerLimits.queueWindow,
+        waitingRuns: config.limits.waitingRuns,
+        prefetch: managerLimits.prefetch,
+        taskCache: managerLimits.taskCache,
+        logStreamBytes: config.limits.logStreamBytes,
+      },
+      placement: (await loadPlacement(config.placement))(),
+      sign,
+    };
+    const engine = new PoolEngine({
+      store,
+      clock: processClock,
+      dice: systemDice,
+      log,
+      holder,
+      options,
+      timing: { leaseRenewMs: timing.leaseRenewMs, leaseStillMs: timing.leaseStillMs, tickMs: Math.min(1_000, config.timing.heartbeatMs / 2), answerWithinMs: 15_000 },
+      send: (workerId, term, command) => outbox.send({ pool, workerId, term, asOf: command.asOf, items: command.items }),
+      onEvents: (events) => feed.publish(events),
+    });
+    engines.set(pool, engine);
+  }
+  return engines;
+}
+
+interface ApiParts {
+  readonly config: ManagerConfig;
+  readonly store: Store;
+  readonly logs: LogStore;
+  readonly credentials: Credentials;
+  readonly engines: ReadonlyMap<string, PoolEngine>;
+  readonly feed: EventFeed;
+  readonly link: Link;
+  readonly log: Log;
+}
+
+async function startApi(parts: ApiParts): Promise<{ readonly url: string; close(): Promise<void> }> {
+  const { config, store, logs, credentials, engines, feed, link, log } = parts;
+  const plane = makePlane({ engines, store, clock: processClock, wire: () => link.state, warnings: warningsOf(config) }, feed);
+  const app = makeApp({ plane, store, logs, credentials, clock: processClock, dice: systemDice, log, version });
+  const server = await serveApi(app, { host: config.httpHost, port: config.httpPort, log });
+  const host = config.httpHost.includes(":") ? `[${config.httpHost}]` : config.httpHost;
+  return { url: `http://${host}:${server.port}`, close: () => server.close() };
+}
+
+const loopback = new Set(["127.0.0.1", "::1", "localhost"]);
+
+function warningsOf(config: ManagerConfig): { readonly name: string; readonly sentence: string }[] {
+  const warnings: { name: string; sentence: string }[] = [];
+  if (!loopback.has(config.httpHost)) {
+    warnings.push({ name: "http", sentence: `the API listens on ${config.httpHost} without TLS; put a proxy that ends TLS before it` });
+  }
+  if (config.broker.kind === "embedded" && !loopback.has(config.brokerHost)) {
+    warnings.push({ name: "broker-tls", sentence: `the embedded broker listens on ${config.brokerHost} without TLS; use it inside a trusted network only` });
+  }
+  return warnings;
+}
