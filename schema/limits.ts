@@ -153,3 +153,49 @@ export const timing = {
   lastWordsMs: 2_000,
   fleetBeatsPerSecond: 1_000,
 } as const;
+
+/** Bounds of the wire's own parts: the embedded broker, the MQTT client and the file of credentials. */
+export const brokerLimits = {
+  /** Remaining length of one MQTT packet: a payload, its topic and the header. A larger one cuts the connection unread. */
+  packetBytes: wireLimits.payloadBytes + 1_024,
+  /** Remaining length of the first packet of a connection, which nobody has vouched for yet. */
+  connectBytes: 4_096,
+  /** Bytes that one client may be behind; further messages to it are dropped and counted, and the drain timeout cuts it. */
+  outboundBytes: 16_777_216,
+  /** A client that takes no bytes for this long is cut. */
+  drainTimeoutMs: 8_000,
+  /** From the socket to CONNECT, and from CONNECT to CONNACK. */
+  connectTimeoutMs: 10_000,
+  /** From DISCONNECT until a connection that does not end by itself is cut. */
+  goodbyeMs: 1_000,
+  connections: 20_000,
+  connectsPerSecond: 500,
+  connectBurst: 1_000,
+  /** Keepalive that our clients ask for, and the longest that the embedded broker grants. */
+  keepaliveSeconds: 30,
+  keepaliveSecondsMax: 300,
+  clientIdChars: 64,
+  topicLevels: 10,
+  /** One filter per worker, one per pool that a manager leads. */
+  filtersPerWorker: 1,
+  filtersPerManager: 64,
+  /** Messages inside the embedded broker at once. */
+  concurrency: 1_000,
+  /** In-process publishes that enter the embedded broker in one turn of the event loop. */
+  publishesPerTurn: 500,
+  /** QoS 2 is not part of the protocol; a stranger who uses it may have this many in flight. */
+  qos2InFlight: 16,
+  /** Publishes of one connection that wait for their PUBACK. */
+  publishWindow: 64,
+  /** Publishes of one connection that wait for room in the window; the next one rejects. */
+  publishQueue: 10_000,
+  publishQueueBytes: 67_108_864,
+  tokens: 1_000,
+  clients: 100_000,
+  /** Preset tokens and passwords are at least this long, and never longer than the other. */
+  secretCharsMin: 24,
+  secretCharsMax: 512,
+  /** Verified passwords that are remembered, so that a reconnect storm hashes each only once. */
+  verifiedPasswords: 20_000,
+  credentialsLockMs: 5_000,
+} as const;
