@@ -51,6 +51,10 @@ export const requestLimits = {
   attemptsMax: 100,
   timeoutSecondsMax: 31_536_000,
   idempotencyKeyChars: 128,
+  /** Levels of objects and lists in one JSON body. */
+  jsonDepth: 64,
+  /** Wrong fields that one problem names; the rest are counted. */
+  fieldErrors: 100,
   idempotencyKeptMs: 86_400_000,
 } as const;
 
@@ -81,6 +85,38 @@ export const managerLimits = {
   workers: 100_000,
 } as const;
 
+/** Bounds of the HTTP API of one manager. */
+export const apiLimits = {
+  /** Requests that hold their answer back (`waitSeconds`); the next one is answered 429. */
+  waitingReads: 10_000,
+  /** Events that one page of history holds while a stream catches up. */
+  catchUpPage: 500,
+  /** Comment lines that keep proxies from closing a quiet stream. */
+  streamBeatMs: 15_000,
+  /** How often a follower of a log looks for more; another manager may be the one that stores it, so nobody tells. */
+  logFollowPollMs: 200,
+  /** Looks without anything new, after the end, before a follower takes the log for complete. */
+  logSettleLooks: 5,
+  logReadBytes: 65_536,
+  /** Browser sessions; the longest unused one gives way to a new one. */
+  sessions: 10_000,
+  sessionIdleMs: 1_800_000,
+  sessionMs: 43_200_000,
+  /** Posted tokens per second, of everybody together, and how many may come at once. */
+  sessionPostsPerSecond: 10,
+  sessionPostBurst: 50,
+  /** Tries of an edit when somebody else changes the task in between. */
+  editTries: 10,
+  /** How long checks of `/health`, which is open to all, are given again. */
+  healthKeptMs: 1_000,
+  headerBytes: 16_384,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 120_000,
+  keepAliveTimeoutMs: 65_000,
+  /** How long closing waits for requests in flight. */
+  closeMs: 5_000,
+} as const;
+
 /** Bounds of what one worker holds. */
 export const workerLimits = {
   slotsDefault: 10,
@@ -95,6 +131,16 @@ export const workerLimits = {
   /** Bytes kept free before a start: the exit record and the journal's reserve. */
   diskReserveBytes: 16_777_216,
   attemptFoldersKept: 100,
+  /** Starts accepted beyond what is free now: they wait for room, and are refused when they are no longer fresh. */
+  heldStarts: 4,
+  /** Reports that no ack covers; beyond it, commands that would add one are dropped (they come again), ends never are. */
+  unackedReports: 200_000,
+  /** Ended attempts forgotten in one step, when the ledger is over its bounds. */
+  ledgerForgottenAtOnce: 1_000,
+  /** Kept free for the journal beside it, and let go when the disk is full, so that ends can still be written (rule 26). */
+  journalReserveBytes: 1_048_576,
+  /** Journals moved aside, corrupt or replaced, of which the newest are kept. */
+  journalsAside: 5,
   /** Unshipped output of all attempts together; beyond it the oldest ended attempts' output is dropped, with gap records. */
   logSpoolTotalBytes: 2_147_483_648,
   /** Log bytes of the whole worker that are on the wire and not yet acknowledged. */
@@ -152,6 +198,12 @@ export const timing = {
   /** How long a leaving worker waits for its last messages to be taken. */
   lastWordsMs: 2_000,
   fleetBeatsPerSecond: 1_000,
+  /** KILL is repeated until the tree is empty: a fork may have slipped through. */
+  killRepeatMs: 3_000,
+  /** A worker sends at most one progress report of an attempt in this time. */
+  progressMs: 1_000,
+  /** A worker sends no two asked hellos within this time. */
+  helloSpacingMs: 500,
 } as const;
 
 /** Bounds of the wire's own parts: the embedded broker, the MQTT client and the file of credentials. */

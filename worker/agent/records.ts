@@ -16,12 +16,19 @@ export interface ProcessId {
   readonly startTicks: number;
 }
 
-/** The start as it was accepted: what is needed to launch it, also by a later agent. */
+/**
+ * The start as it was accepted. In the ledger without `spec`, `env` and `body`: only the epoch that accepted it may launch it
+ * (rule 2), so a later agent needs no more than its deadlines and bounds, and no secret of its env lies in the journal.
+ */
 export type StartOrder = Omit<StartItem, "kind" | "body" | "ttlMs"> & { readonly body: BodyRef | null };
+
+/** Stands for the run of an attempt of which only a stop is known; an id, so that an inventory can hold it. */
+export const unknownRun = "-";
 
 /** One attempt in the ledger, kept long after its end was acknowledged (rule 3). */
 export interface LedgerEntry {
   readonly attempt: string;
+  /** `unknownRun` for a stop of an attempt that was never here. */
   readonly run: string;
   readonly start: number;
   readonly state: LedgerState;
@@ -33,6 +40,14 @@ export interface LedgerEntry {
   readonly startedWall: number | null;
   /** Who asked it to stop, once somebody has. */
   readonly stopBy: string | null;
+  /** Its timeout passed, and TERM was asked for because of that. */
+  readonly timedOut: boolean;
+  /** Boot-time ms at which its timeout passes; null: none. Good only under `launchBootId`. */
+  readonly timeoutMono: number | null;
+  /** Boot-time ms from which on it is KILLed; null until it is stopping. */
+  readonly killMono: number | null;
+  /** Signals that clients had this worker send to it: only these can make its end `signalled` (rule 24). */
+  readonly signals: readonly string[];
   /** Boot id under which `launching` was written. */
   readonly launchBootId: string | null;
   readonly end: End | null;

@@ -67,6 +67,8 @@ export type AgentInput =
    */
   | { readonly kind: "ended"; readonly attempt: string; readonly exit: ExitRecord; readonly termBefore: boolean; readonly timedOut: boolean; readonly fenced: boolean; readonly result: ResultFound; readonly endedWall: number }
   | { readonly kind: "progress"; readonly attempt: string; readonly percent: number | null; readonly message: string | null }
+  /** Whether the journal holds its reserve (rule 26). Without it starts are refused; ends are still written. True until told. */
+  | { readonly kind: "room"; readonly room: boolean }
   /** `load` and `spoolBytes` are measured by the shell. */
   | { readonly kind: "tick"; readonly load: Load; readonly spoolBytes: number }
   /** The agent is told to leave: no new starts from now on. `stopRuns` ends its processes first. */
