@@ -22,8 +22,8 @@ import { commitUntilHeld, readUntilHeld } from "./commit.ts";
 import { Door } from "./door.ts";
 import { InputQueue, type Waiting } from "./queue.ts";
 import { release, type Released } from "./release.ts";
-import { salvage } from "./salvage.ts";
-import { stepBatch, type Turn } from "./turn.ts";
+import { salvage, type Onward } from "./salvage.ts";
+import { runTurn, stepBatch, type Turn } from "./turn.ts";
 
 export interface EngineDeps {
   readonly store: LeaderStore;
@@ -150,42 +150,36 @@ export class PoolEngine extends Service {
   }
 
   /** One batch, whole. Says whether to go on leading, and above which term to lead again when not (rule 28). */
-  async #turn(lead: Lead, signal: AbortSignal): Promise<"lead" | { readonly aboveTerm: number }> {
+  async #turn(lead: Lead, signal: AbortSignal): Promise<Onward> {
     const taken = this.#queue.take(managerLimits.batchInputs);
     const nowMs = this.#deps.clock.now().mono;
     if (this.#tickIsDue(lead, nowMs)) {
       this.#lastTickMs = nowMs;
       taken.push({ input: { kind: "tick" }, bytes: 0, arrivedMs: nowMs });
     }
-    const turn = await this.#step(lead, taken, signal);
-    if (turn === "stopped") return { aboveTerm: 0 };
-    if (turn === "broken") return await this.#salvage(lead, taken, signal);
-    const outcome = await this.#commit(lead, turn, signal);
-    switch (outcome) {
+    const { clock, dice, options, log, store } = this.#deps;
+    let onward: Onward = "lead";
+    const end = await runTurn(lead.state, taken.map((waiting) => waiting.input), {
+      // A store that cannot be read is waited for: nothing has been decided yet, so nothing is lost.
+      load: (needs) => this.#patiently(() => store.load(options.pool, needs), signal),
+      now: () => clock.now(),
+      dice,
+      commit: (turn) => this.#commit(lead, turn, signal),
+      letOut: (steps) => {
+        onward = this.#letOut(lead, taken, steps);
+      },
+      onBroken: (error) => log.error({ err: error, pool: options.pool }, "the core could not step a batch; its inputs are tried one by one"),
+    });
+    switch (end) {
       case "applied":
-        return this.#letOut(lead, taken, turn.steps);
+        return onward;
       case "failed":
-        return await this.#salvage(lead, taken, signal);
+      case "broken":
+        return signal.aborted ? { aboveTerm: 0 } : await this.#salvage(lead, taken, signal);
       case "deposed":
       case "stopped":
         for (const waiting of taken) if (waiting.input.kind === "request") this.#door.unknown(waiting.input.ticket);
         return { aboveTerm: 0 };
-    }
-  }
-
-  /** Reads and steps. A store that cannot be read for now is waited for: nothing has been decided yet, so nothing is lost. */
-  async #step(lead: Lead, taken: readonly Waiting[], signal: AbortSignal): Promise<Turn | "broken" | "stopped"> {
-    const { store, clock, dice, options, log } = this.#deps;
-    try {
-      return await stepBatch(
-        lead.state,
-        taken.map((waiting) => waiting.input),
-        { load: (needs) => this.#patiently(() => store.load(options.pool, needs), signal), now: () => clock.now(), dice },
-      );
-    } catch (error) {
-      if (signal.aborted) return "stopped";
-      log.error({ err: error, pool: options.pool }, "the core could not step a batch; its inputs are tried one by one");
-      return "broken";
     }
   }
 
@@ -210,7 +204,7 @@ export class PoolEngine extends Service {
   }
 
   /** The batch holds: answers, commands and events go out, each input gets its log line. */
-  #letOut(lead: Lead, taken: readonly Waiting[], steps: readonly Step[]): "lead" | { readonly aboveTerm: number } {
+  #letOut(lead: Lead, taken: readonly Waiting[], steps: readonly Step[]): Onward {
     const shellItems = this.#shellItems;
     this.#shellItems = new Map();
     const released = release(lead, taken, steps, shellItems, this.#deps.clock.now(), this.#deps.log);
@@ -220,7 +214,7 @@ export class PoolEngine extends Service {
     return released.higherTerm === undefined ? "lead" : { aboveTerm: released.higherTerm };
   }
 
-  async #salvage(lead: Lead, taken: readonly Waiting[], signal: AbortSignal): Promise<"lead" | { readonly aboveTerm: number }> {
+  async #salvage(lead: Lead, taken: readonly Waiting[], signal: AbortSignal): Promise<Onward> {
     const { clock, dice, log, options, store } = this.#deps;
     const done = await salvage(taken, {
       reload: async () => {

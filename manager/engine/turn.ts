@@ -1,4 +1,4 @@
-/** One turn of the engine's loop: step a batch of inputs on the core, with what each needs read from the store first. */
+/** One turn of the engine's loop: step a batch of inputs on the core, commit what they change, and only then let the rest out. */
 import type { Dice, Now } from "../../schema/given.ts";
 import { foldChanges } from "../control/changes-fold.ts";
 import type { Change } from "../control/changes.ts";
@@ -34,4 +34,30 @@ export async function stepBatch(state: ControlState, inputs: readonly Input[], d
     steps.push(step(state, input, deps.now(), deps.dice));
   }
   return { steps, changes: foldChanges(steps.flatMap((each) => each.changes)) };
+}
+
+/** What became of a batch. `broken`: it could not be stepped. */
+export type TurnEnd = "applied" | "failed" | "broken" | "deposed" | "stopped";
+
+export interface WholeTurnDeps extends TurnDeps {
+  /** Commits in one transaction; resolves when the outcome is known. */
+  readonly commit: (turn: Turn) => Promise<Exclude<TurnEnd, "broken">>;
+  /** Publishes commands, answers requests: called only once the changes are durable (promise 1). */
+  readonly letOut: (steps: readonly Step[]) => void;
+  /** The batch could not be stepped, and why. */
+  readonly onBroken: (error: unknown) => void;
+}
+
+/** The whole of one turn, in the order that makes a 2xx and an ack mean something. */
+export async function runTurn(state: ControlState, inputs: readonly Input[], deps: WholeTurnDeps): Promise<TurnEnd> {
+  let turn: Turn;
+  try {
+    turn = await stepBatch(state, inputs, deps);
+  } catch (error) {
+    deps.onBroken(error);
+    return "broken";
+  }
+  const end = await deps.commit(turn);
+  if (end === "applied") deps.letOut(turn.steps);
+  return end;
 }
