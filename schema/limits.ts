@@ -143,7 +143,8 @@ export const workerLimits = {
   logStreamBytes: 52_428_800,
   /** Bytes kept free before a start: the exit record and the journal's reserve. */
   diskReserveBytes: 16_777_216,
-  attemptFoldersKept: 100,
+  /** Folders of attempts whose end is acknowledged and whose logs nobody acknowledges; then the oldest goes, with a log line. */
+  attemptFoldersKept: 10_000,
   /** Starts accepted beyond what is free now: they wait for room, and are refused when they are no longer fresh. */
   heldStarts: 4,
   /** Reports that no ack covers; beyond it, commands that would add one are dropped (they come again), ends never are. */
@@ -197,6 +198,8 @@ export const timing = {
   workerTickMs: 1_000,
   /** How long output may lie unnoticed while somebody may follow it. */
   logPollMs: 200,
+  /** How often overdue log acks are looked for. */
+  logSweepMs: 500,
   /** A stream without growth for this long is watched instead of looked at. */
   logQuietMs: 2_000,
   /** How long a large result may fail to upload while the worker is connected; then its end goes without it. */

@@ -1,0 +1,98 @@
+/**
+ * The agent's order of things: what a step wrote is durable before anything that the step wants is done (rules 2, 3, 23).
+ * While the journal has no room, both wait here and are tried again; the agent goes on and says so.
+ */
+import type { AgentAction, AgentStep } from "./agent/types.ts";
+import type { JournalWrite } from "./agent/records.ts";
+import { JournalFull } from "./journal.ts";
+import { workerLimits } from "../schema/limits.ts";
+
+export interface WriteFirst {
+  /** Makes the writes of these steps durable in one transaction and then acts; holds both back while the journal is full. */
+  commit(steps: readonly AgentStep[]): void;
+  /** Tries again what is held back. */
+  retry(): void;
+  /** Why nothing can be written; null while all is well. */
+  readonly full: string | null;
+}
+
+/** `act` performs one action; `journal.write` throws `JournalFull` when there is no room, and anything else is a bug or a broken disk. */
+export function writeFirst(deps: {
+  readonly journal: { write(writes: readonly JournalWrite[]): void };
+  readonly act: (action: AgentAction) => void;
+}): WriteFirst {
+  let writes: JournalWrite[] = [];
+  let actions: AgentAction[] = [];
+  let full: string | null = null;
+
+  const flush = (): void => {
+    try {
+      if (writes.length > 0) deps.journal.write(writes);
+      writes = [];
+      full = null;
+    } catch (error) {
+      if (!(error instanceof JournalFull)) throw error;
+      full = error.message;
+      const unlaunched = new Set(actions.flatMap((action) => (action.action === "launch" ? [action.order.attempt] : [])));
+      const urgent = actions.filter((action) => mayRunAhead(action, unlaunched));
+      actions = bounded(actions.filter((action) => !mayRunAhead(action, unlaunched)));
+      for (const action of urgent) deps.act(action);
+      return;
+    }
+    const due = actions;
+    actions = [];
+    for (const action of due) deps.act(action);
+  };
+
+  return {
+    commit(steps) {
+      for (const step of steps) {
+        writes.push(...step.journal);
+        actions.push(...step.actions);
+      }
+      flush();
+    },
+    retry() {
+      if (full !== null) flush();
+    },
+    get full() {
+      return full;
+    },
+  };
+}
+
+/**
+ * What may be done before its step is durable. A heartbeat states nothing that a later agent must stand by, and a silent
+ * worker would pass for a dead one; ending a process and freeing shipped logs is what makes room again.
+ */
+function mayRunAhead(action: AgentAction, unlaunched: ReadonlySet<string>): boolean {
+  switch (action.action) {
+    case "publish":
+      return action.what === "heartbeat" || action.what === "status";
+    case "terminate":
+    case "kill":
+    case "deadlines":
+      // A stop that overtook its own launch would stop nothing, and the process would run after all.
+      return !unlaunched.has(action.attempt);
+    case "logsAck":
+    case "disconnect":
+    case "note":
+      return true;
+    case "fetchBody":
+    case "launch":
+    case "signal":
+    case "settled":
+      return false;
+  }
+}
+
+/** The core repeats hellos and reports by its own timers, so the oldest of them may go. */
+function bounded(actions: AgentAction[]): AgentAction[] {
+  let surplus = actions.length - workerLimits.heldActions;
+  if (surplus <= 0) return actions;
+  return actions.filter((action) => {
+    if (surplus === 0 || action.action !== "publish") return true;
+    surplus -= 1;
+    return false;
+  });
+}
