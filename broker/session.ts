@@ -1,6 +1,7 @@
 import { jitteredDelayMs, pause } from "../schema/kit/backoff.ts";
 import { processClock, type Clock } from "../schema/kit/clock.ts";
 import type { Log } from "../schema/kit/log.ts";
+import { brokerLimits } from "../schema/limits.ts";
 import type { Connection, Connector, ConnectOptions } from "./broker.ts";
 
 export interface SessionOptions {
@@ -13,17 +14,14 @@ export interface SessionOptions {
   readonly onDown: (why: string) => void;
   /** Each attempt that brought no connection, with the sentence that `/health` and the log show. */
   readonly onFailed?: (why: string) => void;
-  /** The delay doubles with each failure and starts again after a connection that held for `stableMs`. */
-  readonly backoff: { readonly firstMs: number; readonly maxMs: number; readonly stableMs: number };
+  /** The delay doubles with each attempt and starts again after a connection that held for `stableMs` (default a minute). */
+  readonly backoff: { readonly firstMs: number; readonly maxMs: number; readonly stableMs?: number };
   /** In [0, 1). */
   readonly random: () => number;
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly clock?: Clock;
 }
-
-/** Delays for a fleet: the first reconnect within a second, and half a minute at the most. */
-export const sessionBackoff = { firstMs: 1_000, maxMs: 30_000, stableMs: 60_000 } as const;
 
 /**
  * Keeps one connection, one attempt at a time, until the signal aborts; then closes it with a goodbye and resolves. Never
@@ -32,13 +30,15 @@ export const sessionBackoff = { firstMs: 1_000, maxMs: 30_000, stableMs: 60_000 
 export async function keepConnected(options: SessionOptions): Promise<void> {
   const { backoff, log, signal } = options;
   const clock = options.clock ?? processClock;
-  let failures = 0;
+  const stableMs = backoff.stableMs ?? brokerLimits.stableConnectionMs;
+  let doublings = 0;
   for (let attempt = 1; !signal.aborted; attempt += 1) {
     const upMs = await oneConnection(options, attempt, clock);
     if (signal.aborted) return;
     // A connection that breaks at once is a failure as well: two clients with one id take it from each other for ever.
-    failures = upMs !== undefined && upMs >= backoff.stableMs ? 0 : failures + 1;
-    const delayMs = jitteredDelayMs(Math.max(0, failures - 1), backoff, options.random());
+    if (upMs !== undefined && upMs >= stableMs) doublings = 0;
+    const delayMs = jitteredDelayMs(doublings, backoff, options.random());
+    doublings += 1;
     log.debug({ attempt, delayMs }, "connects again after a pause");
     await pause(delayMs, signal);
   }

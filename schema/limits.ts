@@ -218,6 +218,8 @@ export const timing = {
   killRepeatMs: 3_000,
   /** A worker sends at most one progress report of an attempt in this time. */
   progressMs: 1_000,
+  /** A fence moves in steps of this, or of a twentieth of `lostAfterSeconds` when that is less. */
+  fenceStepMs: 10_000,
   /** A worker sends no two asked hellos within this time. */
   helloSpacingMs: 500,
 } as const;
@@ -236,6 +238,8 @@ export const brokerLimits = {
   connectTimeoutMs: 10_000,
   /** From DISCONNECT until a connection that does not end by itself is cut. */
   goodbyeMs: 1_000,
+  /** A connection that held for this long was a good one: the next reconnect waits no longer than the first. */
+  stableConnectionMs: 60_000,
   connections: 20_000,
   connectsPerSecond: 500,
   connectBurst: 1_000,
