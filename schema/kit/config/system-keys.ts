@@ -1,0 +1,133 @@
+import { managerLimits, workerLimits } from "../../limits.ts";
+import { defaultPool } from "../../ids.ts";
+import { key, optionalKey } from "./key.ts";
+import { adminToken, choice, choiceOrModule, databaseUrl, idList, integer, path, port, text, url, yesOrNo } from "./kinds.ts";
+
+const all = ["manager", "worker", "broker"] as const;
+
+/** Keys of the system as a whole: data, the API, the database, tokens, bounds. */
+export const systemKeys = {
+  config: optionalKey({
+    env: "MUSTER_CONFIG",
+    yaml: "",
+    kind: path,
+    defaultText: "`muster.yaml`, when there is one",
+    readers: all,
+    sentence: "The configuration file.",
+  }),
+  dataDir: key({
+    env: "MUSTER_DATA_DIR",
+    yaml: "dataDir",
+    kind: path,
+    byDefault: "data",
+    readers: all,
+    sentence: "Where everything is kept; made with mode 0700.",
+  }),
+  production: key({
+    env: "MUSTER_PRODUCTION",
+    yaml: "production",
+    kind: yesOrNo,
+    byDefault: false,
+    readers: all,
+    sentence: "Refuses what is only fit for trying out: the `memory:` database, and plain HTTP or MQTT beyond this host.",
+  }),
+  logLevel: key({
+    env: "MUSTER_LOG_LEVEL",
+    yaml: "log.level",
+    kind: choice("trace", "debug", "info", "warn", "error", "fatal", "silent"),
+    byDefault: "info",
+    readers: all,
+    sentence: "The least level that is logged.",
+  }),
+  httpHost: key({
+    env: "MUSTER_HTTP_HOST",
+    yaml: "http.host",
+    kind: text,
+    byDefault: "127.0.0.1",
+    readers: ["manager"],
+    sentence: "The address that the API listens on.",
+  }),
+  httpPort: key({
+    env: "MUSTER_HTTP_PORT",
+    yaml: "http.port",
+    kind: port,
+    byDefault: 7070,
+    readers: ["manager"],
+    sentence: "The port that the API listens on.",
+  }),
+  managerUrl: optionalKey({
+    env: "MUSTER_MANAGER_URL",
+    yaml: "managerUrl",
+    kind: url("http:", "https:"),
+    defaultText: "manager: its own address; worker: none, and it takes no large bodies",
+    readers: ["manager", "worker"],
+    sentence: "Where workers and clients reach the manager's API.",
+  }),
+  databaseUrl: optionalKey({
+    env: "MUSTER_DATABASE_URL",
+    yaml: "database.url",
+    kind: databaseUrl,
+    defaultText: "`sqlite:` in the data folder",
+    readers: ["manager"],
+    secret: true,
+    sentence: "The manager's database.",
+  }),
+  pools: key({
+    env: "MUSTER_POOLS",
+    yaml: "pools",
+    kind: idList,
+    byDefault: [defaultPool],
+    readers: ["manager"],
+    sentence: "The pools that this manager serves.",
+  }),
+  placement: key({
+    env: "MUSTER_PLACEMENT",
+    yaml: "placement",
+    kind: choiceOrModule("round-robin", "least-loaded", "two-choices"),
+    byDefault: "round-robin",
+    readers: ["manager"],
+    sentence: "How a worker is chosen.",
+  }),
+  adminToken: optionalKey({
+    env: "MUSTER_ADMIN_TOKEN",
+    yaml: "adminToken",
+    kind: adminToken,
+    defaultText: "made at the first start and printed once",
+    readers: ["manager"],
+    secret: true,
+    sentence: "Presets the admin token, for unattended installs; only its hash is stored.",
+  }),
+  waitingRuns: key({
+    env: "MUSTER_WAITING_RUNS",
+    yaml: "limits.waitingRuns",
+    kind: integer(1, 100_000_000),
+    byDefault: managerLimits.waitingRuns,
+    readers: ["manager"],
+    sentence: "Runs that may wait in one pool; the next start is answered 429.",
+  }),
+  logStreamBytes: key({
+    env: "MUSTER_LOG_STREAM_BYTES",
+    yaml: "limits.logStreamBytes",
+    kind: integer(0, 1_099_511_627_776),
+    byDefault: workerLimits.logStreamBytes,
+    readers: ["manager"],
+    sentence: "Bytes of one output stream of one attempt that are kept; what comes after is counted in a gap.",
+  }),
+  url: optionalKey({
+    env: "MUSTER_URL",
+    yaml: "",
+    kind: url("http:", "https:"),
+    defaultText: "a system of its own",
+    readers: ["client"],
+    sentence: "The API that `npm run demo` uses.",
+  }),
+  token: optionalKey({
+    env: "MUSTER_TOKEN",
+    yaml: "",
+    kind: text,
+    defaultText: "none",
+    readers: ["client"],
+    secret: true,
+    sentence: "The token for that API.",
+  }),
+} as const;
