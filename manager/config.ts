@@ -102,16 +102,18 @@ function productionProblems(read: Read, broker: ManagerConfig["broker"]): string
   return problems;
 }
 
-/** Rule 11: times that do not hold together stop the start. */
+/** Rule 11: times that do not hold together stop the start. Where an OS lock is the lease (rule 18), nothing is renewed. */
 function timingProblems(read: Read): string[] {
   const { heartbeatMs, unreachableIntervals, startTtlIntervals, workerLostIntervals, leaseRenewMs, leaseStillMs } = read.values;
+  const renewMs = read.values.databaseUrl?.startsWith("mysql:") ? leaseRenewMs : 0;
   const startTtlMs = heartbeatMs * startTtlIntervals;
   const lostMs = heartbeatMs * workerLostIntervals;
   const problems: string[] = [];
-  if (startTtlMs < 3 * heartbeatMs + leaseRenewMs) {
+  if (startTtlMs < 3 * heartbeatMs + renewMs) {
+    const renewal = renewMs === 0 ? "" : ` and one lease renewal (${nameOf(read, "leaseRenewMs")})`;
     problems.push(
       `a start may be obeyed for ${startTtlMs} ms (${nameOf(read, "startTtlIntervals")} × ${nameOf(read, "heartbeatMs")}), which must be ` +
-        `at least three heartbeats and one lease renewal (${nameOf(read, "leaseRenewMs")}): ${3 * heartbeatMs + leaseRenewMs} ms`,
+        `at least three heartbeats${renewal}: ${3 * heartbeatMs + renewMs} ms`,
     );
   }
   if (startTtlMs > lostMs / 2) {

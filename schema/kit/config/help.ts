@@ -54,8 +54,8 @@ file with \`File\` behind it (\`broker.passwordFile\`). An empty variable counts
 folder that Muster is started in.
 
 A key that is unknown or has a value it does not take stops the start with a sentence that names it. So do keys that contradict each
-other, and times that do not hold together: \`startTtl\` (heartbeat × its intervals) must be at least three heartbeats and one lease
-renewal, and at most half of the time after which a worker is lost.
+other, and times that do not hold together: \`startTtl\` (heartbeat × its intervals) must be at least three heartbeats and, with
+MariaDB, one lease renewal, and at most half of the time after which a worker is lost.
 
 \`\`\`yaml
 # muster.yaml: one file may serve manager and worker on a host
