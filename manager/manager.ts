@@ -1,8 +1,8 @@
 /** A manager, put together: store, engines, wire, API. Everything it starts, close() stops, in the reverse order. */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createHmac } from "node:crypto";
 import type { Connector } from "../broker/broker.ts";
+import { isLoopback } from "../broker/config.ts";
 import { openCredentials, type Credentials } from "../broker/credentials.ts";
 import { startEmbeddedBroker, type EmbeddedBroker } from "../broker/embedded.ts";
 import { mqttConnector } from "../broker/mqtt.ts";
@@ -29,6 +29,8 @@ export interface Manager {
   readonly url: string;
   /** Where workers connect; null with an external broker. */
   readonly brokerPort: number | null;
+  /** Resolves when a loop that must not end has ended by an error: a bug, and the process should go. */
+  readonly failed: Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -36,7 +38,6 @@ const version = "0.1.0";
 
 /** Starts a manager. Rejects with a sentence when something it needs is not there (port, database, broker's own port). */
 export async function runManager(config: ManagerConfig, log: Log): Promise<Manager> {
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).toReversed()) await closer();
@@ -53,7 +54,7 @@ async function assemble(config: ManagerConfig, log: Log, closers: (() => Promise
   const { store, logs } = await openStore(config.databaseUrl, { dataDir: config.dataDir, log });
   closers.push(() => store[Symbol.asyncDispose]());
   const credentials = openCredentials(join(config.dataDir, "credentials.json"));
-  const embedded = config.broker.kind === "embedded" ? await startEmbedded(config, credentials, log) : undefined;
+  const embedded = await startEmbedded(config, credentials, log);
   if (embedded) closers.push(() => embedded.close());
 
   const feed = new EventFeed();
@@ -71,8 +72,8 @@ async function assemble(config: ManagerConfig, log: Log, closers: (() => Promise
     streamBytes: config.limits.logStreamBytes,
     acknowledge: (pool, workerId, item) => engines.get(pool)?.tell(workerId, item),
   });
-  const clientId = embedded ? managerUsername : config.broker.username;
-  const link = new Link({ connector: connectorOf(config, embedded), clientId, prefix: config.topicPrefix, engines, outbox, intake, log, random: Math.random });
+  const { connector, clientId } = wireOf(config, embedded);
+  const link = new Link({ connector, clientId, prefix: config.topicPrefix, engines, outbox, intake, log, random: () => systemDice.below(1_000_000) / 1_000_000 });
   link.start();
   closers.push(async () => {
     await link.stop();
@@ -82,17 +83,20 @@ async function assemble(config: ManagerConfig, log: Log, closers: (() => Promise
   const api = await startApi({ config, store, logs, credentials, engines, feed, link, log });
   closers.push(() => api.close());
   log.info({ url: api.url, brokerPort: embedded?.port ?? null, pools: config.pools }, "manager is up");
-  return { url: api.url, brokerPort: embedded?.port ?? null, close };
+  const failed = Promise.race([...engines.values(), link].map((service) => service.failed));
+  return { url: api.url, brokerPort: embedded?.port ?? null, failed, close };
 }
 
-async function startEmbedded(config: ManagerConfig, credentials: Credentials, log: Log): Promise<EmbeddedBroker> {
-  return await startEmbeddedBroker({ host: config.brokerHost, port: config.brokerPort, credentials, prefix: config.topicPrefix, log });
+async function startEmbedded(config: ManagerConfig, credentials: Credentials, log: Log): Promise<EmbeddedBroker | undefined> {
+  if (config.broker.kind !== "embedded") return undefined;
+  const { tls } = config.broker;
+  return await startEmbeddedBroker({ host: config.brokerHost, port: config.brokerPort, credentials, prefix: config.topicPrefix, log, ...(tls ? { tls } : {}) });
 }
 
-function connectorOf(config: ManagerConfig, embedded: EmbeddedBroker | undefined): Connector {
-  if (embedded) return embedded.connector();
+function wireOf(config: ManagerConfig, embedded: EmbeddedBroker | undefined): { readonly connector: Connector; readonly clientId: string } {
+  if (embedded) return { connector: embedded.connector(), clientId: managerUsername };
   if (config.broker.kind === "embedded") throw new Error("the embedded broker was not started");
-  return mqttConnector(config.broker);
+  return { connector: mqttConnector(config.broker), clientId: config.broker.username };
 }
 
 async function makeEngines(config: ManagerConfig, store: Store, feed: EventFeed, outbox: Outbox, log: Log): Promise<Map<string, PoolEngine>> {
@@ -121,7 +125,7 @@ async function makeEngines(config: ManagerConfig, store: Store, feed: EventFeed,
       log,
       holder,
       options,
-      timing: { leaseRenewMs: timing.leaseRenewMs, leaseStillMs: timing.leaseStillMs, tickMs: Math.min(1_000, config.timing.heartbeatMs / 2), answerWithinMs: 15_000 },
+      timing: { leaseRenewMs: config.timing.leaseRenewMs, leaseStillMs: config.timing.leaseStillMs, tickMs: Math.min(1_000, config.timing.heartbeatMs / 2), answerWithinMs: 15_000 },
       send: (workerId, term, command) => outbox.send({ pool, workerId, term, asOf: command.asOf, items: command.items }),
       onEvents: (events) => feed.publish(events),
     });
@@ -144,20 +148,18 @@ interface ApiParts {
 async function startApi(parts: ApiParts): Promise<{ readonly url: string; close(): Promise<void> }> {
   const { config, store, logs, credentials, engines, feed, link, log } = parts;
   const plane = makePlane({ engines, store, clock: processClock, wire: () => link.state, warnings: warningsOf(config) }, feed);
-  const app = makeApp({ plane, store, logs, credentials, clock: processClock, dice: systemDice, log, version });
+  const app = makeApp({ plane, store, logs, credentials, clock: processClock, dice: systemDice, log, version, publicUrl: config.publicUrl });
   const server = await serveApi(app, { host: config.httpHost, port: config.httpPort, log });
   const host = config.httpHost.includes(":") ? `[${config.httpHost}]` : config.httpHost;
   return { url: `http://${host}:${server.port}`, close: () => server.close() };
 }
 
-const loopback = new Set(["127.0.0.1", "::1", "localhost"]);
-
 function warningsOf(config: ManagerConfig): { readonly name: string; readonly sentence: string }[] {
   const warnings: { name: string; sentence: string }[] = [];
-  if (!loopback.has(config.httpHost)) {
+  if (!isLoopback(config.httpHost) && !config.publicUrl.startsWith("https:")) {
     warnings.push({ name: "http", sentence: `the API listens on ${config.httpHost} without TLS; put a proxy that ends TLS before it` });
   }
-  if (config.broker.kind === "embedded" && !loopback.has(config.brokerHost)) {
+  if (config.broker.kind === "embedded" && !config.broker.tls && !isLoopback(config.brokerHost)) {
     warnings.push({ name: "broker-tls", sentence: `the embedded broker listens on ${config.brokerHost} without TLS; use it inside a trusted network only` });
   }
   return warnings;

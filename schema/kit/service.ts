@@ -4,7 +4,7 @@ export abstract class Service implements AsyncDisposable {
 
   abstract readonly name: string;
 
-  /** Runs until the signal aborts. A rejection is a bug and reaches whoever awaits `done` or `stop()`. */
+  /** Runs until the signal aborts. A rejection is a bug and reaches whoever looks at `failed` or awaits `stop()`. */
   protected abstract loop(signal: AbortSignal): Promise<void>;
 
   start(): void {
@@ -13,9 +13,10 @@ export abstract class Service implements AsyncDisposable {
     this.#run = { stop, done: this.loop(stop.signal) };
   }
 
-  /** Settles when the loop has ended, by itself or by stop(). */
-  get done(): Promise<void> {
-    return this.#run?.done ?? Promise.resolve();
+  /** Resolves with the error when the loop fails; never when it ends as it was told to. */
+  get failed(): Promise<unknown> {
+    const { done } = this.#run ?? { done: Promise.resolve() };
+    return new Promise((resolve) => done.catch(resolve));
   }
 
   async stop(): Promise<void> {
