@@ -1,5 +1,34 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  test: { include: ["test/**/*.test.ts"], testTimeout: 20_000 },
+  test: {
+    reporters: ["default", "./test/kit/reporter.ts"],
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/system/**", "test/project/fixtures/**"],
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+          pool: "forks",
+          // Files share a process: loading the libraries anew for each file would be most of the time.
+          isolate: false,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: "system",
+          include: ["test/system/**/*.test.ts"],
+          testTimeout: 240_000,
+          hookTimeout: 60_000,
+          pool: "forks",
+          // Real processes on real cores: one file at a time, after the quick ones.
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
 });
