@@ -46,6 +46,7 @@ export class Shell extends Service {
   readonly #out: WriteFirst;
   #wake: (() => void) | undefined;
   #tickedMono: number | null = null;
+  #emptied: (() => void)[] = [];
 
   constructor(deps: ShellDeps) {
     super();
@@ -62,6 +63,14 @@ export class Shell extends Service {
   /** An event of this host. */
   put(input: AgentInput): void {
     this.#inbox.put(input);
+  }
+
+  /** Puts an input and resolves once it was stepped and its actions were done (or wait for a full journal). */
+  handled(input: AgentInput): Promise<void> {
+    return new Promise((resolve) => {
+      this.#emptied.push(resolve);
+      this.put(input);
+    });
   }
 
   /** A message of the network; only noted here, read in the shell's own turn. */
@@ -91,6 +100,10 @@ export class Shell extends Service {
     this.#tellJournal(wasFull);
     const durationMs = Math.round((processClock.now().mono - began) * 1_000) / 1_000;
     for (const one of handled) this.#tell(one, durationMs);
+    if (this.#inbox.size > 0) return;
+    const emptied = this.#emptied;
+    this.#emptied = [];
+    for (const resolve of emptied) resolve();
   }
 
   protected async loop(signal: AbortSignal): Promise<void> {

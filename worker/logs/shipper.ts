@@ -21,6 +21,8 @@ export interface ShipperDeps {
   /** Sends one piece; nothing is known of it until an ack comes. */
   readonly send: (piece: LogPiece) => void;
   readonly freeBytes: FreeBytes;
+  /** Bytes that one stream may have unshipped on disk. */
+  readonly logSpoolBytes: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -140,7 +142,7 @@ export class LogShipper implements AsyncDisposable {
   }
 
   #grown(stream: LogStream): void {
-    const dropped = streams.dropOldest(stream, workerLimits.logSpoolBytes);
+    const dropped = streams.dropOldest(stream, this.#deps.logSpoolBytes);
     if (dropped > 0) this.#deps.log.warn({ attemptId: stream.attempt, stream: stream.name, bytes: dropped }, "unshipped output was dropped: its spool is full");
     this.#offer(stream);
     const shipped = this.#attempts.get(stream.attempt);

@@ -1,0 +1,33 @@
+/** `worker --health`: how the running agent is, from its own state file, without disturbing it. */
+import { processIsAlive } from "./agent-process.ts";
+import { readStateFile, type StateFile } from "./state-file.ts";
+import type { Clock } from "../schema/kit/clock.ts";
+import { timing } from "../schema/limits.ts";
+
+export interface Health {
+  readonly ok: boolean;
+  readonly sentence: string;
+}
+
+/** Healthy is an agent that runs, can write its journal and has been taken by the manager. `bootId`: of this boot. */
+export function healthOf(folder: string, clock: Clock, bootId: string): Health {
+  const state = readStateFile(folder);
+  if (!state) return { ok: false, sentence: `no agent has left a state in ${folder}: it was never started with this data folder` };
+  const why = whatIsWrong(state, clock, bootId);
+  if (why !== undefined) return { ok: false, sentence: `worker ${state.workerId}: ${why}` };
+  const { view, liveCount } = state;
+  const draining = view.draining ? ", draining" : "";
+  return { ok: true, sentence: `worker ${state.workerId} is in touch with its manager: ${liveCount} attempts live, ${view.free.slots} slots free${draining}` };
+}
+
+function whatIsWrong(state: StateFile, clock: Clock, bootId: string): string | undefined {
+  if (state.bootId !== bootId) return `the agent has not run since this host's last boot (its last word was at ${state.writtenAt})`;
+  if (!processIsAlive(state.pid, state.startTicks)) return `the agent is not running (pid ${state.pid}, last word at ${state.writtenAt})`;
+  const silentMs = clock.now().mono - state.writtenMono;
+  if (silentMs > 3 * timing.stateFileMs) return `the agent (pid ${state.pid}) has written no state for ${Math.round(silentMs / 1_000)} s: it hangs, or its disk is full`;
+  if (state.journalFull !== null) return `its journal cannot be written: ${state.journalFull}`;
+  if (state.view.refused !== null) return `the manager refuses it: ${state.view.refused}`;
+  if (state.trouble !== null) return `not connected to the broker: ${state.trouble}`;
+  if (!state.view.synced) return "connected to the broker, but no manager has answered yet";
+  return undefined;
+}
