@@ -6,7 +6,7 @@ import { managerLimits, storeLimits } from "../../schema/limits.ts";
 import type { Labels } from "../../schema/task.ts";
 import type { Change } from "../control/changes.ts";
 import type { Codecs } from "./codecs.ts";
-import { labelText, type Value } from "./rows.ts";
+import { labelText, type RowCodec, type Value } from "./rows.ts";
 
 /** One statement. `must`: it has to change exactly one row, or the batch cannot be (an update of a row that is not there). */
 export interface Statement {
@@ -79,11 +79,11 @@ export function statementsOf(change: Change, codecs: Codecs, texts: DialectTexts
   }
 }
 
-function insert<R>(codec: { readonly insert: string; encode(record: R): Value[] }, row: R): Statement {
+function insert<R>(codec: RowCodec<R>, row: NoInfer<R>): Statement {
   return { text: codec.insert, values: codec.encode(row) };
 }
 
-function update<R>(codec: { update(set: Partial<R>, where: Partial<R>): Statement | null }, set: Partial<R>, where: Partial<R>, what: string): Statement[] {
+function update<R>(codec: RowCodec<R>, set: NoInfer<Partial<R>>, where: NoInfer<Partial<R>>, what: string): Statement[] {
   const statement = codec.update(set, where);
   return statement ? [{ ...statement, must: `There is no ${what} to update.` }] : [];
 }

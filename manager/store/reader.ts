@@ -1,0 +1,11 @@
+import type { SqliteRemoteDatabase } from "drizzle-orm/sqlite-proxy";
+import type * as tables from "./tables/sqlite.ts";
+
+/**
+ * What the lists read from. The types are SQLite's; drizzle's selects are the same on MariaDB, whose database and tables
+ * (same names, same columns) stand in by a cast.
+ */
+export interface Reader {
+  readonly db: SqliteRemoteDatabase;
+  readonly tables: typeof tables;
+}
