@@ -19,7 +19,6 @@ export interface Leaving {
  */
 export async function leave(leaving: Leaving, stopRuns: boolean): Promise<void> {
   const { handled, view, presses, say } = leaving;
-  const impatient = presses.reached(3);
   await handled({ kind: "leave", stopRuns });
   const running = processesOf(view());
   if (running === 0) {
@@ -34,9 +33,9 @@ export async function leave(leaving: Leaving, stopRuns: boolean): Promise<void> 
   }
   if (!stop) return;
   say(`worker stops ${processesOf(view())} processes before it leaves`);
-  await Promise.race([until(() => view().live.length === 0), impatient]);
+  await until(() => view().live.length === 0, presses.reached(3));
   // Their ends are in the journal; a manager that listens may have them now instead of at the next start.
-  await within(until(() => view().unackedReports === 0), timing.lastWordsMs);
+  await until(() => view().unackedReports === 0, pause(timing.lastWordsMs, AbortSignal.any([])));
   const left = processesOf(view());
   say(left === 0 ? "all processes have ended; worker leaves" : `worker leaves; ${left} processes have not ended yet`);
 }
@@ -53,7 +52,9 @@ async function within(happened: Promise<void>, ms: number): Promise<boolean> {
   return first;
 }
 
-async function until(holds: () => boolean): Promise<void> {
-  const never = new AbortController().signal;
-  while (!holds()) await pause(50, never);
+/** Looks until it holds, or until `enough`. */
+async function until(holds: () => boolean, enough: Promise<void>): Promise<void> {
+  const over = new AbortController();
+  void enough.then(() => over.abort());
+  while (!holds() && !over.signal.aborted) await pause(50, over.signal);
 }
