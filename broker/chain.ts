@@ -18,23 +18,38 @@ interface Waiting {
  * The one way of in-process messages into aedes, in the order of the calls. aedes numbers a message when it is published and
  * takes one that was overtaken for a duplicate, which it drops; messages of one kind go through its steps in lockstep,
  * messages of different kinds (QoS, retained) overtake one another. So a turn of the event loop publishes one kind only.
+ * A publish resolves when aedes has it, as a PUBACK would; that one subscriber does not read is no business of the publisher.
  */
 export function publishChain(aedes: Aedes): (message: InProcessMessage) => Promise<void> {
   let queue: Waiting[] = [];
   let bytes = 0;
+  let inside = 0;
+  let scheduled = false;
 
+  const schedule = (): void => {
+    if (scheduled || queue.length === 0 || inside >= brokerLimits.concurrency) return;
+    scheduled = true;
+    setImmediate(publishTurn);
+  };
   const publishTurn = (): void => {
+    scheduled = false;
     const [first] = queue;
     if (!first) return;
     let count = 0;
     while (count < queue.length && count < brokerLimits.publishesPerTurn && sameKind(first, queue[count] as Waiting)) count += 1;
     const turn = queue.slice(0, count);
     queue = queue.slice(count);
-    if (queue.length > 0) setImmediate(publishTurn);
+    inside += turn.length;
     for (const { message, resolve, reject } of turn) {
       bytes -= message.payload.length;
-      aedes.publish({ cmd: "publish", dup: false, ...message }, (error) => (error ? reject(error) : resolve()));
+      aedes.publish({ cmd: "publish", dup: false, ...message }, (error) => {
+        inside -= 1;
+        if (error) reject(error);
+        schedule();
+      });
+      resolve();
     }
+    schedule();
   };
 
   return (message) => {
@@ -44,7 +59,7 @@ export function publishChain(aedes: Aedes): (message: InProcessMessage) => Promi
     return new Promise((resolve, reject) => {
       bytes += message.payload.length;
       queue.push({ message, resolve, reject });
-      if (queue.length === 1) setImmediate(publishTurn);
+      schedule();
     });
   };
 }
