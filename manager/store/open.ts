@@ -1,0 +1,78 @@
+import { rm } from "node:fs/promises";
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import type { Log } from "../../schema/kit/log.ts";
+import { openFolderLogs } from "./folder-logs.ts";
+import { lockFolder } from "./lock.ts";
+import type { LogStore } from "./logstore.ts";
+import { openMemoryStore } from "./memory.ts";
+import { openSqliteStore } from "./sqlite.ts";
+import type { Store } from "./store.ts";
+
+export interface OpenStoreOptions {
+  /** Where the database lies unless the URL says otherwise, and the output of attempts. One manager at a time (rule 18). */
+  readonly dataDir: string;
+  readonly log: Log;
+}
+
+/** `logs` is where the output of attempts goes; dispose of `store` and both are closed and the folder is free. */
+export interface OpenedStore {
+  readonly store: Store;
+  readonly logs: LogStore;
+}
+
+/**
+ * Opens the store that the URL names: `memory:`, `sqlite:` (a file in the data folder), `sqlite:<path>` (absolute, or from
+ * the data folder). Rejects with a sentence for any other URL, and when another manager has the folder or the file.
+ */
+export async function openStore(databaseUrl: string, options: OpenStoreOptions): Promise<OpenedStore> {
+  const dataDir = resolve(options.dataDir);
+  if (databaseUrl === "memory:") return openInMemory(dataDir);
+  const logs = openFolderLogs(join(dataDir, "logs"));
+  const file = sqliteFileOf(databaseUrl, dataDir);
+  const onMigrated = (migration: string): void => options.log.info({ migration, file }, "the database was brought up to date");
+  // The file's own folder is locked by opening it; the logs are the data folder's.
+  if (dirname(file) === dataDir) return { store: await openSqliteStore({ file, onMigrated }), logs };
+  const lock = lockFolder(dataDir);
+  try {
+    return { store: releasing(await openSqliteStore({ file, onMigrated }), lock), logs };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** Output still goes to files, because memory is bounded; that of an earlier life belongs to no run any more. */
+async function openInMemory(dataDir: string): Promise<OpenedStore> {
+  const store = releasing(openMemoryStore(), lockFolder(dataDir));
+  const folder = join(dataDir, "memory-logs");
+  await rm(folder, { recursive: true, force: true });
+  return { store, logs: openFolderLogs(folder) };
+}
+
+function sqliteFileOf(databaseUrl: string, dataDir: string): string {
+  if (/^(mysql|mariadb):/.test(databaseUrl)) {
+    throw new Error("MariaDB is not in this release yet. Set MUSTER_DATABASE_URL to sqlite:<path> or memory:, or leave it out for SQLite in the data folder.");
+  }
+  if (!databaseUrl.startsWith("sqlite:")) {
+    // Only the scheme: what follows may hold a password.
+    const scheme = /^[^:/?#]*:?/.exec(databaseUrl)?.[0] ?? "";
+    throw new Error(`MUSTER_DATABASE_URL begins with ${JSON.stringify(scheme)}; it must be memory:, sqlite: or sqlite:<path>.`);
+  }
+  const path = databaseUrl.slice("sqlite:".length).replace(/^\/\/(?=\/)/, "");
+  if (path === ":memory:") throw new Error("MUSTER_DATABASE_URL is sqlite::memory:. Write memory: for a store that ends with the manager.");
+  if (path === "") return join(dataDir, "muster.db");
+  return isAbsolute(path) ? path : join(dataDir, path);
+}
+
+/** The store, which lets the lock go when it is disposed of. */
+function releasing(store: Store, lock: { release(): void }): Store {
+  let held = true;
+  return {
+    ...store,
+    [Symbol.asyncDispose]: async () => {
+      await store[Symbol.asyncDispose]();
+      if (held) lock.release();
+      held = false;
+    },
+  };
+}
