@@ -83,6 +83,15 @@ export const managerLimits = {
   /** Bytes that one slow event or log reader may be behind before it is dropped. */
   sseBufferBytes: 1_048_576,
   workers: 100_000,
+  /** Attempts that one batch may make; the rest follows in the next. */
+  placementsPerBatch: 500,
+  /** Task versions, and runs of a task to be stopped, that one batch may read. */
+  readsPerBatch: 1_000,
+  /** Ids in one sync item, so that it fits a message. */
+  idsPerSync: 1_000,
+  /** Unknown attempts of one worker that are remembered as found. */
+  foundPerWorker: 1_000,
+  alarms: 200,
 } as const;
 
 /** Bounds of the HTTP API of one manager. */
@@ -218,6 +227,8 @@ export const timing = {
   killRepeatMs: 3_000,
   /** A worker sends at most one progress report of an attempt in this time. */
   progressMs: 1_000,
+  /** However often a manager wants heartbeats. */
+  heartbeatMinMs: 10,
   /** A fence moves in steps of this, or of a twentieth of `lostAfterSeconds` when that is less. */
   fenceStepMs: 10_000,
   /** A worker sends no two asked hellos within this time. */

@@ -92,6 +92,8 @@ export const syncItem = z.object({
   draining: z.boolean().optional(),
   /** The hello is refused, and why; the agent disconnects and prints it. */
   refused: sentence.optional(),
+  /** With `refused`: the worker's journal is a copy of another's, and it may come back only with a new one (rule 1). */
+  newJournal: z.boolean().optional(),
 });
 export type SyncItem = z.infer<typeof syncItem>;
 

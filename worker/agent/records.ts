@@ -53,7 +53,7 @@ export interface LedgerEntry {
   readonly end: End | null;
   /** seq of the report that carries its end; 0 while there is none. */
   readonly endSeq: number;
-  /** Wall ms at which it entered its present state; for the ledger's bound by age. */
+  /** Wall ms of the last change, so of the end once it has ended; for the ledger's bound by age. */
   readonly changedWall: number;
 }
 

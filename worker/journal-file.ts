@@ -1,0 +1,168 @@
+/** The file of the journal: its tables, its version, what happens to a broken one. */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { shortId } from "../schema/kit/random.ts";
+import { workerLimits } from "../schema/limits.ts";
+import type { JournalMeta } from "./agent/records.ts";
+import { isBusy, isMalformed } from "./sqlite-errors.ts";
+
+/** SQLite's user_version of the tables below. */
+const tablesVersion = 1;
+
+const tables = `
+  CREATE TABLE meta (
+    journal TEXT NOT NULL, n INTEGER NOT NULL, highest_term INTEGER NOT NULL, highest_ack INTEGER NOT NULL,
+    next_seq INTEGER NOT NULL, made_wall INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE ledger (attempt TEXT PRIMARY KEY, entry TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE reports (seq INTEGER PRIMARY KEY, attempt TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+  PRAGMA user_version = ${tablesVersion};
+`;
+
+/** A WAL that grew under a backlog is cut to this again. */
+const walKeptBytes = 4_194_304;
+
+export interface JournalFile {
+  readonly path: string;
+  readonly database: DatabaseSync;
+  /** One transaction: all of it on the disk, or none of it and the error. */
+  transact(work: () => void): void;
+  close(): void;
+}
+
+/** Opens or makes the file and counts this start. `notes` gets a sentence when a malformed file was moved aside. */
+export function openFile(path: string, wall: number, notes: string[]): JournalFile {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    return opened(path, wall);
+  } catch (error) {
+    if (!isMalformed(error) && !(error instanceof Unreadable)) throw error;
+    const aside = moveAside(path, "corrupt");
+    notes.push(
+      `${path} was malformed (${said(error)}) and is now ${aside}; this worker begins a new journal. ` +
+        "What ran under the old one goes on unwatched; the manager shows those runs as unreachable or lost.",
+    );
+    return opened(path, wall);
+  }
+}
+
+/** Moves the file aside and makes one with a new id, which has obeyed the same highest term (rule 15). */
+export function newJournalIn(old: JournalFile, wall: number): JournalFile {
+  const { highestTerm } = readMeta(old);
+  old.close();
+  moveAside(old.path, "replaced");
+  const file = opened(old.path, wall);
+  file.transact(() => file.database.prepare("UPDATE meta SET highest_term = ?").run(highestTerm));
+  return file;
+}
+
+/** What the file says of itself. `nextSeq` follows from what it holds: reports go only when an ack covers them. */
+export function readMeta({ database }: JournalFile): JournalMeta {
+  const row = database
+    .prepare(
+      `SELECT journal, n, highest_term AS highestTerm, highest_ack AS highestAck,
+         max(1, next_seq, highest_ack + 1, (SELECT coalesce(max(seq), 0) + 1 FROM reports)) AS nextSeq FROM meta`,
+    )
+    .get();
+  return { ...(row as unknown as JournalMeta) };
+}
+
+/** The rows are not what this file's version promises. */
+class Unreadable extends Error {}
+
+function opened(path: string, wall: number): JournalFile {
+  const database = new DatabaseSync(path);
+  try {
+    // Nobody else may read or write it while an agent has it, and so it needs no shared memory beside it.
+    database.exec("PRAGMA locking_mode = EXCLUSIVE");
+    database.exec("PRAGMA journal_mode = WAL");
+    database.exec("PRAGMA synchronous = FULL");
+    database.exec(`PRAGMA journal_size_limit = ${walKeptBytes}`);
+    const file = fileOf(path, database);
+    checkVersion(path, database);
+    if (versionOf(database) === 0) makeTables(file, wall);
+    checkContent(database);
+    file.transact(() => database.exec("UPDATE meta SET n = n + 1"));
+    return file;
+  } catch (error) {
+    database.close();
+    if (isBusy(error)) throw new Error(`another process has ${path} open: is a second worker running on this folder?`, { cause: error });
+    throw error;
+  }
+}
+
+function fileOf(path: string, database: DatabaseSync): JournalFile {
+  return {
+    path,
+    database,
+    transact: (work) => {
+      database.exec("BEGIN IMMEDIATE");
+      try {
+        work();
+        database.exec("COMMIT");
+      } catch (error) {
+        // A full disk has rolled it back already.
+        if (database.isTransaction) database.exec("ROLLBACK");
+        throw error;
+      }
+    },
+    close: () => {
+      if (database.isOpen) database.close();
+    },
+  };
+}
+
+function makeTables(file: JournalFile, wall: number): void {
+  file.transact(() => {
+    file.database.exec(tables);
+    file.database.prepare("INSERT INTO meta VALUES (?, 0, 0, 0, 1, ?)").run(shortId(), wall);
+  });
+}
+
+function versionOf(database: DatabaseSync): number {
+  return Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
+}
+
+function checkVersion(path: string, database: DatabaseSync): void {
+  const version = versionOf(database);
+  if (version > tablesVersion) {
+    throw new Error(`${path} has version ${version}, and this Muster knows up to ${tablesVersion}: start the newer Muster that wrote it, or give this worker another data folder`);
+  }
+}
+
+/** A page that went bad is found here, and not in the middle of a run. */
+function checkContent(database: DatabaseSync): void {
+  const check = String(Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {})[0]);
+  if (check !== "ok") throw new Unreadable(check);
+  const { metas, bad } = database
+    .prepare(
+      `SELECT (SELECT count(*) FROM meta) AS metas,
+         (SELECT count(*) FROM ledger WHERE NOT json_valid(entry)) + (SELECT count(*) FROM reports WHERE NOT json_valid(body)) AS bad`,
+    )
+    .get() as { metas: number; bad: number };
+  if (metas !== 1 || bad !== 0) throw new Unreadable(`${metas} heads and ${bad} unreadable rows`);
+}
+
+/** Renames the file and what SQLite keeps beside it to `<file>.<why>-<n>`; keeps the newest few. */
+function moveAside(path: string, why: string): string {
+  const folder = dirname(path);
+  const prefix = path.slice(folder.length + 1) + `.${why}-`;
+  const numbers = readdirSync(folder)
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => Number.parseInt(name.slice(prefix.length), 10))
+    .filter(Number.isSafeInteger);
+  const next = Math.max(0, ...numbers) + 1;
+  const aside = join(folder, `${prefix}${next}`);
+  for (const beside of ["-wal", "-shm"]) if (existsSync(path + beside)) renameSync(path + beside, aside + beside);
+  renameSync(path, aside);
+  for (const number of new Set(numbers)) {
+    if (number > next - workerLimits.journalsAside) continue;
+    for (const beside of ["", "-wal", "-shm"]) rmSync(join(folder, `${prefix}${number}${beside}`), { force: true });
+  }
+  return aside;
+}
+
+function said(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,35 @@
+/** What an error of node:sqlite means. Codes: https://sqlite.org/rescode.html; the low byte is the primary one. */
+
+const busy = 5;
+const ioError = 10;
+const corrupt = 11;
+const full = 13;
+const notADatabase = 26;
+
+/** No room for the shared memory of a WAL: the same full disk under another name. */
+const ioErrorShmSize = 4_874;
+
+/** Another process has the lock. */
+export function isBusy(error: unknown): boolean {
+  return primary(error) === busy;
+}
+
+/** The file is no database, or a broken one. */
+export function isMalformed(error: unknown): boolean {
+  return primary(error) === corrupt || primary(error) === notADatabase;
+}
+
+/** The disk, or the quota, is full; also where the kernel says so under the name of an I/O error. */
+export function isFull(error: unknown): boolean {
+  return primary(error) === full || codeOf(error) === ioErrorShmSize || (primary(error) === ioError && /no space|quota/i.test(String(error)));
+}
+
+function primary(error: unknown): number | undefined {
+  const code = codeOf(error);
+  return code === undefined ? undefined : code & 0xff;
+}
+
+function codeOf(error: unknown): number | undefined {
+  const code = (error as { errcode?: unknown } | null)?.errcode;
+  return typeof code === "number" ? code : undefined;
+}
