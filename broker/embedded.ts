@@ -109,7 +109,7 @@ async function makeAedes(door: Door, clients: Map<string, Client>, log: Log): Pr
     // after a suspend of the host, those of clients that live. There is one broker here, so about never (but under 2^31 / 4).
     heartbeatInterval: 500_000_000,
   });
-  aedes.on("clientReady", (client) => clients.set(client.id, client));
+  aedes.on("client", (client) => clients.set(client.id, client));
   aedes.on("clientDisconnect", (client) => {
     // After a takeover the id belongs to the newer connection.
     if (clients.get(client.id) === client) clients.delete(client.id);
