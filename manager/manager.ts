@@ -52,7 +52,7 @@ export async function runManager(config: ManagerConfig, log: Log): Promise<Manag
 
 async function assemble(config: ManagerConfig, log: Log, closers: (() => Promise<void>)[], close: () => Promise<void>): Promise<Manager> {
   const { store, logs } = await openStore(config.databaseUrl, { dataDir: config.dataDir, log });
-  closers.push(() => store[Symbol.asyncDispose]());
+  closers.push(async () => await store[Symbol.asyncDispose]());
   const credentials = openCredentials(join(config.dataDir, "credentials.json"));
   const embedded = await startEmbedded(config, credentials, log);
   if (embedded) closers.push(() => embedded.close());
