@@ -1,0 +1,58 @@
+/** Who asks, and whether they may: the one place that decides it for every route. */
+import { problem } from "../../schema/problem.ts";
+import type { ApiParts } from "./deps.ts";
+import type { Permission } from "./route.ts";
+import { cookieOf } from "./sessions.ts";
+
+const inQuery = /[?&](token|access_token|api_key|apikey|authorization)=/i;
+const safeMethods = new Set(["GET", "HEAD"]);
+
+/**
+ * The name of the asker's token, empty where none is needed. Throws 401 without a good token, 403 when a browser's session
+ * is used from another site. A route whose permission is not stated is refused.
+ */
+export function admit(parts: ApiParts, permission: Permission | undefined, request: Request): string {
+  if (permission === "open" || permission === "ticket") return "";
+  const name = identify(parts, request);
+  if (permission === undefined) throw problem("forbidden", "nothing is allowed here");
+  parts.rate.take(name);
+  return name;
+}
+
+/** Throws 401 unless a token or a session says who asks. */
+export function identify(parts: ApiParts, request: Request): string {
+  if (inQuery.test(request.url)) {
+    throw problem("unauthorized", "a token belongs in the header Authorization: Bearer …; one in an address ends up in logs, so revoke it");
+  }
+  const header = request.headers.get("authorization");
+  if (header !== null) {
+    const token = /^Bearer +(\S+) *$/i.exec(header)?.[1];
+    const known = token === undefined ? undefined : parts.credentials.verifyToken(token);
+    if (!known) throw problem("unauthorized", "the token is not known; `npm run token` makes a new one");
+    return known.name;
+  }
+  const cookie = cookieOf(request.headers.get("cookie"), parts.secure);
+  if (cookie === undefined) throw problem("unauthorized", "send a token in the header Authorization: Bearer <token>");
+  const session = parts.sessions.find(cookie);
+  const known = session && parts.credentials.verifyToken(session.token);
+  if (!known) throw problem("unauthorized", "the session has ended; sign in again");
+  if (!safeMethods.has(request.method)) mustBeSameSite(parts, request, true);
+  return known.name;
+}
+
+/**
+ * Refuses (403) what a page of another origin made the browser send. `Sec-Fetch-Site` where the browser has it, else
+ * `Origin`; with `required` one of them must be there, because every browser sends one with an unsafe method.
+ */
+export function mustBeSameSite(parts: ApiParts, request: Request, required: boolean): void {
+  const site = request.headers.get("sec-fetch-site");
+  if (site !== null) {
+    if (site === "same-origin") return;
+    throw problem("forbidden", "a session can be used by Muster's own pages only");
+  }
+  const origin = request.headers.get("origin");
+  if (origin === null && !required) return;
+  const own = [new URL(request.url).host, ...(parts.publicUrl === null ? [] : [new URL(parts.publicUrl).host])];
+  if (origin !== null && URL.canParse(origin) && own.includes(new URL(origin).host)) return;
+  throw problem("forbidden", "a session can be used by Muster's own pages only; scripts send a token in Authorization: Bearer <token>");
+}

@@ -1,0 +1,104 @@
+/** Reads a request's body: counted while it comes, UTF-8 only, and no key that could poison an object. */
+import { requestLimits } from "../../schema/limits.ts";
+import { problem } from "../../schema/problem.ts";
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** All bytes of the body; 413 as soon as more than `maxBytes` are announced or have come. */
+export async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const announced = request.headers.get("content-length");
+  if (announced !== null) {
+    // Node holds the sender to the length it announced, so this one is safe to read whole.
+    if (Number(announced) > maxBytes) throw tooLarge(maxBytes);
+    return new Uint8Array(await readWhole(request));
+  }
+  if (request.body === null) return new Uint8Array(0);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader = request.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read().catch(cutShort);
+    if (done) break;
+    size += value.byteLength;
+    if (size > maxBytes) {
+      await reader.cancel();
+      throw tooLarge(maxBytes);
+    }
+    chunks.push(value);
+  }
+  return new Uint8Array(Buffer.concat(chunks, size));
+}
+
+function readWhole(request: Request): Promise<ArrayBuffer> {
+  return request.arrayBuffer().catch(cutShort);
+}
+
+function cutShort(cause: unknown): never {
+  throw Object.assign(problem("malformed", "the body ended before its end"), { cause });
+}
+
+function tooLarge(maxBytes: number): Error {
+  return problem("too-large", `the body may have at most ${maxBytes} bytes`);
+}
+
+/** The media type without its parameters, in lower case; undefined when there is none. */
+export function mediaType(request: Request): string | undefined {
+  return request.headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+}
+
+/** 415 unless the content type is one of `types` (`text/*` stands for all of text). */
+export function mustBeOf(types: readonly string[], type: string | undefined): void {
+  if (type !== undefined && types.some((t) => t === type || (t.endsWith("/*") && type.startsWith(t.slice(0, -1))))) return;
+  throw problem("unsupported-type", `the content type must be ${types.join(" or ")}${type === undefined ? "" : `, not ${type}`}`);
+}
+
+/** The JSON value of the bytes; 400 for what is not UTF-8, not JSON, too deep, or has a reserved key. */
+export function jsonOf(bytes: Uint8Array): unknown {
+  const text = utf8Of(bytes);
+  if (text === undefined) throw problem("malformed", "the body is not valid UTF-8");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw Object.assign(problem("malformed", `the body is not JSON: ${(cause as Error).message}`), { cause });
+  }
+  refuseHostile(value);
+  return value;
+}
+
+/** The text of the bytes, or undefined when they are not UTF-8. A byte order mark is kept. */
+export function utf8Of(bytes: Uint8Array): string | undefined {
+  try {
+    return strictUtf8.decode(bytes);
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Refuses `__proto__` as a key, which a schema of free keys would pass over in silence, and nesting that would overflow the
+ * stack of whoever walks it. Iterative for that same reason.
+ */
+function refuseHostile(root: unknown): void {
+  let level: { readonly at: string; readonly value: object }[] = isObject(root) ? [{ at: "", value: root }] : [];
+  for (let depth = 1; level.length > 0; depth += 1) {
+    if (depth > requestLimits.jsonDepth) throw problem("malformed", `the body is nested deeper than ${requestLimits.jsonDepth} levels`);
+    const next: typeof level = [];
+    for (const { at, value } of level) {
+      if (Object.hasOwn(value, "__proto__")) {
+        const pointer = `${at}/__proto__`;
+        throw problem("malformed", `${pointer} is a reserved word`, { errors: [{ at: pointer, message: "is a reserved word" }] });
+      }
+      for (const key in value) {
+        const child = (value as Record<string, unknown>)[key];
+        if (isObject(child)) next.push({ at: `${at}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`, value: child });
+      }
+    }
+    level = next;
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}

@@ -1,0 +1,54 @@
+/** What the API is given, and the parts that its routes share. */
+import type { Dice } from "../../schema/given.ts";
+import type { Clock } from "../../schema/kit/clock.ts";
+import type { Log } from "../../schema/kit/log.ts";
+import type { ControlPlane } from "../plane.ts";
+import type { LogStore } from "../store/logstore.ts";
+import type { BodyStore, ReadStore } from "../store/store.ts";
+import type { EventHub } from "./hub.ts";
+import type { PoolFinder } from "./pools.ts";
+import type { RateLimiter } from "./rate.ts";
+import type { AnyRoute } from "./route.ts";
+import type { Sessions } from "./sessions.ts";
+import type { StreamBook } from "./streams.ts";
+
+/** Bounds that an operator or a test may set; the defaults are in `schema/limits.ts`. */
+export interface ApiLimits {
+  readonly requestsPerSecondPerToken: number;
+  readonly requestBurstPerToken: number;
+  readonly sseClients: number;
+  readonly sseBufferBytes: number;
+  readonly streamBeatMs: number;
+  /** The shortest `lostAfterSeconds` that a task with `onLost: retry` may have (rule 8). */
+  readonly workerLostAfterSeconds: number;
+}
+
+export interface ApiDeps {
+  readonly plane: ControlPlane;
+  readonly store: ReadStore & BodyStore;
+  readonly logs: LogStore;
+  readonly credentials: { verifyToken(token: string): { readonly name: string } | undefined };
+  readonly clock: Clock;
+  readonly dice: Dice;
+  readonly log: Log;
+  readonly limits?: Partial<ApiLimits>;
+  readonly version: string;
+  /** Where browsers find this manager, such as `https://muster.example`; null: wherever they ask. */
+  readonly publicUrl: string | null;
+}
+
+/** What every route works with. */
+export interface ApiParts extends Omit<ApiDeps, "limits"> {
+  readonly limits: ApiLimits;
+  /** All of them, for the document. */
+  readonly routes: readonly AnyRoute[];
+  readonly hub: EventHub;
+  readonly streams: StreamBook;
+  readonly sessions: Sessions;
+  readonly rate: RateLimiter;
+  readonly pools: PoolFinder;
+  /** What every answer carries. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** True when browsers come by https, as the public address says: cookies are then `Secure`. */
+  readonly secure: boolean;
+}

@@ -1,0 +1,2 @@
+export const pageCsp = "default-src 'none'";
+export function renderDocs(document: unknown): string { return JSON.stringify(document); }

@@ -1,0 +1,73 @@
+/** Sign in and out for browsers: a token is posted once, a cookie that no script can read stands for it afterwards. */
+import { z } from "zod";
+import { apiLimits } from "../../schema/limits.ts";
+import { problem } from "../../schema/problem.ts";
+import { mustBeSameSite } from "./auth.ts";
+import { makeRateLimiter, type RateLimiter } from "./rate.ts";
+import { json, route, type AnyRoute } from "./route.ts";
+import { cookieOf, setCookie } from "./sessions.ts";
+import type { ApiParts } from "./deps.ts";
+import { instant } from "./views.ts";
+
+const tag = "session";
+const sessionView = z.strictObject({
+  name: z.string().describe("of the token"),
+  expiresAt: z.iso.datetime().describe("it ends earlier when it is not used for half an hour"),
+});
+
+// One bucket of everybody together per API: who posts has no name yet.
+const postLimits = new WeakMap<ApiParts["sessions"], RateLimiter>();
+function postLimit(parts: ApiParts): RateLimiter {
+  let limiter = postLimits.get(parts.sessions);
+  if (!limiter) postLimits.set(parts.sessions, (limiter = makeRateLimiter(parts.clock, apiLimits.sessionPostsPerSecond, apiLimits.sessionPostBurst)));
+  return limiter;
+}
+
+const postSession = route<Record<never, never>, Record<never, never>, { token: string }>(
+  {
+    method: "post",
+    path: "/session",
+    operationId: "signIn",
+    tag,
+    summary: "Sign in a browser with a token",
+    permission: "open",
+    body: { kind: "json", schema: z.strictObject({ token: z.string().min(1).max(500) }), optional: false, types: ["application/json"], example: { token: "mst_…" } },
+    replies: {
+      201: {
+        description: "signed in",
+        content: { "application/json": sessionView },
+        example: { name: "admin", expiresAt: "2026-11-21T00:00:00.000Z" },
+        headers: { "Set-Cookie": "the session: HttpOnly, SameSite=Strict, Secure with https" },
+      },
+    },
+    problems: ["malformed", "unauthorized", "forbidden", "too-large", "unsupported-type", "too-many"],
+  },
+  ({ parts, request, body }) => {
+    postLimit(parts).take("");
+    mustBeSameSite(parts, request, false);
+    const known = parts.credentials.verifyToken(body.token);
+    if (!known) throw problem("unauthorized", "the token is not known; `npm run token` makes a new one");
+    const { value, session } = parts.sessions.begin(body.token);
+    return json(201, { name: known.name, expiresAt: instant(session.expiresAt) }, { "set-cookie": setCookie(parts.secure, value) });
+  },
+);
+
+const deleteSession = route(
+  {
+    method: "delete",
+    path: "/session",
+    operationId: "signOut",
+    tag,
+    summary: "Sign out",
+    permission: "session",
+    replies: { 204: { description: "signed out", headers: { "Set-Cookie": "removes the session" } } },
+    problems: [],
+  },
+  ({ parts, request }) => {
+    const value = cookieOf(request.headers.get("cookie"), parts.secure);
+    if (value !== undefined) parts.sessions.end(value);
+    return { status: 204, headers: { "set-cookie": setCookie(parts.secure, "") } };
+  },
+);
+
+export const sessionRoutes: readonly AnyRoute[] = [postSession, deleteSession];

@@ -1,0 +1,65 @@
+/** Answers that last: event streams and followed logs. Pulled by the client, so a slow one holds nothing but its place. */
+import { problem } from "../../schema/problem.ts";
+
+export interface Streamed {
+  readonly body: ReadableStream<Uint8Array>;
+  /** Settles when the last byte is out or the client has gone; true when it ended by itself. */
+  readonly closed: Promise<boolean>;
+}
+
+export interface StreamBook {
+  /** Opens a stream of what `make` yields; its signal aborts when the client leaves or the manager stops. 429 when there are too many. */
+  open(make: (signal: AbortSignal) => AsyncGenerator<string | Uint8Array>, onError: (error: unknown) => void): Streamed;
+  readonly size: number;
+  /** Ends every stream cleanly. */
+  closeAll(): void;
+}
+
+/** A book with room for `most` streams at a time. */
+export function makeStreamBook(most: number): StreamBook {
+  const live = new Set<AbortController>();
+  const encoder = new TextEncoder();
+  return {
+    get size() {
+      return live.size;
+    },
+    open(make, onError) {
+      if (live.size >= most) throw problem("too-many", `${most} streams are open, which is as many as this manager serves`, { retryAfterSeconds: 5 });
+      const abort = new AbortController();
+      live.add(abort);
+      const chunks = make(abort.signal);
+      const { promise: closed, resolve } = Promise.withResolvers<boolean>();
+      const over = (byItself: boolean): void => {
+        live.delete(abort);
+        resolve(byItself);
+      };
+      const body = new ReadableStream<Uint8Array>(
+        {
+          async pull(controller) {
+            try {
+              const next = await chunks.next();
+              if (next.done) {
+                controller.close();
+                over(true);
+              } else controller.enqueue(typeof next.value === "string" ? encoder.encode(next.value) : next.value);
+            } catch (error) {
+              onError(error);
+              controller.error(error);
+              over(false);
+            }
+          },
+          cancel() {
+            abort.abort();
+            over(false);
+          },
+        },
+        // Nothing is read ahead of the client.
+        { highWaterMark: 0 },
+      );
+      return { body, closed };
+    },
+    closeAll() {
+      for (const abort of live) abort.abort();
+    },
+  };
+}
