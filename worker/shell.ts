@@ -21,7 +21,8 @@ export interface ShellDeps {
     /** Mono ms at which the core needs a tick; null: not by itself. */
     nextDue(): number | null;
   };
-  readonly journal: { write(writes: readonly JournalWrite[]): void };
+  /** `room`: whether it holds its reserve (rule 26). */
+  readonly journal: { write(writes: readonly JournalWrite[]): void; readonly room: boolean };
   /** Does one action; must return at once and not throw. */
   readonly act: (action: AgentAction) => void;
   /** What a tick tells the core. */
@@ -46,6 +47,7 @@ export class Shell extends Service {
   readonly #out: WriteFirst;
   #wake: (() => void) | undefined;
   #tickedMono: number | null = null;
+  #room = true;
   #emptied: (() => void)[] = [];
 
   constructor(deps: ShellDeps) {
@@ -91,6 +93,7 @@ export class Shell extends Service {
       this.#tickedMono = now.mono;
       steps.push(core.step({ kind: "tick", ...this.#deps.measure() }, now));
     }
+    this.#tellRoom(steps, now);
     const handled: Handled[] = [];
     for (const waiting of this.#inbox.take(workerLimits.batchInputs)) {
       const input = this.#read(waiting, handled);
@@ -145,6 +148,16 @@ export class Shell extends Service {
     if (starts > 0) this.#count("dropped: journal full", starts);
     handled.push({ commands: message, outcome: starts > 0 ? `${starts} starts passed over: ${this.#out.full}` : "handled" });
     return { kind: "commands", message: { ...message, items } };
+  }
+
+  /** Without its reserve the journal still takes ends; the core refuses starts until there is room again. */
+  #tellRoom(steps: AgentStep[], now: Now): void {
+    const { room } = this.#deps.journal;
+    if (room === this.#room) return;
+    this.#room = room;
+    steps.push(this.#deps.core.step({ kind: "room", room }, now));
+    if (room) this.#deps.log.info("the disk has room again: starts are taken");
+    else this.#deps.log.warn("the disk is nearly full: starts are refused, ends are still written");
   }
 
   #tickDue(now: Now): boolean {

@@ -109,7 +109,7 @@ describe("uploadResult", () => {
   };
 
   test("sends the file and gives its digest", async () => {
-    let got = Buffer.alloc(0);
+    let got: Buffer = Buffer.alloc(0);
     answer = (_request, response, body) => {
       got = body;
       response.writeHead(201).end("{}");
