@@ -15,13 +15,15 @@ export interface BrokerUnderTest extends AsyncDisposable {
   cut(clientId: string): void;
 }
 
-export function brokerContract(name: string, start: () => Promise<BrokerUnderTest>): void {
+/** `missing`: why this broker cannot be run here; its tests are then skipped with that reason. */
+export function brokerContract(name: string, start: () => Promise<BrokerUnderTest>, missing?: string): void {
   describe(`the wire: ${name}`, () => {
     let broker: BrokerUnderTest;
-    beforeEach(async () => {
+    beforeEach(async (ctx) => {
+      if (missing !== undefined) ctx.skip(missing);
       broker = await start();
     });
-    afterEach(() => broker[Symbol.asyncDispose]());
+    afterEach(() => broker?.[Symbol.asyncDispose]());
 
     const up = (worker: string, kind: "reports" | "status" | "heartbeat" = "reports"): string => uplinkTopic(broker.prefix, "default", worker, kind);
     const down = (worker: string): string => commandsTopic(broker.prefix, "default", worker);
