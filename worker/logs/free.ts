@@ -1,7 +1,8 @@
 /** Gives the disk back what is shipped, while the process goes on writing to the same file. */
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
 import type { Log } from "../../schema/kit/log.ts";
-import { isMissing, writePositions } from "./positions.ts";
+import { openOutput } from "./output-file.ts";
+import type { Positions } from "./positions.ts";
 import { freeable, type LogStream } from "./stream.ts";
 
 /** Frees `length` bytes from `offset` on without changing the file's length. Rejects where the host or file system cannot. */
@@ -11,14 +12,26 @@ export type FreeBytes = (file: string, offset: number, length: number) => Promis
  * Punches a hole with fallocate(1), since Node has no call for it. A child process costs a millisecond or more, so callers
  * free many megabytes at once. Without fallocate (not Linux) shipped output stays on disk until its attempt's folder goes.
  */
-export const punchHole: FreeBytes = (file, offset, length) =>
-  new Promise((resolve, reject) => {
-    const args = ["--punch-hole", "--offset", String(offset), "--length", String(length), file];
-    execFile("fallocate", args, { env: { PATH: "/usr/bin:/bin", LC_ALL: "C" }, timeout: 30_000 }, (error, _out, stderr) => {
-      if (error) reject(new Error(`fallocate cannot free ${length} bytes of ${file}: ${stderr.trim() || error.message}`, { cause: error }));
-      else resolve();
+export const punchHole: FreeBytes = async (path, offset, length) => {
+  await using file = await openOutput(path, "write");
+  if (!file) throw new Error(`${path} is no plain file`);
+  await runFallocate(file.fd, offset, length);
+};
+
+/** The child gets the open file, not its name: between two looks the name may become a link to somebody else's file. */
+function runFallocate(fd: number, offset: number, length: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const args = ["--punch-hole", "--offset", String(offset), "--length", String(length), "/proc/self/fd/3"];
+    const child = spawn("fallocate", args, { env: { PATH: "/usr/bin:/bin", LC_ALL: "C" }, stdio: ["ignore", "ignore", "pipe", fd], timeout: 30_000 });
+    let said = "";
+    child.stderr?.on("data", (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(0, 500)));
+    child.once("error", (error) => reject(new Error("fallocate cannot be run", { cause: error })));
+    child.once("close", (code, signal) => {
+      if (code === 0) resolve();
+      else reject(new Error(`fallocate cannot free ${length} bytes: ${said.trim() || `it ended with ${code ?? signal}`}`));
     });
   });
+}
 
 /** A host that failed this often in a row cannot do it, and is asked no more. */
 const failuresMost = 3;
@@ -26,11 +39,13 @@ const failuresMost = 3;
 /** Frees what of an attempt's output may go; one attempt at a time costs nothing, and a host that cannot is noticed once. */
 export class Freer {
   readonly #freeBytes: FreeBytes;
+  readonly #positions: Positions;
   readonly #log: Log;
   #failures = 0;
 
-  constructor(deps: { readonly freeBytes: FreeBytes; readonly log: Log }) {
+  constructor(deps: { readonly freeBytes: FreeBytes; readonly positions: Positions; readonly log: Log }) {
     this.#freeBytes = deps.freeBytes;
+    this.#positions = deps.positions;
     this.#log = deps.log;
   }
 
@@ -40,11 +55,11 @@ export class Freer {
   }
 
   /** Frees it. Never rejects: what could not be freed stays on disk and is tried with the next piece. */
-  async free(folder: string, streams: { readonly stdout: LogStream; readonly stderr: LogStream }): Promise<void> {
+  async free(attempt: string, streams: { readonly stdout: LogStream; readonly stderr: LogStream }): Promise<void> {
     try {
-      writePositions(folder, streams);
+      this.#positions.write(attempt, streams);
     } catch (error) {
-      if (!isMissing(error)) this.#log.warn({ err: error }, "shipped output is not freed: how far it is shipped could not be written down");
+      this.#log.warn({ err: error, attemptId: attempt }, "shipped output is not freed: how far it is shipped could not be written down");
       return;
     }
     for (const stream of [streams.stdout, streams.stderr]) {

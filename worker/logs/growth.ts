@@ -3,9 +3,10 @@
  * kernel (inotify through fs.watch), so that thousands of quiet attempts cost nothing. A talkative stream is not watched,
  * because every write of its process would wake the agent.
  */
-import { statSync, watch, type FSWatcher } from "node:fs";
+import { watch, type FSWatcher } from "node:fs";
 import { timing } from "../../schema/limits.ts";
 import type { Clock } from "../../schema/kit/clock.ts";
+import { outputSize } from "./output-file.ts";
 import type { LogStream } from "./stream.ts";
 
 /** Streams that can be neither watched nor found are looked at in every fifth round only. */
@@ -29,7 +30,7 @@ export function noticeGrowth(deps: { readonly clock: Clock; readonly grown: (str
   let round = 0;
 
   const look = (stream: LogStream): boolean => {
-    const size = statSync(stream.file, { throwIfNoEntry: false })?.size ?? 0;
+    const size = outputSize(stream.file);
     if (size <= stream.size) return false;
     stream.size = size;
     return true;

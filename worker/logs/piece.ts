@@ -1,6 +1,5 @@
 /** One piece of output as it goes into a `logs` message. */
-import { open } from "node:fs/promises";
-import { isMissing } from "./positions.ts";
+import { openOutput } from "./output-file.ts";
 import type { LogStream, Piece, StreamName } from "./stream.ts";
 
 /** What goes into one `logs` message besides the envelope. */
@@ -38,12 +37,8 @@ function gapPiece(stream: LogStream, offset: number, length: number, why: string
 
 /** At most `length` bytes from `offset` on; none when the file is gone or ends before. */
 async function readBytes(path: string, offset: number, length: number): Promise<Buffer> {
-  try {
-    await using file = await open(path, "r");
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, offset);
-    return buffer.subarray(0, bytesRead);
-  } catch (error) {
-    if (isMissing(error)) return Buffer.alloc(0);
-    throw new Error(`cannot read ${path}`, { cause: error });
-  }
+  await using file = await openOutput(path, "read");
+  if (!file) return Buffer.alloc(0);
+  const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, offset);
+  return buffer.subarray(0, bytesRead);
 }

@@ -10,7 +10,7 @@ import { timing, workerLimits } from "../../schema/limits.ts";
 import { Freer, type FreeBytes } from "./free.ts";
 import { noticeGrowth, type Growth } from "./growth.ts";
 import { readPiece, type LogPiece } from "./piece.ts";
-import { readPositions } from "./positions.ts";
+import type { Positions } from "./positions.ts";
 import * as streams from "./stream.ts";
 import type { LogStream, StreamName } from "./stream.ts";
 
@@ -21,6 +21,7 @@ export interface ShipperDeps {
   /** Sends one piece; nothing is known of it until an ack comes. */
   readonly send: (piece: LogPiece) => void;
   readonly freeBytes: FreeBytes;
+  readonly positions: Positions;
   /** Bytes that one stream may have unshipped on disk. */
   readonly logSpoolBytes: number;
   readonly clock: Clock;
@@ -29,7 +30,6 @@ export interface ShipperDeps {
 
 interface Shipped {
   readonly attempt: string;
-  readonly folder: string;
   readonly streams: Readonly<Record<StreamName, LogStream>>;
   /** The manager has acknowledged its end. */
   settled: boolean;
@@ -71,10 +71,10 @@ export class LogShipper implements AsyncDisposable {
   track(attempt: string, logStreamBytes: number = workerLimits.logStreamBytes): void {
     if (this.#attempts.has(attempt)) return;
     const folder = this.#deps.folderOf(attempt);
-    const known = readPositions(folder);
+    const known = this.#deps.positions.read(attempt);
     const stream = (name: StreamName): LogStream =>
       streams.newStream({ attempt, name, file: join(folder, name), ...(known?.[name] ?? { cap: logStreamBytes, acked: 0, floor: 0 }) });
-    const shipped: Shipped = { attempt, folder, streams: { stdout: stream("stdout"), stderr: stream("stderr") }, settled: false, freeing: false };
+    const shipped: Shipped = { attempt, streams: { stdout: stream("stdout"), stderr: stream("stderr") }, settled: false, freeing: false };
     this.#attempts.set(attempt, shipped);
     for (const one of both(shipped)) this.#growth.follow(one);
   }
@@ -230,7 +230,11 @@ export class LogShipper implements AsyncDisposable {
   #free(shipped: Shipped): void {
     if (shipped.freeing || !this.#freer.wants(both(shipped))) return;
     shipped.freeing = true;
-    this.#work(this.#freer.free(shipped.folder, shipped.streams).finally(() => (shipped.freeing = false)));
+    const freed = this.#freer.free(shipped.attempt, shipped.streams).finally(() => {
+      shipped.freeing = false;
+      if (!this.#attempts.has(shipped.attempt)) this.#deps.positions.drop(shipped.attempt);
+    });
+    this.#work(freed);
   }
 
   #removeIfDone(shipped: Shipped): void {
@@ -246,6 +250,7 @@ export class LogShipper implements AsyncDisposable {
       stream.onWire = 0;
     }
     const { attempt } = shipped;
+    if (!shipped.freeing) this.#deps.positions.drop(attempt);
     const removed = this.#deps.remove(attempt).catch((error: unknown) => {
       this.#deps.log.warn({ err: error, attemptId: attempt }, "the folder of an ended attempt could not be removed");
     });

@@ -1,5 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import { silentLog } from "../../../schema/kit/log.ts";
 import { wireLimits, workerLimits } from "../../../schema/limits.ts";
 import { punchHole, type FreeBytes } from "../../../worker/logs/free.ts";
 import type { LogPiece } from "../../../worker/logs/piece.ts";
+import { openPositions } from "../../../worker/logs/positions.ts";
 import { LogShipper } from "../../../worker/logs/shipper.ts";
 import { until } from "../../kit/until.ts";
 import { ManagerStore } from "./manager-store.ts";
@@ -51,6 +53,7 @@ function shipper(options: { readonly freeBytes?: FreeBytes; readonly logSpoolByt
       queueMicrotask(() => made.acked(piece.attempt, piece.stream, end));
     },
     freeBytes: options.freeBytes ?? punchHole,
+    positions: openPositions(join(root, "shipped")),
     logSpoolBytes: options.logSpoolBytes ?? workerLimits.logSpoolBytes,
     clock: { now: () => ({ mono: processClock.now().mono + mono, wall: 0 }) },
     log: silentLog(),
@@ -284,6 +287,40 @@ describe("bounds and gaps", () => {
   });
 });
 
+describe("a process that puts something else in the place of its output", () => {
+  test("a link is not followed, neither by reading nor by freeing", async () => {
+    const files = attempt("a");
+    const secret = join(root, "secret");
+    writeFileSync(secret, Buffer.alloc(2 * workerLimits.logFreeBytes, "s"));
+    const logs = shipper();
+    logs.up();
+    logs.track("a", 10);
+    rmSync(files.stdout);
+    symlinkSync(secret, files.stdout);
+    logs.ended("a");
+    logs.settle("a");
+    await until("the folder to go", () => removed.length === 1);
+    expect(store.end("a", "stdout")).toBe(0);
+    symlinkSync(secret, join(root, "link"));
+    await expect(punchHole(join(root, "link"), 0, 4_096)).rejects.toThrow("no plain file");
+    expect(readFileSync(secret).every((byte) => byte === 115)).toBe(true);
+  });
+
+  test("a fifo holds nobody up", async () => {
+    const files = attempt("a");
+    writeFileSync(files.stderr, "fine");
+    rmSync(files.stdout);
+    execFileSync("mkfifo", [files.stdout]);
+    const logs = shipper();
+    logs.up();
+    logs.track("a");
+    logs.ended("a");
+    logs.settle("a");
+    await until("the folder to go", () => removed.length === 1);
+    expect(store.bytes("a", "stderr").toString()).toBe("fine");
+  });
+});
+
 describe("over an agent's life", () => {
   test("a later agent goes on: what the manager has is passed over and nothing is missing", async () => {
     const files = attempt("a");
@@ -316,7 +353,7 @@ describe("over an agent's life", () => {
     before.track("a");
     await until("all to be shipped and freed", () => store.end("a", "stdout") === size && statSync(files.stdout).blocks * 512 < size / 2);
     await before[Symbol.asyncDispose]();
-    expect(JSON.parse(readFileSync(join(root, "a", "shipped.json"), "utf8")).stdout.acked).toBeGreaterThanOrEqual(workerLimits.logFreeBytes);
+    expect(JSON.parse(readFileSync(join(root, "shipped", "a.json"), "utf8")).stdout.acked).toBeGreaterThanOrEqual(workerLimits.logFreeBytes);
     // The manager's store was taken back: what the disk has forgotten is a gap, the rest comes again.
     store.takeBack("a", "stdout", 1_000);
     const after = shipper();

@@ -1,0 +1,31 @@
+/**
+ * An attempt's output files lie where its process may put anything in their place. The agent may have more rights than the
+ * process, so it follows no link and opens nothing but plain files.
+ */
+import { constants, lstatSync } from "node:fs";
+import { open, type FileHandle } from "node:fs/promises";
+import { isMissing } from "./positions.ts";
+
+/** Length in bytes; 0 when there is no plain file. */
+export function outputSize(path: string): number {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat?.isFile() ? stat.size : 0;
+}
+
+/** Opens a plain file; undefined when there is none. */
+export async function openOutput(path: string, mode: "read" | "write"): Promise<FileHandle | undefined> {
+  const access = mode === "read" ? constants.O_RDONLY : constants.O_RDWR;
+  let file: FileHandle;
+  try {
+    // Without O_NONBLOCK a fifo in its place would hold the agent up until somebody writes to it.
+    file = await open(path, access | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (isMissing(error) || code === "ELOOP" || code === "ENXIO") return undefined;
+    throw new Error(`cannot open ${path}`, { cause: error });
+  }
+  const isPlain = (await file.stat()).isFile();
+  if (isPlain) return file;
+  await file.close();
+  return undefined;
+}
