@@ -1,5 +1,6 @@
 /** The stand-alone embedded broker: for a manager that should not carry it, or for several managers. */
 import { join } from "node:path";
+import { configOrExit } from "../schema/kit/config.ts";
 import { makeLog, type Log } from "../schema/kit/log.ts";
 import { readBrokerConfig } from "./config.ts";
 import { openCredentials } from "./credentials.ts";
@@ -16,14 +17,14 @@ export async function runBroker(config: BrokerConfig, log: Log): Promise<Embedde
 }
 
 async function main(): Promise<void> {
-  const config = readBrokerConfig();
+  // Before anything else: a signal that comes during the start must end it as well, and cleanly.
+  const stop = Promise.withResolvers<string>();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stop.resolve);
+  const config = configOrExit(() => readBrokerConfig());
   const log = makeLog({ name: "broker", level: config.logLevel });
   const broker = await runBroker(config, log);
-  const stop = async (signal: string): Promise<void> => {
-    log.info({ signal }, "broker stops");
-    await broker.close();
-  };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void stop(signal));
+  log.info({ signal: await stop.promise }, "broker stops");
+  await broker.close();
 }
 
 if (import.meta.main) {
