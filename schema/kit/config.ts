@@ -3,7 +3,7 @@
  * in a sentence that names the key and what it takes; nothing starts on a configuration that was only half understood.
  */
 import { readFileSync } from "node:fs";
-import { flagOf, type Key, type Reader } from "./config/key.ts";
+import type { Key, Reader } from "./config/key.ts";
 import { keys, type KeyName, type Values } from "./config/keys.ts";
 import { helpText } from "./config/help.ts";
 import { absolute, environmentLayer, fileLayer, flagLayer, type Given, type Layer, type Switch } from "./config/layers.ts";
@@ -37,6 +37,8 @@ export interface Read {
   readonly switches: ReadonlySet<string>;
   /** Which keys somebody gave, and under which name. */
   readonly given: ReadonlyMap<KeyName, string>;
+  /** What flags gave, as text for the environment of a child. */
+  readonly flags: ReadonlyMap<KeyName, string>;
 }
 
 const helpSwitch: Switch = { flag: "help", sentence: "Prints this." };
@@ -61,7 +63,8 @@ export function readValues(reader: Reader, sources: Sources, own: readonly Switc
     values[name] = parsed?.success ? parsed.data : key.byDefault;
   }
   if (problems.length > 0) throw refusal(reader, problems);
-  return { values: values as Values, switches: flags.switches, given };
+  const flagTexts = new Map([...flags.values].map(([name, { raw }]) => [name, String(raw)]));
+  return { values: values as Values, switches: flags.switches, given, flags: flagTexts };
 }
 
 function shown(key: Key, given: Given): string {
@@ -103,9 +106,4 @@ export function configOrExit<T>(read: () => T): T {
 /** How a key is named in a sentence: as it was given, or by its name in the environment. */
 export function nameOf(read: Pick<Read, "given">, name: KeyName): string {
   return read.given.get(name) ?? keys[name].env;
-}
-
-/** The flag of a key with its dashes, for sentences that say how to move something. */
-export function flagNameOf(name: KeyName): string {
-  return `--${flagOf(keys[name])}`;
 }

@@ -1,4 +1,4 @@
-import { flagOf, type Key, type Reader } from "./key.ts";
+import { flagOf, isReadBy, type Key, type KeyReader, type Reader } from "./key.ts";
 import { keys } from "./keys.ts";
 import type { Switch } from "./layers.ts";
 
@@ -6,27 +6,26 @@ import type { Switch } from "./layers.ts";
 export function defaultOf(key: Key): string {
   if (key.byDefault === null) return key.defaultText ?? "none";
   if (typeof key.byDefault === "boolean") return key.byDefault ? "yes" : "no";
-  if (Array.isArray(key.byDefault)) return key.byDefault.join(",") || "none";
-  if (typeof key.byDefault === "object") return "none";
-  return String(key.byDefault);
+  if (typeof key.byDefault === "string" || typeof key.byDefault === "number") return String(key.byDefault);
+  return Array.isArray(key.byDefault) ? key.byDefault.join(",") || "none" : "none";
 }
 
 /** What `--help` prints for a reader. */
 export function helpText(reader: Reader, switches: readonly Switch[]): string {
   const lines = [
-    `Usage: npm run ${reader} -- [flags]`,
+    `Usage: npm ${reader === "start" ? "start" : `run ${reader}`} -- [flags]`,
     "",
     "Flags go before the environment, the environment before muster.yaml. A secret may be a file: <NAME>_FILE.",
     "",
   ];
   for (const one of switches) lines.push(`  --${one.flag}`, `      ${one.sentence}`);
-  for (const key of Object.values<Key>(keys).filter((one) => one.readers.includes(reader))) {
+  for (const key of Object.values<Key>(keys).filter((one) => isReadBy(one, reader))) {
     lines.push(`  --${flagOf(key)}  ${key.env}`, `      ${key.sentence} Takes ${key.kind.allowed}. Default: ${defaultOf(key).replaceAll("`", "")}.`);
   }
   return lines.join("\n");
 }
 
-const readerNames: Record<Reader, string> = { manager: "manager", worker: "worker", broker: "broker", client: "demo" };
+const readerNames: Record<KeyReader, string> = { manager: "manager", worker: "worker", broker: "broker", client: "demo" };
 
 /** docs/configuration.md, whole. */
 export function configurationPage(): string {

@@ -1,7 +1,10 @@
 import type { Kind } from "./kinds.ts";
 
 /** Who reads a key. `client`: the demo and other users of the API. */
-export type Reader = "manager" | "worker" | "broker" | "client";
+export type KeyReader = "manager" | "worker" | "broker" | "client";
+
+/** `start` is the whole system at once: it takes what its manager and its worker take, and hands it on. */
+export type Reader = KeyReader | "start";
 
 /** A configuration key. `D` is null when it has no default of its own. */
 export interface Key<T = unknown, D extends T | null = T | null> {
@@ -13,7 +16,7 @@ export interface Key<T = unknown, D extends T | null = T | null> {
   readonly byDefault: D;
   /** What happens without a value. */
   readonly defaultText?: string;
-  readonly readers: readonly Reader[];
+  readonly readers: readonly KeyReader[];
   readonly secret?: true;
   readonly sentence: string;
 }
@@ -37,4 +40,9 @@ export function optionalKey<T>(one: Told<T> & { readonly defaultText: string }):
 export function flagOf(one: Pick<Key, "env" | "secret">): string {
   const name = one.env.slice("MUSTER_".length).toLowerCase().replaceAll("_", "-");
   return one.secret ? `${name}-file` : name;
+}
+
+/** Whether a reader takes this key. */
+export function isReadBy(one: Pick<Key, "readers">, reader: Reader): boolean {
+  return reader === "start" ? one.readers.includes("manager") || one.readers.includes("worker") : one.readers.includes(reader);
 }

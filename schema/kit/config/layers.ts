@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { parseDocument } from "yaml";
-import { flagOf, type Key, type Reader } from "./key.ts";
+import { flagOf, isReadBy, type Key, type Reader } from "./key.ts";
 import { keys, otherNames, type KeyName } from "./keys.ts";
 import { nearest } from "./nearest.ts";
 
@@ -78,7 +78,7 @@ export function flagLayer(argv: readonly string[], reader: Reader, own: readonly
   const values = new Map<KeyName, Given>();
   const problems: string[] = [];
   const switches = new Set<string>();
-  const byFlag = new Map(names.filter((name) => keyOf(name).readers.includes(reader)).map((name) => [flagOf(keyOf(name)), name]));
+  const byFlag = new Map(names.filter((name) => isReadBy(keyOf(name), reader)).map((name) => [flagOf(keyOf(name)), name]));
   const known = [...byFlag.keys(), ...own.map((one) => one.flag)];
   const options: Record<string, { type: "string" | "boolean" }> = {};
   for (const flag of known) {
@@ -95,7 +95,7 @@ export function flagLayer(argv: readonly string[], reader: Reader, own: readonly
     const name = byFlag.get(token.name);
     if (own.some((one) => one.flag === token.name)) switches.add(token.name);
     else if (secrets.has(token.name)) problems.push(`${token.rawName} would show a secret to everybody on this host; use ${token.rawName}-file`);
-    else if (name === undefined) problems.push(`${token.rawName} is not a flag of the ${reader}${didYouMean(token.rawName, known.map((flag) => `--${flag}`))}`);
+    else if (name === undefined) problems.push(`${token.rawName} is not a flag of ${reader}${didYouMean(token.rawName, known.map((flag) => `--${flag}`))}`);
     else if (keyOf(name).kind.isSwitch) put(values, name, { name: token.rawName, raw: token.value ?? true }, problems);
     else if (token.value === undefined) problems.push(`${token.rawName} needs a value: ${keyOf(name).kind.allowed}`);
     else if (keyOf(name).secret) put(values, name, fromFile(token.rawName, token.value, cwd, problems), problems);
@@ -123,7 +123,7 @@ export function fileLayer(file: string, text: string, cwd: string): Layer {
     const shown = `${path} in ${file}`;
     if (found) {
       if (node === null) return;
-      put(values, found.name, found.isFile ? fromFile(shown, String(node), cwd, problems) : { name: shown, raw: node }, problems);
+      put(values, found.name, found.isFile && typeof node === "string" ? fromFile(shown, node, cwd, problems) : { name: shown, raw: node }, problems);
     } else if (path !== "" && !isGroup(path)) {
       problems.push(`${shown} is not a key of Muster${didYouMean(path, [...byPath.keys()])}`);
     } else if (node !== null && typeof node === "object" && !Array.isArray(node)) {

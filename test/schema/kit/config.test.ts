@@ -122,8 +122,8 @@ describe("secrets", () => {
 
 test.each([
   ["an unknown variable", { MUSTER_HTPP_PORT: "1" }, [], "MUSTER_HTPP_PORT is not a key of Muster; did you mean MUSTER_HTTP_PORT?"],
-  ["an unknown flag", {}, ["--htp-port", "1"], "--htp-port is not a flag of the manager; did you mean --http-port?"],
-  ["another reader's flag", {}, ["--worker-slots=1"], "--worker-slots is not a flag of the manager"],
+  ["an unknown flag", {}, ["--htp-port", "1"], "--htp-port is not a flag of manager; did you mean --http-port?"],
+  ["another reader's flag", {}, ["--worker-slots=1"], "--worker-slots is not a flag of manager"],
   ["a word", {}, ["start"], '"start" is not a flag; flags begin with --'],
   ["a flag without its value", {}, ["--http-port"], "--http-port needs a value: a port"],
   ["a flag twice", {}, ["--http-port=1", "--http-port=2"], "--http-port and --http-port are both given"],
@@ -152,7 +152,7 @@ test.each([
   ["plain MQTT in production", { MUSTER_BROKER_HOST: "0.0.0.0" }, ["--production"], "refuses plain MQTT beyond this host, and MUSTER_BROKER_HOST is 0.0.0.0"],
 ])("a manager does not start with %s", (_name, env, argv, sentence) => {
   file("ca.pem", "-----BEGIN CERTIFICATE-----\n");
-  const stop = stopOf(() => manager(env as Record<string, string>, argv));
+  const stop = stopOf(() => manager(env, argv));
   expect(stop.exitCode).toBe(2);
   expect(stop.message).toContain(sentence);
 });
@@ -167,7 +167,7 @@ test.each([
   ["a file that is not PEM", { MUSTER_BROKER_URL: "mqtts://h", MUSTER_BROKER_CA: "not.pem" }, "MUSTER_BROKER_CA: the file not.pem is not PEM"],
 ])("a worker does not start with %s", (_name, env, sentence) => {
   file("not.pem", "hello");
-  expect(stopOf(() => worker(env as Record<string, string>)).message).toContain(sentence);
+  expect(stopOf(() => worker(env)).message).toContain(sentence);
 });
 
 test.each([

@@ -1,0 +1,46 @@
+/** What a person reads when the system is up. */
+import type { StartConfig } from "../config.ts";
+
+export interface Welcome {
+  readonly config: StartConfig;
+  readonly version: string;
+  /** The admin token when it was made just now; undefined: it was shown at an earlier start, or preset. */
+  readonly token: string | undefined;
+}
+
+/** The whole text, without a line end. */
+export function welcome({ config, version, token }: Welcome): string {
+  const lines = [
+    `Muster ${version} is up.`,
+    "",
+    `  API     ${config.apiUrl}`,
+    `  Docs    ${config.apiUrl}/docs`,
+    `  Broker  ${config.brokerUrl}`,
+    `  Worker  ${config.workerId}, ${config.slots} slots, pool ${config.pool}`,
+    `  Data    ${config.dataDir} (logs in ${config.dataDir}/logs)`,
+    "",
+  ];
+  if (token !== undefined) lines.push("  The admin token, shown this once (npm run token makes a new one):", "", `  ${token}`, "");
+  else lines.push("  The admin token was shown at the first start, or preset; npm run token makes a new one.", "");
+  lines.push("  Paste this to run a bash script and see what became of it:", "", tryIt(config.apiUrl, token), "");
+  lines.push("  Ctrl-C stops Muster. What its worker runs goes on and is found again at the next start; a second Ctrl-C stops it too.");
+  return lines.join("\n");
+}
+
+/**
+ * One line for a POSIX shell with curl: creates a task, starts it, waits for its end, and shows the run and its output. It
+ * stops with the API's own problem when something is wrong.
+ */
+export function tryIt(apiUrl: string, token: string | undefined): string {
+  const task = `{"run":{"driver":"script","interpreter":"bash","script":"echo \\"Hello from $(hostname), it is $(date +%T)\\"; exit 0"}}`;
+  const curl = `curl -sS -H "Authorization: Bearer $MUSTER_TOKEN" -H "Content-Type: application/json"`;
+  return [
+    `export MUSTER_URL=${apiUrl} MUSTER_TOKEN=${token ?? "<admin token>"}`,
+    `task=$(${curl} -X PUT "$MUSTER_URL/tasks/by-name/hello" -d '${task}')`,
+    `task=$(echo "$task" | grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4)`,
+    `run=$(${curl} -X POST "$MUSTER_URL/tasks/$task/start" | grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4)`,
+    `${curl} "$MUSTER_URL/runs/$run?waitSeconds=10"`,
+    `echo`,
+    `${curl} -H "Accept: text/plain" "$MUSTER_URL/runs/$run/logs"`,
+  ].join("; ");
+}
