@@ -148,8 +148,9 @@ function contentOf(content: NonNullable<ReplySpec["content"]>, reply: ReplySpec,
   return Object.fromEntries(
     Object.entries(content).map(([type, schema]) => {
       if (typeof schema === "string") return [type, { schema: { description: schema } }];
-      // A stream's schema is that of one line or of one event's data.
-      const shown = type === "application/json" ? converter.convert(schema, "output") : { description: `each one: ${JSON.stringify(converter.convert(schema, "output")["$ref"])}` };
+      const converted = converter.convert(schema, "output");
+      // OpenAPI 3.1 has no schema for a sequence: the description names that of one line, or of one event's data.
+      const shown = type === "application/json" ? converted : { description: `a sequence of ${String(converted["$ref"]).split("/").at(-1)}` };
       return [type, { schema: shown, ...(reply.example === undefined || type !== "application/json" ? {} : { example: reply.example }) }];
     }),
   );
