@@ -24,19 +24,28 @@ export interface PublishAsked {
 
 /** Why this client may not publish this, in one sentence; undefined when it may. Wills are asked about as well. */
 export function whyNotPublish(identity: Identity, prefix: string, asked: PublishAsked): string | undefined {
-  if (asked.payloadBytes > wireLimits.payloadBytes) return `a payload of ${asked.payloadBytes} bytes is over the bound of ${wireLimits.payloadBytes}`;
+  if (asked.payloadBytes > wireLimits.payloadBytes)
+    return `a payload of ${asked.payloadBytes} bytes is over the bound of ${wireLimits.payloadBytes}`;
   if (/[+#\0]/.test(asked.topic)) return "a topic must not contain + or # or a zero character";
   const status = statusTopic(prefix, asked.topic);
   if (asked.retain && !status) return "only a status may be retained";
   if (asked.retain && asked.payloadBytes > wireLimits.statusBytes) return `a status has at most ${wireLimits.statusBytes} bytes`;
-  if (identity.role === "manager") return asked.topic.startsWith(`${prefix}/v1/`) ? undefined : `the topic is not under ${prefix}/v1/`;
+  if (identity.role === "manager")
+    return asked.topic.startsWith(`${prefix}/v1/`) ? undefined : `the topic is not under ${prefix}/v1/`;
   const uplinks = `${workerRoot(prefix, identity.pool, identity.username)}/up/`;
   const kind = asked.topic.startsWith(uplinks) ? asked.topic.slice(uplinks.length) : undefined;
-  return uplinkKinds.some((known) => known === kind) ? undefined : `a worker publishes only ${uplinks}{${uplinkKinds.join(", ")}}`;
+  return uplinkKinds.some((known) => known === kind)
+    ? undefined
+    : `a worker publishes only ${uplinks}{${uplinkKinds.join(", ")}}`;
 }
 
 /** Why this client may not subscribe to this filter beside those it holds, in one sentence; undefined when it may. */
-export function whyNotSubscribe(identity: Identity, prefix: string, filter: string, held: ReadonlySet<string>): string | undefined {
+export function whyNotSubscribe(
+  identity: Identity,
+  prefix: string,
+  filter: string,
+  held: ReadonlySet<string>,
+): string | undefined {
   if (identity.role === "manager") {
     if (!filter.startsWith(`${prefix}/v1/`)) return `the filter is not under ${prefix}/v1/`;
   } else {

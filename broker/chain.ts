@@ -54,7 +54,11 @@ export function publishChain(aedes: Aedes): (message: InProcessMessage) => Promi
 
   return (message) => {
     if (queue.length >= brokerLimits.publishQueue || bytes + message.payload.length > brokerLimits.publishQueueBytes) {
-      return Promise.reject(new Error(`more than ${brokerLimits.publishQueue} messages or ${brokerLimits.publishQueueBytes} bytes wait for the embedded broker`));
+      return Promise.reject(
+        new Error(
+          `more than ${brokerLimits.publishQueue} messages or ${brokerLimits.publishQueueBytes} bytes wait for the embedded broker`,
+        ),
+      );
     }
     return new Promise((resolve, reject) => {
       bytes += message.payload.length;

@@ -8,7 +8,12 @@ import { brokerLimits } from "../schema/limits.ts";
 import { clientHashPattern, tokenHashPattern } from "./secrets.ts";
 
 const tokenEntry = z.strictObject({ name: id, hash: z.string().regex(tokenHashPattern) });
-const clientEntry = z.strictObject({ username: id, hash: z.string().regex(clientHashPattern), pool: id, role: z.enum(["worker", "manager"]) });
+const clientEntry = z.strictObject({
+  username: id,
+  hash: z.string().regex(clientHashPattern),
+  pool: id,
+  role: z.enum(["worker", "manager"]),
+});
 const credentialsShape = z.strictObject({
   tokens: z.array(tokenEntry).max(brokerLimits.tokens),
   clients: z.array(clientEntry).max(brokerLimits.clients),

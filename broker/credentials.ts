@@ -58,7 +58,8 @@ export function openCredentials(file: string): Credentials {
 function load(file: string, before: Loaded | undefined): Loaded {
   // The stamp is taken first: a file that is replaced in between is then read again at the next use.
   const stamp = stampOf(file);
-  if (!stamp && before?.stamp) throw new Error(`the credentials file ${file} is gone; put a backup back, or start again to make new ones`);
+  if (!stamp && before?.stamp)
+    throw new Error(`the credentials file ${file} is gone; put a backup back, or start again to make new ones`);
   const content = readCredentials(file);
   return {
     stamp,
@@ -75,14 +76,18 @@ function sameFile(one: FileStamp | undefined, other: FileStamp | undefined): boo
  * Adds a token, random unless it is given, and returns its text: the only time that anybody sees it. A name may have several
  * tokens; a given one that is there already stays as it is. Throws a sentence for a name or token that cannot be taken.
  */
-export function addToken(file: string, { name, token = newToken() }: { readonly name: string; readonly token?: string | undefined }): string {
+export function addToken(
+  file: string,
+  { name, token = newToken() }: { readonly name: string; readonly token?: string | undefined },
+): string {
   checkId("a token's name", name);
   refuse(whyNotSecret("a token", token));
   const hash = hashToken(token);
   return changeCredentials(file, (content) => {
     const holder = content.tokens.find((entry) => entry.hash === hash)?.name;
     if (holder !== undefined && holder !== name) throw new Error(`this token belongs to ${holder} already; choose another`);
-    if (holder === undefined && content.tokens.length >= brokerLimits.tokens) throw new Error(`${file} holds ${brokerLimits.tokens} tokens, which is the most; revoke some`);
+    if (holder === undefined && content.tokens.length >= brokerLimits.tokens)
+      throw new Error(`${file} holds ${brokerLimits.tokens} tokens, which is the most; revoke some`);
     return [holder === undefined ? { ...content, tokens: [...content.tokens, { name, hash }] } : content, token];
   });
 }
@@ -111,14 +116,19 @@ export interface NewClient {
 export function addClient(file: string, { username, pool, role, password = newPassword(), replace = false }: NewClient): string {
   checkId(role === "worker" ? "a worker's id" : "a username", username);
   checkId("a pool's name", pool);
-  if (username === managerUsername && role !== "manager") throw new Error(`the username ${managerUsername} is reserved for managers; choose another id`);
+  if (username === managerUsername && role !== "manager")
+    throw new Error(`the username ${managerUsername} is reserved for managers; choose another id`);
   refuse(whyNotSecret("a password", password));
   const entry = { username, hash: hashPassword(password), pool, role };
   return changeCredentials(file, (content) => {
     const others = content.clients.filter((client) => client.username !== username);
     const before = content.clients.find((client) => client.username === username);
-    if (before && !replace) throw new Error(`${username} exists already (${before.role} in pool ${before.pool}); remove it first, or choose another id`);
-    if (others.length >= brokerLimits.clients) throw new Error(`${file} holds ${brokerLimits.clients} clients, which is the most`);
+    if (before && !replace)
+      throw new Error(
+        `${username} exists already (${before.role} in pool ${before.pool}); remove it first, or choose another id`,
+      );
+    if (others.length >= brokerLimits.clients)
+      throw new Error(`${file} holds ${brokerLimits.clients} clients, which is the most`);
     return [{ ...content, clients: [...others, entry] }, password];
   });
 }

@@ -16,8 +16,10 @@ export function parseBrokerUrl(text: string): BrokerAddress {
   if (!url?.hostname || (url.protocol !== "mqtt:" && url.protocol !== "mqtts:")) {
     throw new Error("the broker's url must be mqtt://host:port or mqtts://host:port");
   }
-  if (url.username || url.password) throw new Error("the broker's url must not contain a username or password; they have settings of their own");
-  if ((url.pathname !== "" && url.pathname !== "/") || url.search || url.hash) throw new Error("the broker's url must end after the port");
+  if (url.username || url.password)
+    throw new Error("the broker's url must not contain a username or password; they have settings of their own");
+  if ((url.pathname !== "" && url.pathname !== "/") || url.search || url.hash)
+    throw new Error("the broker's url must end after the port");
   const secure = url.protocol === "mqtts:";
   const port = url.port ? Number(url.port) : secure ? 8883 : 1883;
   // Node takes an IPv6 address without its brackets.
@@ -34,18 +36,28 @@ export interface TlsFiles {
 
 /** Throws a sentence when the certificates cannot be used, so that it is known at start and not at the first connection. */
 export function checkTlsFiles({ ca, cert, key }: TlsFiles): void {
-  if ((cert === undefined) !== (key === undefined)) throw new Error("a client certificate for the broker needs its key, and a key its certificate");
+  if ((cert === undefined) !== (key === undefined))
+    throw new Error("a client certificate for the broker needs its key, and a key its certificate");
   try {
     createSecureContext({ ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) });
   } catch (error) {
-    throw new Error(`the CA, certificate or key for the broker is not PEM that can be used: ${(error as Error).message}`, { cause: error });
+    throw new Error(`the CA, certificate or key for the broker is not PEM that can be used: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 
 /** Dials; errors come as the socket's own events. */
 export function openSocket({ host, port, secure }: BrokerAddress, { ca, cert, key }: TlsFiles): Socket {
   const socket = secure
-    ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) })
+    ? connectTls({
+        host,
+        port,
+        ...(isIP(host) ? {} : { servername: host }),
+        ...(ca ? { ca } : {}),
+        ...(cert ? { cert } : {}),
+        ...(key ? { key } : {}),
+      })
     : connectTcp({ host, port });
   // Without it each small message waits for the acknowledgement of the one before: 20 ms instead of 0.4 ms, measured.
   return socket.setNoDelay(true);
@@ -55,7 +67,10 @@ export function openSocket({ host, port, secure }: BrokerAddress, { ca, cert, ke
 export function whyFailed({ url, secure }: BrokerAddress, failure: unknown, wasOpen: boolean): string {
   const { code, message } = (failure ?? {}) as { readonly code?: unknown; readonly message?: string };
   if (typeof code === "number" && !wasOpen) return `the broker at ${url} refused the connection: ${connackSentence(code)}`;
-  if (wasOpen) return message === undefined ? `the broker at ${url} closed the connection` : `the connection to the broker at ${url} broke: ${message}`;
+  if (wasOpen)
+    return message === undefined
+      ? `the broker at ${url} closed the connection`
+      : `the connection to the broker at ${url} broke: ${message}`;
   const says = (why: string): string => `no connection to the broker at ${url}: ${why}`;
   switch (code) {
     case "ECONNREFUSED":
@@ -69,7 +84,11 @@ export function whyFailed({ url, secure }: BrokerAddress, failure: unknown, wasO
       return says("the host does not answer; look at the network and firewalls");
     case "ECONNRESET":
     case "EPIPE":
-      return says(secure ? "it closed the connection; does it speak TLS on this port, and want a client certificate?" : "it closed the connection; does it want TLS (mqtts://)?");
+      return says(
+        secure
+          ? "it closed the connection; does it speak TLS on this port, and want a client certificate?"
+          : "it closed the connection; does it want TLS (mqtts://)?",
+      );
     case "SELF_SIGNED_CERT_IN_CHAIN":
     case "DEPTH_ZERO_SELF_SIGNED_CERT":
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":

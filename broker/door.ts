@@ -45,47 +45,66 @@ const notAuthorized = 5;
 const nowhere = "denied";
 
 export function makeDoor(parts: DoorParts): Door {
-  const { tally, log, prefix } = parts;
   const identities = new WeakMap<Client, Identity>();
   const filters = new WeakMap<Client, Set<string>>();
-  const admit = connectRate(parts.clock);
+  return {
+    hooks: {
+      ...admission(parts, identities),
+      authorizePublish: publishing(parts, identities),
+      authorizeSubscribe: subscribing(parts, identities, filters),
+      authorizeForward: forwarding(parts),
+    },
+    identityOf: (client) => identities.get(client),
+    unsubscribed: (client, gone) => gone.forEach((filter) => filters.get(client)?.delete(filter)),
+  };
+}
 
+function admission(parts: DoorParts, identities: WeakMap<Client, Identity>): Pick<Aedes, "preConnect" | "authenticate"> {
+  const { tally, log } = parts;
+  const admit = connectRate(parts.clock);
   const noteRefused = (clientId: string | null, why: string): void => {
     tally.refusedConnects += 1;
     if (worthALine(tally.refusedConnects)) log.warn({ clientId, count: tally.refusedConnects }, `refused a connection: ${why}`);
   };
-
-  const preConnect: Aedes["preConnect"] = (_client, packet, done) => {
-    if (admit()) return done(null, true);
-    noteRefused(packet.clientId, `more than ${brokerLimits.connectsPerSecond} connections in a second`);
-    done(new Error("connections come too fast"), false);
+  return {
+    preConnect(_client, packet, done) {
+      if (admit()) return done(null, true);
+      noteRefused(packet.clientId, `more than ${brokerLimits.connectsPerSecond} connections in a second`);
+      done(new Error("connections come too fast"), false);
+    },
+    authenticate(client, username, password, done) {
+      const verdict = identify(parts, client, username, password);
+      if ("identity" in verdict) {
+        tally.connects += 1;
+        identities.set(client, verdict.identity);
+        return done(null, true);
+      }
+      noteRefused(client.id, verdict.why);
+      done(Object.assign(new Error(verdict.why), { returnCode: verdict.returnCode }), false);
+    },
   };
+}
 
-  const authenticate: Aedes["authenticate"] = (client, username, password, done) => {
-    const verdict = identify(parts, client, username, password);
-    if ("identity" in verdict) {
-      tally.connects += 1;
-      identities.set(client, verdict.identity);
-      return done(null, true);
-    }
-    noteRefused(client.id, verdict.why);
-    done(Object.assign(new Error(verdict.why), { returnCode: verdict.returnCode }), false);
-  };
-
-  const authorizePublish: Aedes["authorizePublish"] = (client, packet, done) => {
+function publishing(
+  { tally, log, prefix, retained, leaving }: DoorParts,
+  identities: WeakMap<Client, Identity>,
+): Aedes["authorizePublish"] {
+  return (client, packet, done) => {
     const identity = client ? identities.get(client) : undefined;
     const asked = { topic: packet.topic, payloadBytes: Buffer.byteLength(packet.payload), retain: packet.retain };
+    const why = identity ? whyNotPublish(identity, prefix, asked) : "nobody knows this client";
     // The broker publishes every will when it closes, which would look like the death of the whole fleet.
-    const why = parts.leaving() ? "the broker leaves" : identity ? whyNotPublish(identity, prefix, asked) : "nobody knows this client";
-    if (why === undefined) {
-      if (packet.retain) keepRetained(parts.retained, packet.topic, packet.payload);
+    if (why === undefined && !leaving()) {
+      if (packet.retain) keepRetained(retained, packet.topic, packet.payload);
       return done(null);
     }
-    if (!parts.leaving()) {
+    if (why !== undefined) {
       tally.deniedPublishes += 1;
-      if (worthALine(tally.deniedPublishes)) {
-        log.warn({ clientId: client?.id, topic: packet.topic.slice(0, 200), count: tally.deniedPublishes }, `denied a publish: ${why}`);
-      }
+      if (worthALine(tally.deniedPublishes))
+        log.warn(
+          { clientId: client?.id, topic: packet.topic.slice(0, 200), count: tally.deniedPublishes },
+          `denied a publish: ${why}`,
+        );
     }
     // An error would close the socket, and clients then resend the same message for ever; MQTT 3.1.1 knows no refusal.
     packet.topic = nowhere;
@@ -93,8 +112,14 @@ export function makeDoor(parts: DoorParts): Door {
     packet.retain = false;
     done(null);
   };
+}
 
-  const authorizeSubscribe: Aedes["authorizeSubscribe"] = (client, subscription, done) => {
+function subscribing(
+  { tally, log, prefix }: DoorParts,
+  identities: WeakMap<Client, Identity>,
+  filters: WeakMap<Client, Set<string>>,
+): Aedes["authorizeSubscribe"] {
+  return (client, subscription, done) => {
     const identity = identities.get(client);
     const held = filters.get(client) ?? new Set<string>();
     const why = identity ? whyNotSubscribe(identity, prefix, subscription.topic, held) : "nobody knows this client";
@@ -104,23 +129,23 @@ export function makeDoor(parts: DoorParts): Door {
     }
     tally.deniedSubscribes += 1;
     if (worthALine(tally.deniedSubscribes)) {
-      log.warn({ clientId: client.id, filter: subscription.topic.slice(0, 200), count: tally.deniedSubscribes }, `denied a subscription: ${why}`);
+      log.warn(
+        { clientId: client.id, filter: subscription.topic.slice(0, 200), count: tally.deniedSubscribes },
+        `denied a subscription: ${why}`,
+      );
     }
     done(null, null);
   };
+}
 
-  const authorizeForward: Aedes["authorizeForward"] = (client, packet) => {
+function forwarding({ tally, log }: DoorParts): Aedes["authorizeForward"] {
+  return (client, packet) => {
     // A message to a client that is this far behind would hold a slot that all others need.
     if (!client.conn.writableNeedDrain) return packet;
     tally.droppedDeliveries += 1;
-    if (worthALine(tally.droppedDeliveries)) log.warn({ clientId: client.id, count: tally.droppedDeliveries }, "dropped a message to a client that does not read");
+    if (worthALine(tally.droppedDeliveries))
+      log.warn({ clientId: client.id, count: tally.droppedDeliveries }, "dropped a message to a client that does not read");
     return null;
-  };
-
-  return {
-    hooks: { preConnect, authenticate, authorizePublish, authorizeSubscribe, authorizeForward },
-    identityOf: (client) => identities.get(client),
-    unsubscribed: (client, gone) => gone.forEach((filter) => filters.get(client)?.delete(filter)),
   };
 }
 
@@ -134,9 +159,11 @@ type Verdict = { readonly identity: Identity } | { readonly why: string; readonl
 
 function identify(parts: DoorParts, client: Client, username: string | undefined, password: Buffer | undefined): Verdict {
   if (!username || !password?.length) return { why: "it gave no username and password", returnCode: notAuthorized };
-  if (client.id.length > brokerLimits.clientIdChars) return { why: `its client id is longer than ${brokerLimits.clientIdChars}`, returnCode: identifierRejected };
+  if (client.id.length > brokerLimits.clientIdChars)
+    return { why: `its client id is longer than ${brokerLimits.clientIdChars}`, returnCode: identifierRejected };
   // A session that outlives its connection would be an unbounded queue here.
-  if (!client.clean) return { why: "it asked for a persistent session; only clean sessions are served", returnCode: notAuthorized };
+  if (!client.clean)
+    return { why: "it asked for a persistent session; only clean sessions are served", returnCode: notAuthorized };
   let known: ReturnType<ClientVerifier["verifyClient"]>;
   try {
     known = parts.credentials.verifyClient(username, password.toString());
@@ -145,9 +172,11 @@ function identify(parts: DoorParts, client: Client, username: string | undefined
     return { why: "the credentials cannot be read", returnCode: serverUnavailable };
   }
   if (!known) return { why: `bad password, or no client ${JSON.stringify(username.slice(0, 64))}`, returnCode: badPassword };
-  if (known.role === "worker" && client.id !== username) return { why: "a worker's client id must be its username", returnCode: identifierRejected };
+  if (known.role === "worker" && client.id !== username)
+    return { why: "a worker's client id must be its username", returnCode: identifierRejected };
   const holder = parts.connected(client.id);
-  if (holder && holder.username !== username) return { why: "its client id is in use by another client", returnCode: identifierRejected };
+  if (holder && holder.username !== username)
+    return { why: "its client id is in use by another client", returnCode: identifierRejected };
   return { identity: { username, pool: known.pool, role: known.role } };
 }
 

@@ -7,14 +7,17 @@ import { brokerLimits } from "../schema/limits.ts";
  * Follows the packet borders of one MQTT byte stream. The returned function takes each chunk and answers the remaining
  * length of the first packet that passes its bound, as soon as its header is there; undefined while all is well.
  */
-export function packetMeter(bounds: { readonly firstPacketBytes: number; readonly packetBytes: number }): (chunk: Uint8Array) => number | undefined {
+export function packetMeter(bounds: {
+  readonly firstPacketBytes: number;
+  readonly packetBytes: number;
+}): (chunk: Uint8Array) => number | undefined {
   let bound = bounds.firstPacketBytes;
   let bodyLeft = 0;
   let length = 0;
   // -1: the next byte is a packet's first; otherwise how far the next length digit is shifted [MQTT-2.2.3].
   let shift = -1;
   return (chunk) => {
-    for (let at = 0; at < chunk.length; ) {
+    for (let at = 0; at < chunk.length;) {
       if (bodyLeft > 0) {
         const step = Math.min(bodyLeft, chunk.length - at);
         bodyLeft -= step;

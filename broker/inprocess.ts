@@ -20,7 +20,12 @@ interface Local extends Connection {
   cut(why: string): void;
 }
 
-export function inProcessClients(parts: { readonly aedes: Aedes; readonly prefix: string; readonly retained: Map<string, Buffer>; readonly log: Log }): InProcess {
+export function inProcessClients(parts: {
+  readonly aedes: Aedes;
+  readonly prefix: string;
+  readonly retained: Map<string, Buffer>;
+  readonly log: Log;
+}): InProcess {
   const { aedes, prefix, retained, log } = parts;
   const publish = publishChain(aedes);
   const connections = new Map<string, Local>();
@@ -43,7 +48,15 @@ export function inProcessClients(parts: { readonly aedes: Aedes; readonly prefix
     const forget = (): void => {
       if (connections.get(options.clientId) === local) connections.delete(options.clientId);
     };
-    const local = open({ aedes, log, send, retained, options, forget, mayHold: (filter, held) => whyNotSubscribe(identity, prefix, filter, held) });
+    const local = open({
+      aedes,
+      log,
+      send,
+      retained,
+      options,
+      forget,
+      mayHold: (filter, held) => whyNotSubscribe(identity, prefix, filter, held),
+    });
     connections.set(options.clientId, local);
     return local;
   };
@@ -106,7 +119,10 @@ function open({ aedes, log, send, retained, options, forget, mayHold }: LocalPar
       if (endedWhy !== undefined) return;
       end(why);
       const { will } = options;
-      if (will) send(will.topic, will.payload, { qos: 1, retain: will.retain }).catch((err: unknown) => log.warn({ err, topic: will.topic }, "a will was not published"));
+      if (will)
+        send(will.topic, will.payload, { qos: 1, retain: will.retain }).catch((err: unknown) =>
+          log.warn({ err, topic: will.topic }, "a will was not published"),
+        );
     },
     publish(topic, payload, publishOptions) {
       if (endedWhy !== undefined) return Promise.reject(ended(endedWhy));

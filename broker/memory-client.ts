@@ -28,7 +28,10 @@ export interface MemoryClientParts {
   readonly replay: (client: MemoryClient, filter: string) => void;
 }
 
-export function memoryClient(options: ConnectOptions, { route, maxPayloadBytes, forget, replay }: MemoryClientParts): MemoryClient {
+export function memoryClient(
+  options: ConnectOptions,
+  { route, maxPayloadBytes, forget, replay }: MemoryClientParts,
+): MemoryClient {
   const { clientId } = options;
   const filters = new Set<string>();
   const closed = Promise.withResolvers<string>();

@@ -74,7 +74,8 @@ export function memoryBroker({ dice, maxPayloadBytes }: MemoryBrokerOptions): Me
       maxPayloadBytes,
       forget: (gone) => clients.get(options.clientId) === gone && clients.delete(options.clientId),
       replay: (to, filter) => {
-        for (const [topic, payload] of retained) if (filterMatches(filter, topic)) way.send(to, { topic, payload, retained: true });
+        for (const [topic, payload] of retained)
+          if (filterMatches(filter, topic)) way.send(to, { topic, payload, retained: true });
       },
     });
     clients.set(options.clientId, client);
@@ -85,7 +86,8 @@ export function memoryBroker({ dice, maxPayloadBytes }: MemoryBrokerOptions): Me
     async connect(options, signal) {
       if (signal.aborted) throw new Error("not connected: no longer wanted");
       if (refusal !== undefined) throw new Error(refusal);
-      if (only !== undefined && options.clientId !== only) throw new Error(`these are the credentials of ${only}, not of ${options.clientId}`);
+      if (only !== undefined && options.clientId !== only)
+        throw new Error(`these are the credentials of ${only}, not of ${options.clientId}`);
       return connect(options);
     },
   });

@@ -25,7 +25,12 @@ export function mqttConnector(options: MqttConnectorOptions): Connector {
   return { connect: (wanted, signal) => connect(options, address, wanted, signal) };
 }
 
-function connect(options: MqttConnectorOptions, address: BrokerAddress, wanted: ConnectOptions, signal: AbortSignal): Promise<Connection> {
+function connect(
+  options: MqttConnectorOptions,
+  address: BrokerAddress,
+  wanted: ConnectOptions,
+  signal: AbortSignal,
+): Promise<Connection> {
   if (signal.aborted) return Promise.reject(new Error(`not connected to ${address.url}: no longer wanted`));
   return new Promise((resolve, reject) => {
     let opened: Opened | undefined;
@@ -85,20 +90,26 @@ function open(client: MqttClient, maxPayloadBytes: number): Opened {
   let endedWhy: string | undefined;
   let saidGoodbye = false;
   const window: PublishWindow = publishWindow(({ topic, payload, qos, retain }, done) => {
-    client.publish(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.length), { qos, retain }, (error) => done(error ?? undefined));
+    client.publish(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.length), { qos, retain }, (error) =>
+      done(error ?? undefined),
+    );
   });
 
   const publish = (topic: string, payload: Uint8Array, { qos, retain = false }: PublishOptions): Promise<void> => {
     if (endedWhy !== undefined) return Promise.reject(new Error(`the connection ended: ${endedWhy}`));
     // A broker that cuts us for a large packet would get it again after each reconnect, for ever.
-    if (payload.length > maxPayloadBytes) return Promise.reject(new Error(`not published to ${topic}: ${payload.length} bytes are over the bound of ${maxPayloadBytes}`));
+    if (payload.length > maxPayloadBytes)
+      return Promise.reject(
+        new Error(`not published to ${topic}: ${payload.length} bytes are over the bound of ${maxPayloadBytes}`),
+      );
     return window.publish({ topic, payload, qos, retain });
   };
   const subscribe = (filter: string): Promise<void> => {
     if (endedWhy !== undefined) return Promise.reject(new Error(`the connection ended: ${endedWhy}`));
     return new Promise((resolve, reject) => {
       client.subscribe(filter, { qos: 1 }, (error, granted) => {
-        const refused = error?.message ?? (granted?.some(({ qos }) => (qos as number) >= 128) ? "the broker refused it" : undefined);
+        const refused =
+          error?.message ?? (granted?.some(({ qos }) => (qos as number) >= 128) ? "the broker refused it" : undefined);
         if (refused === undefined) resolve();
         else reject(new Error(`not subscribed to ${filter}: ${endedWhy ?? refused}`, { cause: error }));
       });

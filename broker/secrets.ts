@@ -14,7 +14,8 @@ export function newPassword(): string {
 
 /** Why a preset secret cannot be taken, in one sentence that does not contain it; undefined when it can. */
 export function whyNotSecret(what: string, secret: string): string | undefined {
-  if (secret.length < brokerLimits.secretCharsMin) return `${what} must have at least ${brokerLimits.secretCharsMin} characters; it has ${secret.length}`;
+  if (secret.length < brokerLimits.secretCharsMin)
+    return `${what} must have at least ${brokerLimits.secretCharsMin} characters; it has ${secret.length}`;
   if (secret.length > brokerLimits.secretCharsMax) return `${what} must have at most ${brokerLimits.secretCharsMax} characters`;
   return /^[\x21-\x7e]+$/.test(secret) ? undefined : `${what} must be printable ASCII without spaces`;
 }

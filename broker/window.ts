@@ -58,9 +58,14 @@ export function publishWindow(send: (message: WindowMessage, done: (error?: Erro
   return {
     publish(message) {
       if (ended) return Promise.reject(ended);
-      if (waiting.length - next >= brokerLimits.publishQueue || waitingBytes + message.payload.length > brokerLimits.publishQueueBytes) {
+      if (
+        waiting.length - next >= brokerLimits.publishQueue ||
+        waitingBytes + message.payload.length > brokerLimits.publishQueueBytes
+      ) {
         return Promise.reject(
-          new Error(`not published to ${message.topic}: ${brokerLimits.publishQueue} messages or ${brokerLimits.publishQueueBytes} bytes wait for the broker`),
+          new Error(
+            `not published to ${message.topic}: ${brokerLimits.publishQueue} messages or ${brokerLimits.publishQueueBytes} bytes wait for the broker`,
+          ),
         );
       }
       return new Promise((resolve, reject) => {

@@ -4,7 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { addClient, addToken, listNames, mosquittoPasswd, openCredentials, removeClient, revokeTokens } from "../../broker/credentials.ts";
+import {
+  addClient,
+  addToken,
+  listNames,
+  mosquittoPasswd,
+  openCredentials,
+  removeClient,
+  revokeTokens,
+} from "../../broker/credentials.ts";
 import { passwordMatches } from "../../broker/secrets.ts";
 
 let folder: string;
@@ -51,7 +59,9 @@ describe("tokens", () => {
     expect(addToken(file, { name: "admin", token: preset })).toBe(preset);
     expect(JSON.parse(readFileSync(file, "utf8")).tokens).toHaveLength(1);
     expect(() => addToken(file, { name: "other", token: preset })).toThrow("belongs to admin");
-    expect(() => addToken(file, { name: "admin", token: "short-secret-of-23-char" })).toThrow("a token must have at least 24 characters; it has 23");
+    expect(() => addToken(file, { name: "admin", token: "short-secret-of-23-char" })).toThrow(
+      "a token must have at least 24 characters; it has 23",
+    );
     expect(() => addToken(file, { name: "admin", token: "has a space in it, which is bad" })).toThrow("without spaces");
     expect(() => addToken(file, { name: "with/slash" })).toThrow("a token's name must be 1 to 36 characters");
   });
@@ -63,7 +73,8 @@ describe("clients", () => {
     const password = addClient(file, edgeA);
     addClient(file, { username: "manager", pool: "default", role: "manager" });
     expect(password).toMatch(/^[A-Za-z0-9_-]{43}$/);
-    for (let again = 0; again < 2; again += 1) expect(credentials.verifyClient("edge-a", password)).toEqual({ pool: "default", role: "worker" });
+    for (let again = 0; again < 2; again += 1)
+      expect(credentials.verifyClient("edge-a", password)).toEqual({ pool: "default", role: "worker" });
     expect(credentials.verifyClient("edge-a", `${password}x`)).toBeUndefined();
     expect(credentials.verifyClient("manager", password)).toBeUndefined();
     expect(credentials.verifyClient("nobody", password)).toBeUndefined();
@@ -86,7 +97,8 @@ describe("clients", () => {
   });
 
   test("ids are checked, and no worker is called manager", () => {
-    for (const username of ["", "a/b", "a+", "#", "a b", "$SYS", "x".repeat(37)]) expect(() => addClient(file, { ...edgeA, username })).toThrow("a worker's id must be 1 to 36");
+    for (const username of ["", "a/b", "a+", "#", "a b", "$SYS", "x".repeat(37)])
+      expect(() => addClient(file, { ...edgeA, username })).toThrow("a worker's id must be 1 to 36");
     expect(() => addClient(file, { ...edgeA, pool: "a/b" })).toThrow("a pool's name must be");
     expect(() => addClient(file, { ...edgeA, username: "manager" })).toThrow("reserved for managers");
     expect(() => addClient(file, { ...edgeA, password: "short" })).toThrow("a password must have at least 24 characters");
@@ -97,7 +109,8 @@ describe("clients", () => {
     addClient(file, { ...edgeA, password: preset });
     expect(mosquittoPasswd(file)).toMatch(/^edge-a:\$7\$101\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==\n$/);
     // Written by mosquitto_passwd 2.0.11.
-    const theirs = "$7$101$xZPwX2/SoyjkA70i$enYdaP1oIPDU25B28TZYC1RP/idgigRiWZEcVGJb3AFDi30Du13EdTuPZe6+MNXznfM66UpArciS8h8Pj9NjaA==";
+    const theirs =
+      "$7$101$xZPwX2/SoyjkA70i$enYdaP1oIPDU25B28TZYC1RP/idgigRiWZEcVGJb3AFDi30Du13EdTuPZe6+MNXznfM66UpArciS8h8Pj9NjaA==";
     expect(passwordMatches(preset, theirs)).toBe(true);
     expect(passwordMatches(`${preset}x`, theirs)).toBe(false);
     expect(passwordMatches(preset, "$6$abc$def")).toBe(false);
@@ -148,6 +161,8 @@ describe("the file", () => {
     `;
     const run = promisify(execFile);
     await Promise.all(["a", "b", "c", "d"].map((name) => run(process.execPath, ["--input-type=module", "-e", script, name])));
-    expect(listNames(file).tokens.toSorted()).toEqual(["a", "b", "c", "d"].flatMap((name) => Array.from({ length: 10 }, (_, n) => `${name}-${n}`)).toSorted());
+    expect(listNames(file).tokens.toSorted()).toEqual(
+      ["a", "b", "c", "d"].flatMap((name) => Array.from({ length: 10 }, (_, n) => `${name}-${n}`)).toSorted(),
+    );
   });
 });

@@ -17,9 +17,20 @@ afterEach(() => broker.close());
 const never = new AbortController().signal;
 
 /** A client that does what ours never would. */
-function stranger(options: { clientId?: string; username?: string; password?: string; clean?: boolean; keepalive?: number; will?: { topic: string; payload: Buffer; qos: 0 | 1; retain: boolean } }): MqttClient {
+function stranger(options: {
+  clientId?: string;
+  username?: string;
+  password?: string;
+  clean?: boolean;
+  keepalive?: number;
+  will?: { topic: string; payload: Buffer; qos: 0 | 1; retain: boolean };
+}): MqttClient {
   const { port } = broker;
-  return new MqttClient(() => openSocket(parseBrokerUrl(`mqtt://127.0.0.1:${port}`), {}), { reconnectPeriod: 0, protocolVersion: 4, ...options });
+  return new MqttClient(() => openSocket(parseBrokerUrl(`mqtt://127.0.0.1:${port}`), {}), {
+    reconnectPeriod: 0,
+    protocolVersion: 4,
+    ...options,
+  });
 }
 
 function outcome(client: MqttClient): Promise<string> {
@@ -41,7 +52,9 @@ describe("who is let in", () => {
   });
 
   test("nobody with another password", async () => {
-    expect(await outcome(stranger({ clientId: "edge-a", username: "edge-a", password: passwordOf("edge-b") }))).toBe("refused: 4");
+    expect(await outcome(stranger({ clientId: "edge-a", username: "edge-a", password: passwordOf("edge-b") }))).toBe(
+      "refused: 4",
+    );
   });
 
   test("no worker under another client id, and nobody under one that another user holds", async () => {
@@ -52,7 +65,9 @@ describe("who is let in", () => {
   });
 
   test("no client id beyond the bound", async () => {
-    expect(await outcome(stranger({ ...credentialsOf("manager"), clientId: "m".repeat(brokerLimits.clientIdChars + 1) }))).toBe("refused: 2");
+    expect(await outcome(stranger({ ...credentialsOf("manager"), clientId: "m".repeat(brokerLimits.clientIdChars + 1) }))).toBe(
+      "refused: 2",
+    );
   });
 
   test("no session that outlives its connection", async () => {
@@ -61,7 +76,9 @@ describe("who is let in", () => {
 
   test("nobody who wants no keepalive, or a longer one than the bound", async () => {
     expect(await outcome(stranger({ ...credentialsOf("edge-a"), keepalive: 0 }))).toBe("refused: 6");
-    expect(await outcome(stranger({ ...credentialsOf("edge-a"), keepalive: brokerLimits.keepaliveSecondsMax + 1 }))).toBe("refused: 6");
+    expect(await outcome(stranger({ ...credentialsOf("edge-a"), keepalive: brokerLimits.keepaliveSecondsMax + 1 }))).toBe(
+      "refused: 6",
+    );
   });
 
   test("nobody while the credentials cannot be read, and everybody again afterwards", async () => {
@@ -105,10 +122,26 @@ test("200 attempts of one worker at another's topics: nothing of it is ever deli
   }
   await Promise.all(attempts);
   expect(attempts).toHaveLength(160);
-  const filters = ["#", "+/#", `${prefix}/#`, `${prefix}/v1/default/+/down/+`, downlinkFilter(prefix, "default", "edge-b"), commandsTopic(prefix, "default", "edge-b"), uplinkFilter(prefix, "default"), `${prefix}/v1/default/edge-a/#`, "denied", "$SYS/#"];
+  const filters = [
+    "#",
+    "+/#",
+    `${prefix}/#`,
+    `${prefix}/v1/default/+/down/+`,
+    downlinkFilter(prefix, "default", "edge-b"),
+    commandsTopic(prefix, "default", "edge-b"),
+    uplinkFilter(prefix, "default"),
+    `${prefix}/v1/default/edge-a/#`,
+    "denied",
+    "$SYS/#",
+  ];
   for (const filter of [...filters, ...filters]) await expect(attacker.subscribe(filter)).rejects.toThrow(filter);
   for (let n = 0; n < 20; n += 1) {
-    const will = { topic: targets[n % targets.length] as string, payload: Buffer.from("evil will"), qos: 1 as const, retain: n % 2 === 0 };
+    const will = {
+      topic: targets[n % targets.length] as string,
+      payload: Buffer.from("evil will"),
+      qos: 1 as const,
+      retain: n % 2 === 0,
+    };
     const client = stranger({ ...credentialsOf("edge-x"), will });
     expect(await outcome(client)).toBe("connected");
     expect(broker.kick("edge-x")).toBe(1);
@@ -140,7 +173,10 @@ test("5,000 in-process publishes of mixed quality arrive at a socket and in proc
     // Runs of one kind and changes between kinds, as an engine's commits make them.
     const qos = n % 7 < 3 || n > 4_000 ? 1 : 0;
     publishes.push(local.publish(commandsTopic(prefix, "default", "edge-a"), bytes(String(n)), { qos }));
-    if (n % 10 === 0) publishes.push(local.publish(uplinkTopic(prefix, "default", "edge-a", "status"), bytes(String(n)), { qos: 1, retain: true }));
+    if (n % 10 === 0)
+      publishes.push(
+        local.publish(uplinkTopic(prefix, "default", "edge-a", "status"), bytes(String(n)), { qos: 1, retain: true }),
+      );
   }
   await Promise.all(publishes);
   await until("all of them", () => worker.deliveries.length >= 5_000 && local.deliveries.length >= 500);
@@ -151,7 +187,9 @@ test("5,000 in-process publishes of mixed quality arrive at a socket and in proc
 test("in-process publishes beyond the bound of what may wait reject by name", async () => {
   const local = await hear(broker.connector(), "manager");
   const topic = commandsTopic(prefix, "default", "edge-a");
-  const settled = await Promise.allSettled(Array.from({ length: brokerLimits.publishQueue + 1 }, () => local.publish(topic, bytes("x"), { qos: 1 })));
+  const settled = await Promise.allSettled(
+    Array.from({ length: brokerLimits.publishQueue + 1 }, () => local.publish(topic, bytes("x"), { qos: 1 })),
+  );
   const rejected = settled.filter(({ status }) => status === "rejected");
   expect(rejected).toHaveLength(1);
   expect(String((rejected[0] as PromiseRejectedResult).reason)).toContain(String(brokerLimits.publishQueue));
@@ -172,14 +210,23 @@ test("in-process connections are held to the prefix, the sizes and filters that 
 
 test("when the broker leaves, managers learn that it is the broker: no worker's will is published", async () => {
   const order: string[] = [];
-  const local = await broker.connector().connect({ clientId: "manager", take: ({ topic }) => order.push(`local ${topic}`) }, never);
+  const local = await broker
+    .connector()
+    .connect({ clientId: "manager", take: ({ topic }) => order.push(`local ${topic}`) }, never);
   await local.subscribe(uplinkFilter(prefix, "default"));
-  const remote = await overTcp(broker, "manager").connect({ clientId: "manager.2", take: ({ topic }) => order.push(`remote ${topic}`) }, never);
+  const remote = await overTcp(broker, "manager").connect(
+    { clientId: "manager.2", take: ({ topic }) => order.push(`remote ${topic}`) },
+    never,
+  );
   await remote.subscribe(uplinkFilter(prefix, "default"));
   const ends: Promise<unknown>[] = [];
   for (let n = 0; n < 20; n += 1) {
     const id = `edge-${n}`;
-    const worker = await hear(overTcp(broker, id), id, { topic: uplinkTopic(prefix, "default", id, "status"), payload: bytes("gone"), retain: true });
+    const worker = await hear(overTcp(broker, id), id, {
+      topic: uplinkTopic(prefix, "default", id, "status"),
+      payload: bytes("gone"),
+      retain: true,
+    });
     ends.push(worker.closed.then(() => order.push("worker closed")));
   }
   const localEnd = local.closed.then((why) => order.push(why));
@@ -187,7 +234,9 @@ test("when the broker leaves, managers learn that it is the broker: no worker's 
   await Promise.all([localEnd, remote.closed, ...ends]);
   expect(order[0]).toBe("the embedded broker has stopped");
   expect(order.slice(1)).toEqual(Array.from({ length: 20 }, () => "worker closed"));
-  await expect(broker.connector().connect({ clientId: "manager", take: () => undefined }, never)).rejects.toThrow("the embedded broker has stopped");
+  await expect(broker.connector().connect({ clientId: "manager", take: () => undefined }, never)).rejects.toThrow(
+    "the embedded broker has stopped",
+  );
 });
 
 test("closing does not wait for sockets that never say anything, and closing twice is closing once", async () => {
@@ -202,7 +251,11 @@ test("closing does not wait for sockets that never say anything, and closing twi
 test("kick ends the connections of one username and publishes their wills", async () => {
   const manager = await hear(broker.connector(), "manager");
   await manager.subscribe(uplinkFilter(prefix, "default"));
-  const a = await hear(overTcp(broker, "edge-a"), "edge-a", { topic: uplinkTopic(prefix, "default", "edge-a", "status"), payload: bytes("gone"), retain: true });
+  const a = await hear(overTcp(broker, "edge-a"), "edge-a", {
+    topic: uplinkTopic(prefix, "default", "edge-a", "status"),
+    payload: bytes("gone"),
+    retain: true,
+  });
   const b = await hear(overTcp(broker, "edge-b"), "edge-b");
   expect(broker.figures().connected).toBe(2);
   expect(broker.kick("edge-a")).toBe(1);

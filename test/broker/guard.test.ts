@@ -21,11 +21,18 @@ describe("packet meter", () => {
   });
 
   test("it finds the borders however the bytes are cut", () => {
-    const stream = Buffer.concat([packet(0x10, 0), packet(0x30, 127), packet(0x30, 128), packet(0xc0, 0), packet(0x30, 999), packet(0x30, 5_000).subarray(0, 3)]);
+    const stream = Buffer.concat([
+      packet(0x10, 0),
+      packet(0x30, 127),
+      packet(0x30, 128),
+      packet(0xc0, 0),
+      packet(0x30, 999),
+      packet(0x30, 5_000).subarray(0, 3),
+    ]);
     for (let round = 0; round < 200; round += 1) {
       const meter = packetMeter(bounds);
       const seen: (number | undefined)[] = [];
-      for (let at = 0; at < stream.length; ) {
+      for (let at = 0; at < stream.length;) {
         const step = 1 + randomInt(60);
         seen.push(meter(stream.subarray(at, at + step)));
         at += step;
@@ -36,7 +43,9 @@ describe("packet meter", () => {
   });
 
   test("a length of five bytes is malformed", () => {
-    expect(packetMeter({ firstPacketBytes: 2 ** 30, packetBytes: 2 ** 30 })(Uint8Array.of(0x30, 0x80, 0x80, 0x80, 0x80))).toBe(Number.POSITIVE_INFINITY);
+    expect(packetMeter({ firstPacketBytes: 2 ** 30, packetBytes: 2 ** 30 })(Uint8Array.of(0x30, 0x80, 0x80, 0x80, 0x80))).toBe(
+      Number.POSITIVE_INFINITY,
+    );
   });
 });
 
@@ -70,28 +79,32 @@ describe("the embedded broker's guards", () => {
     expect(broker.figures()).toMatchObject({ oversizedPackets: 1, connected: 0 });
   });
 
-  test("a subscriber that reads nothing stalls nobody: its messages are dropped beyond a bound, and counted", { timeout: 30_000 }, async () => {
-    const m = await hear(broker.connector(), "manager");
-    await m.subscribe(uplinkFilter(prefix, "default"));
-    const frozen = await rawClient(broker.port, "edge-a");
-    frozen.write(subscribe(downlinkFilter(prefix, "default", "edge-a")));
-    await new Promise((resolve) => frozen.once("data", resolve));
-    frozen.pause();
-    const live = await hear(overTcp(broker, "edge-b"), "edge-b");
-    await live.subscribe(downlinkFilter(prefix, "default", "edge-b"));
-    const large = new Uint8Array(60_000);
-    for (let sent = 0; broker.figures().droppedDeliveries < 200; sent += 50) {
-      expect(sent).toBeLessThan(2_000);
-      const batch = Array.from({ length: 50 }, () => m.publish(commandsTopic(prefix, "default", "edge-a"), large, { qos: 1 }));
-      await Promise.all(batch);
-    }
-    // More than the broker's slots are behind the frozen client now; the others do not notice.
-    await m.publish(commandsTopic(prefix, "default", "edge-b"), bytes("ping"), { qos: 1 });
-    await until("the command", () => live.deliveries.length === 1, 4_000);
-    await live.publish(uplinkTopic(prefix, "default", "edge-b", "reports"), bytes("pong"), { qos: 1 });
-    await until("the report", () => m.deliveries.length === 1, 4_000);
-    frozen.destroy();
-  });
+  test(
+    "a subscriber that reads nothing stalls nobody: its messages are dropped beyond a bound, and counted",
+    { timeout: 30_000 },
+    async () => {
+      const m = await hear(broker.connector(), "manager");
+      await m.subscribe(uplinkFilter(prefix, "default"));
+      const frozen = await rawClient(broker.port, "edge-a");
+      frozen.write(subscribe(downlinkFilter(prefix, "default", "edge-a")));
+      await new Promise((resolve) => frozen.once("data", resolve));
+      frozen.pause();
+      const live = await hear(overTcp(broker, "edge-b"), "edge-b");
+      await live.subscribe(downlinkFilter(prefix, "default", "edge-b"));
+      const large = new Uint8Array(60_000);
+      for (let sent = 0; broker.figures().droppedDeliveries < 200; sent += 50) {
+        expect(sent).toBeLessThan(2_000);
+        const batch = Array.from({ length: 50 }, () => m.publish(commandsTopic(prefix, "default", "edge-a"), large, { qos: 1 }));
+        await Promise.all(batch);
+      }
+      // More than the broker's slots are behind the frozen client now; the others do not notice.
+      await m.publish(commandsTopic(prefix, "default", "edge-b"), bytes("ping"), { qos: 1 });
+      await until("the command", () => live.deliveries.length === 1, 4_000);
+      await live.publish(uplinkTopic(prefix, "default", "edge-b", "reports"), bytes("pong"), { qos: 1 });
+      await until("the report", () => m.deliveries.length === 1, 4_000);
+      frozen.destroy();
+    },
+  );
 
   test("small messages are sent at once at both ends", async () => {
     const nodelay = vi.spyOn(Socket.prototype, "setNoDelay");
@@ -152,6 +165,8 @@ function rawClient(port: number, username: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     socket.on("error", () => undefined); // the close that follows is what is looked at
     socket.once("close", () => reject(new Error("closed")));
-    socket.once("data", (connack: Buffer) => (connack[3] === 0 ? resolve(socket) : reject(new Error(`return code ${connack[3]}`))));
+    socket.once("data", (connack: Buffer) =>
+      connack[3] === 0 ? resolve(socket) : reject(new Error(`return code ${connack[3]}`)),
+    );
   });
 }

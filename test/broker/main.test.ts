@@ -26,7 +26,9 @@ test("it lets in those of its data folder, one that is added later as well", asy
   const url = `mqtt://127.0.0.1:${broker.port}`;
   const worker = await hear(mqttConnector({ url, username: "edge-a", password }), "edge-a");
   await worker.close();
-  await expect(hear(mqttConnector({ url, username: "edge-a", password: "another" }), "edge-a")).rejects.toThrow("wrong username or password");
+  await expect(hear(mqttConnector({ url, username: "edge-a", password: "another" }), "edge-a")).rejects.toThrow(
+    "wrong username or password",
+  );
 });
 
 test("a damaged file of credentials stops the start", async () => {
@@ -35,7 +37,9 @@ test("a damaged file of credentials stops the start", async () => {
 });
 
 test("the command serves until SIGTERM and then ends well", async () => {
-  const child = spawn(process.execPath, [command, "--data-dir", dataDir, "--broker-port", "0"], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(process.execPath, [command, "--data-dir", dataDir, "--broker-port", "0"], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   const lines: string[] = [];
   for await (const line of createInterface({ input: child.stderr })) {
     lines.push(line);
@@ -49,7 +53,9 @@ test("the command serves until SIGTERM and then ends well", async () => {
 test("the command refuses a setting that it does not know, and helps when asked", async () => {
   const run = (...argv: string[]) =>
     new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
-      execFile(process.execPath, [command, ...argv], { cwd: dataDir }, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }));
+      execFile(process.execPath, [command, ...argv], { cwd: dataDir }, (error, stdout, stderr) =>
+        resolve({ code: error?.code ?? 0, stdout, stderr }),
+      );
     });
   const wrong = await run("--broker-port", "seven");
   expect(wrong).toMatchObject({ code: 2, stdout: "" });
@@ -62,7 +68,9 @@ test("the command refuses a setting that it does not know, and helps when asked"
 test("the command says in one line what it cannot do, and exits 1", async () => {
   writeFileSync(join(dataDir, "credentials.json"), "{");
   const ended = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
-    execFile(process.execPath, [command, "--data-dir", dataDir, "--broker-port", "0"], (error, _stdout, stderr) => resolve({ code: error?.code, stderr }));
+    execFile(process.execPath, [command, "--data-dir", dataDir, "--broker-port", "0"], (error, _stdout, stderr) =>
+      resolve({ code: error?.code, stderr }),
+    );
   });
   expect(ended.code).toBe(1);
   expect(ended.stderr).toMatch(/^muster broker: the credentials file .* is damaged .*\n$/);

@@ -112,7 +112,9 @@ test("connections are refused while it says so, and always under another client 
 test("a delivery never comes inside the publisher's own call", async () => {
   const broker = memoryBroker({ dice: seeded(7) });
   const seen: Delivery[] = [];
-  const connection = await broker.connector().connect({ clientId: "both", take: (delivery) => seen.push(delivery) }, new AbortController().signal);
+  const connection = await broker
+    .connector()
+    .connect({ clientId: "both", take: (delivery) => seen.push(delivery) }, new AbortController().signal);
   await connection.subscribe(uplinkFilter("t", "default"));
   const publishing = connection.publish(reports, bytes("x"), { qos: 1 });
   expect(seen).toEqual([]);

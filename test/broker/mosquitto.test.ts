@@ -18,13 +18,26 @@ async function startMosquitto(): Promise<BrokerUnderTest> {
   const credentials = join(folder, "credentials.json");
   const passwords = new Map<string, string>();
   passwords.set("manager", addClient(credentials, { username: "manager", pool: "default", role: "manager" }));
-  for (const username of ["edge-a", "edge-b", "edge-c"]) passwords.set(username, addClient(credentials, { username, pool: "default", role: "worker" }));
+  for (const username of ["edge-a", "edge-b", "edge-c"])
+    passwords.set(username, addClient(credentials, { username, pool: "default", role: "worker" }));
   writeFileSync(join(folder, "passwd"), mosquittoPasswd(credentials), { mode: 0o600 });
-  writeFileSync(join(folder, "acl"), "user manager\ntopic readwrite t/v1/#\npattern write t/v1/default/%u/up/#\npattern read t/v1/default/%u/down/#\n", { mode: 0o600 });
+  writeFileSync(
+    join(folder, "acl"),
+    "user manager\ntopic readwrite t/v1/#\npattern write t/v1/default/%u/up/#\npattern read t/v1/default/%u/down/#\n",
+    { mode: 0o600 },
+  );
   const port = await freePort();
   writeFileSync(
     join(folder, "conf"),
-    [`listener ${port} 127.0.0.1`, "allow_anonymous false", `password_file ${folder}/passwd`, `acl_file ${folder}/acl`, "set_tcp_nodelay true", `user ${userInfo().username}`, ""].join("\n"),
+    [
+      `listener ${port} 127.0.0.1`,
+      "allow_anonymous false",
+      `password_file ${folder}/passwd`,
+      `acl_file ${folder}/acl`,
+      "set_tcp_nodelay true",
+      `user ${userInfo().username}`,
+      "",
+    ].join("\n"),
   );
   const child = spawn("mosquitto", ["-c", join(folder, "conf")], { stdio: "ignore" });
   await until("mosquitto listens", () => answers(port));
@@ -33,7 +46,11 @@ async function startMosquitto(): Promise<BrokerUnderTest> {
     async connect(options, signal) {
       const wire = await makeWire(port);
       wires.set(options.clientId, wire);
-      return await mqttConnector({ url: `mqtt://127.0.0.1:${wire.port}`, username, password: passwords.get(username) ?? "" }).connect(options, signal);
+      return await mqttConnector({
+        url: `mqtt://127.0.0.1:${wire.port}`,
+        username,
+        password: passwords.get(username) ?? "",
+      }).connect(options, signal);
     },
   });
   return {

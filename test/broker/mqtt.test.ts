@@ -51,27 +51,36 @@ async function failure(connector: Connector): Promise<string> {
   return (error as Error).message;
 }
 
-const plain = (port: number, password = secret): Connector => mqttConnector({ url: `mqtt://127.0.0.1:${port}`, username: "edge-a", password });
+const plain = (port: number, password = secret): Connector =>
+  mqttConnector({ url: `mqtt://127.0.0.1:${port}`, username: "edge-a", password });
 
 describe("what cannot be connected says why, where, and never the password", () => {
   test("nothing listens", async () => {
     const { port, server } = await listening(() => undefined);
     await new Promise((resolve) => server.close(resolve));
-    expect(await failure(plain(port))).toBe(`no connection to the broker at mqtt://127.0.0.1:${port}: nothing listens there; is the broker running?`);
+    expect(await failure(plain(port))).toBe(
+      `no connection to the broker at mqtt://127.0.0.1:${port}: nothing listens there; is the broker running?`,
+    );
   });
 
   test("a wrong password", async () => {
     const { port } = await broker();
-    expect(await failure(plain(port))).toBe(`the broker at mqtt://127.0.0.1:${port} refused the connection: wrong username or password`);
+    expect(await failure(plain(port))).toBe(
+      `the broker at mqtt://127.0.0.1:${port} refused the connection: wrong username or password`,
+    );
   });
 
   test("an unknown host", async () => {
-    expect(await failure(mqttConnector({ url: "mqtt://no-such-host.invalid", username: "a", password: secret }))).toBe("no connection to the broker at mqtt://no-such-host.invalid:1883: the host name is unknown here");
+    expect(await failure(mqttConnector({ url: "mqtt://no-such-host.invalid", username: "a", password: secret }))).toBe(
+      "no connection to the broker at mqtt://no-such-host.invalid:1883: the host name is unknown here",
+    );
   });
 
   test("something that closes the connection", async () => {
     const { port } = await listening((socket) => socket.end());
-    expect(await failure(plain(port))).toContain(`no connection to the broker at mqtt://127.0.0.1:${port}: it closed the connection`);
+    expect(await failure(plain(port))).toContain(
+      `no connection to the broker at mqtt://127.0.0.1:${port}: it closed the connection`,
+    );
   });
 
   test("something that is no MQTT broker", async () => {
@@ -115,7 +124,9 @@ describe("over TLS", () => {
 
   test("a broker whose authority is unknown is not talked to", async () => {
     const started = await broker({ tls });
-    expect(await failure(secure(started.port))).toContain(`mqtts://127.0.0.1:${started.port}: its certificate is not signed by an authority that is trusted here`);
+    expect(await failure(secure(started.port))).toContain(
+      `mqtts://127.0.0.1:${started.port}: its certificate is not signed by an authority that is trusted here`,
+    );
     expect(started.figures().connects).toBe(0);
   });
 
@@ -202,7 +213,9 @@ describe("publishes", () => {
       });
     });
     const connection = await plain(port).connect({ clientId: "edge-a", take: () => undefined }, never);
-    const publishes = Promise.allSettled(Array.from({ length: 200 }, () => connection.publish("t", new Uint8Array(60_000), { qos: 0 })));
+    const publishes = Promise.allSettled(
+      Array.from({ length: 200 }, () => connection.publish("t", new Uint8Array(60_000), { qos: 0 })),
+    );
     await connection.close();
     expect((await publishes).some(({ status }) => status === "rejected")).toBe(true);
   });

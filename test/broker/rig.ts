@@ -36,12 +36,15 @@ export interface Heard extends Connection {
 /** Connects and keeps what it is delivered. */
 export async function hear(connector: Connector, clientId: string, will?: Will): Promise<Heard> {
   const deliveries: Delivery[] = [];
-  const connection = await connector.connect({ clientId, take: (delivery) => deliveries.push(delivery), ...(will ? { will } : {}) }, new AbortController().signal);
+  const connection = await connector.connect(
+    { clientId, take: (delivery) => deliveries.push(delivery), ...(will ? { will } : {}) },
+    new AbortController().signal,
+  );
   return { ...connection, deliveries };
 }
 
-export function bytes(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
+export function bytes(content: string): Uint8Array {
+  return new TextEncoder().encode(content);
 }
 
 export function text(delivery: Delivery | undefined): string {

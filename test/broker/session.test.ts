@@ -95,7 +95,9 @@ test("the delay is drawn from nothing to the whole", async () => {
   connector.fail = "nobody there";
   const { stop, done } = start(connector, { random: () => draws.shift() ?? 0.75 });
   await vi.advanceTimersByTimeAsync(8_000);
-  expect(connector.madeAt.slice(1, 5).map((at, n) => Math.round(at - (connector.madeAt[n] as number)))).toEqual([0, 1_000, 1_000, 6_000]);
+  expect(connector.madeAt.slice(1, 5).map((at, n) => Math.round(at - (connector.madeAt[n] as number)))).toEqual([
+    0, 1_000, 1_000, 6_000,
+  ]);
   stop.abort();
   await done;
 });

@@ -48,7 +48,8 @@ describe("publish window", () => {
     const window = publishWindow(() => undefined);
     const publishes = Array.from({ length: brokerLimits.publishWindow * 2 }, () => window.publish(message()));
     window.end(new Error("the wire was cut"));
-    for (const outcome of await Promise.allSettled(publishes)) expect(outcome).toMatchObject({ status: "rejected", reason: { message: "the wire was cut" } });
+    for (const outcome of await Promise.allSettled(publishes))
+      expect(outcome).toMatchObject({ status: "rejected", reason: { message: "the wire was cut" } });
     await expect(window.publish(message())).rejects.toThrow("the wire was cut");
   });
 });

@@ -25,7 +25,8 @@ export function brokerContract(name: string, start: () => Promise<BrokerUnderTes
     });
     afterEach(() => broker?.[Symbol.asyncDispose]());
 
-    const up = (worker: string, kind: "reports" | "status" | "heartbeat" = "reports"): string => uplinkTopic(broker.prefix, "default", worker, kind);
+    const up = (worker: string, kind: "reports" | "status" | "heartbeat" = "reports"): string =>
+      uplinkTopic(broker.prefix, "default", worker, kind);
     const down = (worker: string): string => commandsTopic(broker.prefix, "default", worker);
     const manager = async () => {
       const connection = await hear(broker.manager(), "manager");
@@ -43,7 +44,9 @@ export function brokerContract(name: string, start: () => Promise<BrokerUnderTes
       const m = await manager();
       const w = await worker("edge-a");
       const numbers = Array.from({ length: 500 }, (_, n) => String(n));
-      await Promise.all(numbers.flatMap((n) => [w.publish(up("edge-a"), bytes(n), { qos: 1 }), m.publish(down("edge-a"), bytes(n), { qos: 1 })]));
+      await Promise.all(
+        numbers.flatMap((n) => [w.publish(up("edge-a"), bytes(n), { qos: 1 }), m.publish(down("edge-a"), bytes(n), { qos: 1 })]),
+      );
       await until("1,000 deliveries", () => m.deliveries.length + w.deliveries.length >= 1_000);
       expect(m.deliveries.map(text)).toEqual(numbers);
       expect(w.deliveries.map(text)).toEqual(numbers);
@@ -112,9 +115,12 @@ export function brokerContract(name: string, start: () => Promise<BrokerUnderTes
     test("a goodbye is said even while publishes wait to be acknowledged", async () => {
       const m = await manager();
       const w = await worker("edge-a", "gone");
-      const outcomes = Promise.allSettled(Array.from({ length: 200 }, (_, n) => w.publish(up("edge-a"), bytes(String(n)), { qos: 1 })));
+      const outcomes = Promise.allSettled(
+        Array.from({ length: 200 }, (_, n) => w.publish(up("edge-a"), bytes(String(n)), { qos: 1 })),
+      );
       await w.close();
-      for (const outcome of await outcomes) if (outcome.status === "rejected") expect(String(outcome.reason)).toContain("closed by this side");
+      for (const outcome of await outcomes)
+        if (outcome.status === "rejected") expect(String(outcome.reason)).toContain("closed by this side");
       const witness = await worker("edge-b");
       await witness.publish(up("edge-b"), bytes("after"), { qos: 1 });
       await until("a later message", () => m.deliveries.some((delivery) => text(delivery) === "after"));
@@ -150,7 +156,9 @@ export function brokerContract(name: string, start: () => Promise<BrokerUnderTes
       const m = await manager();
       const w = await worker("edge-a");
       await w.publish(up("edge-a"), new Uint8Array(wireLimits.payloadBytes), { qos: 1 });
-      await expect(w.publish(up("edge-a"), new Uint8Array(wireLimits.payloadBytes + 1), { qos: 1 })).rejects.toThrow(String(wireLimits.payloadBytes));
+      await expect(w.publish(up("edge-a"), new Uint8Array(wireLimits.payloadBytes + 1), { qos: 1 })).rejects.toThrow(
+        String(wireLimits.payloadBytes),
+      );
       await w.publish(up("edge-a"), bytes("small"), { qos: 1 });
       await until("two deliveries", () => m.deliveries.length === 2);
       expect(m.deliveries.map(({ payload }) => payload.length)).toEqual([wireLimits.payloadBytes, 5]);
@@ -171,7 +179,9 @@ export function brokerContract(name: string, start: () => Promise<BrokerUnderTes
 
     test("a connection that is no longer wanted is not made", async () => {
       const stop = AbortSignal.abort();
-      await expect(broker.worker("edge-a").connect({ clientId: "edge-a", take: () => undefined }, stop)).rejects.toThrow("no longer wanted");
+      await expect(broker.worker("edge-a").connect({ clientId: "edge-a", take: () => undefined }, stop)).rejects.toThrow(
+        "no longer wanted",
+      );
     });
   });
 }
