@@ -29,7 +29,7 @@ export function makeConverter(prefix: string): Converter {
       const nameOf = (name: string): string => (io === "input" && !name.endsWith("Input") ? `${name}Input` : name);
       const settle = (value: unknown): unknown => rewrite(value, (name) => `${prefix}${nameOf(name)}`);
       const defs = (made["$defs"] ?? {}) as Record<string, JsonObject>;
-      for (const [name, def] of Object.entries(defs)) if (!isNameless(name)) components[nameOf(name)] = settle(def) as JsonObject;
+      for (const [name, { id: _, ...def }] of Object.entries(defs)) if (!isNameless(name)) components[nameOf(name)] = settle(def) as JsonObject;
       return settle(made["items"]) as JsonObject;
     },
   };
@@ -47,7 +47,6 @@ function tidy(context: { readonly zodSchema: z.core.$ZodTypes; readonly jsonSche
   if (jsonSchema["minimum"] === Number.MIN_SAFE_INTEGER) delete jsonSchema["minimum"];
   if (jsonSchema["format"] !== undefined) delete jsonSchema["pattern"];
   delete jsonSchema["contentEncoding"];
-  delete jsonSchema["id"];
 }
 
 /** zod's own names are for what refers to itself: with us only `z.json()`, that is anything. */
@@ -65,9 +64,5 @@ function rewrite(value: unknown, refOf: (name: string) => string): unknown {
     const { $ref: _, ...beside } = value as JsonObject;
     return { ...beside, $ref: refOf(name) };
   }
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([key]) => key !== "$schema" && key !== "$defs" && key !== "id")
-      .map(([key, inner]) => [key, rewrite(inner, refOf)]),
-  );
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, rewrite(inner, refOf)]));
 }
