@@ -154,8 +154,9 @@ function moveAside(path: string, why: string): string {
     .filter(Number.isSafeInteger);
   const next = Math.max(0, ...numbers) + 1;
   const aside = join(folder, `${prefix}${next}`);
-  for (const beside of ["-wal", "-shm"]) if (existsSync(path + beside)) renameSync(path + beside, aside + beside);
+  // The database first: a crash in between leaves a WAL alone, which SQLite drops; a database without its WAL would be an older copy.
   renameSync(path, aside);
+  for (const beside of ["-wal", "-shm"]) if (existsSync(path + beside)) renameSync(path + beside, aside + beside);
   for (const number of new Set(numbers)) {
     if (number > next - workerLimits.journalsAside) continue;
     for (const beside of ["", "-wal", "-shm"]) rmSync(join(folder, `${prefix}${number}${beside}`), { force: true });

@@ -114,17 +114,11 @@ function helloHead(turn: Turn): Omit<Hello, "inventory"> {
 function inventoryOf(state: AgentState): InventoryItem[] {
   const items: InventoryItem[] = [];
   for (const { entry } of state.live.values()) items.push(itemOf(entry));
-  // Ends are acknowledged in the order of the ledger, so the open ones are its tail.
-  const open: InventoryItem[] = [];
-  for (const { entry } of newestEndsFirst(state)) {
-    if (entry.endSeq <= state.highestAck) break;
-    open.push(itemOf(entry));
+  for (const { seq, report } of state.queue.items.slice(state.queue.first)) {
+    const entry = report.kind === "end" ? state.ended.get(report.attempt)?.entry : undefined;
+    if (entry?.endSeq === seq) items.push(itemOf(entry));
   }
-  return items.concat(open.toReversed());
-}
-
-function newestEndsFirst(state: AgentState): readonly { readonly entry: LedgerEntry }[] {
-  return [...state.ended.values()].toReversed();
+  return items;
 }
 
 function itemOf(entry: LedgerEntry): InventoryItem {

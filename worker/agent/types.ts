@@ -80,8 +80,11 @@ export type AgentAction =
   | { readonly action: "publish"; readonly what: "heartbeat"; readonly message: Heartbeat }
   | { readonly action: "publish"; readonly what: "status"; readonly message: Status }
   | { readonly action: "fetchBody"; readonly attempt: string; readonly body: BodyRef }
-  /** The journal holds `launching`. `deadlines` are mono ms; null: none. */
-  | { readonly action: "launch"; readonly order: StartOrder; readonly deadlines: Deadlines }
+  /**
+   * The journal holds `launching`. `deadlines` are mono ms; null: none. From `freshUntilMono` on it may not be launched any
+   * more (rule 6): an action that a full journal held back for so long is answered with `notStarted` `refused`.
+   */
+  | { readonly action: "launch"; readonly order: StartOrder; readonly deadlines: Deadlines; readonly freshUntilMono: number }
   /** TERM to the group, unless the exit record is already complete. */
   | { readonly action: "terminate"; readonly attempt: string }
   /** KILL to the whole tree. */
