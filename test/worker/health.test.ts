@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { silentLog } from "../../schema/kit/log.ts";
 import { timing } from "../../schema/limits.ts";
-import { startTicksOf } from "../../worker/agent-process.ts";
+import { readStat } from "../../worker/process/proc.ts";
 import { healthOf } from "../../worker/health.ts";
 import { keepStateFile, stateFilePath, type AgentReport } from "../../worker/state-file.ts";
 
@@ -30,7 +30,7 @@ function report(more: Partial<AgentReport> = {}): AgentReport {
     pool: "default",
     epoch: "e",
     pid: process.pid,
-    startTicks: startTicksOf(process.pid),
+    startTicks: readStat(process.pid)?.startTicks ?? null,
     bootId: "boot",
     trouble: null,
     journalFull: null,

@@ -1,0 +1,181 @@
+/** A worker, put together: folder, journal, processes, logs, core and link. Everything it starts, close() stops, in the reverse order. */
+import { join } from "node:path";
+import { mqttConnector } from "../broker/mqtt.ts";
+import { actions, listener } from "./act.ts";
+import { createAgent, nextDue, step, viewOf } from "./agent/agent.ts";
+import type { AgentInput, AgentOptions, AgentView } from "./agent/types.ts";
+import type { BodiesDeps } from "./bodies.ts";
+import type { WorkerConfig } from "./config.ts";
+import { openJournal } from "./journal.ts";
+import { Link } from "./link.ts";
+import { measureLoad } from "./load.ts";
+import { lockFolder } from "./lock.ts";
+import { punchHole } from "./logs/free.ts";
+import { openPositions } from "./logs/positions.ts";
+import { LogShipper } from "./logs/shipper.ts";
+import { openProcessHost } from "./process/open.ts";
+import { readStat } from "./process/proc.ts";
+import { recover } from "./recover.ts";
+import { setUp } from "./setup.ts";
+import { Shell } from "./shell.ts";
+import { keepStateFile, type AgentReport } from "./state-file.ts";
+import { bootClock } from "../schema/kit/clock.ts";
+import type { Log } from "../schema/kit/log.ts";
+import { systemDice } from "../schema/kit/random.ts";
+import { protocolVersion, type Logs } from "../schema/messages.ts";
+
+export interface Worker {
+  readonly view: () => AgentView;
+  /** Gives the core an input and resolves once it is handled. */
+  readonly handled: (input: AgentInput) => Promise<void>;
+  /** Resolves with the error when a loop that must not end has ended: a bug, and the process should go. */
+  readonly failed: Promise<unknown>;
+  /** Resolves, with how long to wait before, when the manager wants a worker with a new journal. */
+  readonly renew: Promise<{ readonly afterMs: number }>;
+  /** Says goodbye to the broker and lets everything go; processes go on. */
+  close(): Promise<void>;
+}
+
+/** Where the agent keeps what is its own. */
+export function agentFolder(config: Pick<WorkerConfig, "dataDir">): string {
+  return join(config.dataDir, "worker");
+}
+
+/** Starts a worker. Rejects with a sentence when something it needs is not there: its folder, its journal, a driver. */
+export async function runWorker(config: WorkerConfig, log: Log): Promise<Worker> {
+  await using parts = new AsyncDisposableStack();
+  const worker = await assemble(config, log, parts);
+  const kept = parts.move();
+  return { ...worker, close: () => kept.disposeAsync() };
+}
+
+async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableStack): Promise<Omit<Worker, "close">> {
+  const folder = agentFolder(config);
+  const clock = bootClock();
+  parts.adopt(lockFolder(folder), (lock) => lock.release());
+  const journal = parts.adopt(openJournal(folder, clock.now()), (opened) => opened.close());
+  for (const note of journal.notes) log.warn(note);
+  const { options: fixed, drivers, interpreters } = await setUp(config, journal.meta, log);
+  const { epoch, facts } = fixed;
+
+  const going = new AbortController();
+  const bodies: BodiesDeps | null = config.managerUrl === null ? null : { managerUrl: config.managerUrl, clock, connected: () => link.connected };
+  const gate = inputGate((input) => shell.put(input));
+  const ticketOf = (attempt: string): string | undefined => agent.live.get(attempt)?.entry.order?.resultTicket;
+  const heard = listener({ put: gate.put, logs: () => logs, bodies, ticketOf, signal: going.signal });
+  const host = parts.use(await openProcessHost({ folder, listener: heard, clock, log }));
+  parts.defer(() => going.abort());
+
+  const entries = journal.entries();
+  const options: AgentOptions = { ...fixed, fences: host.fences };
+  const agent = createAgent(options, { meta: journal.meta, entries, reports: journal.reports() }, clock.now());
+  const logs = parts.use(
+    new LogShipper({
+      folderOf: (attempt) => host.folderOf(attempt),
+      remove: (attempt) => host.remove(attempt),
+      send: (piece) =>
+        void link.publish("logs", { v: protocolVersion, epoch, connection: link.connection, mono: clock.now().mono, start: 1, ...piece } satisfies Logs),
+      freeBytes: punchHole,
+      positions: openPositions(join(folder, "shipped")),
+      logSpoolBytes: config.limits.logSpoolBytes,
+      clock,
+      log,
+    }),
+  );
+  const renewal = Promise.withResolvers<{ readonly afterMs: number }>();
+  const load = measureLoad(clock);
+  const shell = parts.use(
+    new Shell({
+      core: { step: (input, now) => step(agent, input, now), nextDue: () => nextDue(agent) },
+      journal,
+      act: (action) => act(action),
+      measure: () => ({ load: load(), spoolBytes: logs.spoolBytes }),
+      clock,
+      log,
+    }),
+  );
+  const link = makeLink(config, epoch, shell, logs, log);
+  parts.defer(() => link.leave());
+  const act = actions({
+    put: gate.put,
+    link,
+    host,
+    logs,
+    launch: { drivers, facts, interpreters, folderOf: (attempt) => host.folderOf(attempt) },
+    bodies,
+    fetchWithinMs: config.settings.startTtlMs,
+    newJournal: (afterMs) => {
+      journal.newJournal();
+      renewal.resolve({ afterMs });
+    },
+    signal: going.signal,
+    log,
+  });
+  const view = (): AgentView => viewOf(agent, clock.now());
+
+  gate.open({ kind: "recovered", found: await recover({ journal, entries, host, logs, log }) });
+  shell.start();
+  const report = (): AgentReport => reportOf(config, options, { view: view(), link, shell, spoolBytes: logs.spoolBytes });
+  parts.use(keepStateFile({ folder, report, clock, log }));
+  link.start();
+  log.info({ workerId: config.workerId, pool: config.pool, epoch, slots: options.capacity.slots }, "worker is up");
+  return { view, handled: (input) => shell.handled(input), failed: Promise.race([shell.failed, link.failed]), renew: renewal.promise };
+}
+
+/** Holds what the host tells until the core has been given what was recovered, which must be its first input. */
+function inputGate(put: (input: AgentInput) => void): { readonly put: (input: AgentInput) => void; readonly open: (first: AgentInput) => void } {
+  let held: AgentInput[] | undefined = [];
+  return {
+    put(input) {
+      if (held) held.push(input);
+      else put(input);
+    },
+    open(first) {
+      put(first);
+      for (const input of held ?? []) put(input);
+      held = undefined;
+    },
+  };
+}
+
+function makeLink(config: WorkerConfig, epoch: string, shell: Shell, logs: LogShipper, log: Log): Link {
+  return new Link({
+    connector: mqttConnector(config.broker),
+    prefix: config.topicPrefix,
+    pool: config.pool,
+    workerId: config.workerId,
+    epoch,
+    up(connection) {
+      shell.put({ kind: "connected", connection });
+      logs.up();
+    },
+    down() {
+      shell.put({ kind: "disconnected" });
+      logs.down();
+    },
+    take: (payload) => shell.offer(payload),
+    random: () => systemDice.below(1_000_000) / 1_000_000,
+    log,
+  });
+}
+
+/** At most a hundred live attempts are shown one by one: the file is written often. */
+const shownAttempts = 100;
+
+function reportOf(config: WorkerConfig, options: AgentOptions, now: { readonly view: AgentView; readonly link: Link; readonly shell: Shell; readonly spoolBytes: number }): AgentReport {
+  const { view, link, shell, spoolBytes } = now;
+  return {
+    workerId: config.workerId,
+    pool: config.pool,
+    epoch: options.epoch,
+    pid: process.pid,
+    startTicks: readStat(process.pid)?.startTicks ?? null,
+    bootId: options.facts.bootId,
+    trouble: link.trouble,
+    journalFull: shell.journalFull,
+    spoolBytes,
+    counts: shell.counts,
+    liveCount: view.live.length,
+    view: { ...view, live: view.live.slice(0, shownAttempts) },
+  };
+}
