@@ -1,0 +1,52 @@
+/** What the files of an attempt say of its end, once nothing of it runs any more. */
+import { constants } from "node:os";
+import type { ExitRecord } from "../agent/types.ts";
+import { hasSignalMark, readExit, readTerm, type ExitRecordRead } from "./records.ts";
+
+export interface EndRead {
+  readonly exit: ExitRecord;
+  /** The agent sent the first TERM or KILL, and the exit record was not complete then. */
+  readonly termBefore: boolean;
+  readonly timedOut: boolean;
+  readonly fenced: boolean;
+  /** When the shim wrote it; undefined when it did not. */
+  readonly endedWall: number | undefined;
+}
+
+/** Reads `exit` and the marks beside it. For an attempt whose tree is empty: blanks are no news then, but the end of it. */
+export function readEnd(folder: string, attempt: string): EndRead {
+  const record = readExit(folder, attempt);
+  const by = readTerm(folder);
+  return {
+    exit: exitOf(record, folder, by !== undefined),
+    termBefore: by === "agent",
+    timedOut: by === "timedOut",
+    fenced: by === "fenced",
+    endedWall: record.is === "complete" ? record.wall : undefined,
+  };
+}
+
+function exitOf(record: ExitRecordRead, folder: string, termed: boolean): ExitRecord {
+  switch (record.is) {
+    case "complete": {
+      // In sh, `exit 143` and TERM look alike: only a signal that was asked for through us is called one (rule 24).
+      const signal = signalOfCode(record.code);
+      if (signal !== undefined && hasSignalMark(folder, signal)) return { read: "signal", signal };
+      return { read: "code", code: record.code };
+    }
+    case "blank":
+      // KILL to the group took the shim too, so nobody was left to write; both ways to it leave a mark first.
+      if (termed || hasSignalMark(folder, "SIGKILL")) return { read: "signal", signal: "SIGKILL" };
+      return { read: "unreadable", why: "its shim ended without an exit record; somebody else may have killed it" };
+    case "unreadable":
+      return { read: "unreadable", why: record.why };
+    case "norun":
+    case "noroom":
+      return { read: "unreadable", why: "its program was not executed" };
+  }
+}
+
+function signalOfCode(code: number): string | undefined {
+  if (code <= 128) return undefined;
+  return Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
+}

@@ -1,0 +1,26 @@
+/** Bounds of the process host. */
+export const processLimits = {
+  /** Attempts whose folders are made in one turn of the event loop, so that a thousand launches never stall a heartbeat. */
+  launchesPerTurn: 16,
+  /** Processes or attempts that are looked at in one turn of the event loop. */
+  looksPerTurn: 256,
+  /** Every attempt is looked at this often, whatever the doorbell said. */
+  pollMs: 1_000,
+  /** The doorbell's file is emptied when it is larger. */
+  doorbellBytes: 1_048_576,
+  unwatchedDoorbellMs: 50,
+  /** A launch that is not answered is told to the launcher again after this, and given up after `launchGivenUpMs`. */
+  launchRepeatMs: 5_000,
+  launchGivenUpMs: 60_000,
+  /** Between two scans of /proc at least this many times the length of the last one. */
+  scanRest: 3,
+  /** First and longest wait before a tree that is not yet empty is scanned again; then it is also said in the log. */
+  scanAgainMs: 5,
+  scanAgainMaxMs: 1_000,
+  treeStuckMs: 30_000,
+  /** How long recovery waits for what an attempt left behind; what is slower ends later, like a live one. */
+  recoverMs: 5_000,
+  recoverLookMs: 20,
+  /** Ends after which the launcher is told to forget its dead children. */
+  endsPerSweep: 64,
+} as const;

@@ -1,0 +1,46 @@
+import { setImmediate as turn } from "node:timers/promises";
+import type { Log } from "../../schema/kit/log.ts";
+import type { Attempts } from "./attempts.ts";
+import type { DeadlineFiles } from "./deadlines.ts";
+import type { Doorbell } from "./doorbell.ts";
+import { processLimits } from "./limits.ts";
+
+/**
+ * Looks at every attempt about once a second: a shim that was killed rings no bell, and a ring can be lost. One timer for all
+ * of them, in slices, so that thousands of attempts never hold up a heartbeat.
+ */
+export function startPoll(options: { readonly attempts: Attempts; readonly doorbell: Doorbell; readonly deadlines: DeadlineFiles; readonly log: Log }): { stop(): void } {
+  const { attempts, doorbell, deadlines, log } = options;
+  let stopped = false;
+
+  const round = async (): Promise<void> => {
+    doorbell.look();
+    deadlines.keepWatched();
+    let looked = 0;
+    for (const t of [...attempts.all()]) {
+      if (stopped) return;
+      attempts.look(t.attempt);
+      attempts.chase(t);
+      if (t.state === "running") attempts.lookAtProgress(t);
+      if (++looked % processLimits.looksPerTurn === 0) await turn();
+    }
+  };
+  const again = (): void => {
+    timer = setTimeout(() => {
+      // A disk that fails now may work at the next look; ending the agent would help nobody.
+      round()
+        .catch((error: unknown) => log.error({ err: error }, "a look at the attempts failed"))
+        .finally(() => {
+          if (!stopped) again();
+        });
+    }, processLimits.pollMs);
+  };
+  let timer: NodeJS.Timeout;
+  again();
+  return {
+    stop: () => {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { chmodSync, mkdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { isAbsolute } from "node:path";
+import type { Clock } from "../../schema/kit/clock.ts";
+import type { Log } from "../../schema/kit/log.ts";
+import { workerLimits } from "../../schema/limits.ts";
+import { Attempts } from "./attempts.ts";
+import { openDeadlines } from "./deadlines.ts";
+import { hangDoorbell } from "./doorbell.ts";
+import { defaultEnvironment, type BaseEnvironment } from "./environment.ts";
+import { tagPrefix } from "./folder.ts";
+import type { ProcessHost, ProcessListener } from "./host.ts";
+import { findLauncherShell, startLauncher, type LauncherShell } from "./launcher.ts";
+import { startPoll } from "./poll.ts";
+import { readBootId } from "./proc.ts";
+import { recoverAttempts } from "./recover.ts";
+import { makeReaper } from "./tree.ts";
+import { ownUser } from "./who.ts";
+
+export interface ProcessHostOptions {
+  /** Absolute, the worker's own; attempts live in `folder/attempts/<attemptId>`. Made when it is not there. */
+  readonly folder: string;
+  readonly listener: ProcessListener;
+  /** The host's boot-time clock. */
+  readonly clock: Clock;
+  readonly log: Log;
+  /** PATH, HOME, LANG and TZ of every process; `defaultEnvironment()` when left out. */
+  readonly environment?: BaseEnvironment;
+  /** Bytes that stay free on the disk: a launch is refused when they would not (rule 26). */
+  readonly diskReserveBytes?: number;
+  /** Which shell launches; the fastest that the host has when left out. */
+  readonly launcherShell?: LauncherShell;
+}
+
+/**
+ * The process host of Linux: launcher.sh starts each attempt under a shim that needs nobody, watchdog.sh keeps its deadlines.
+ * Throws a sentence when the system has no /proc, no usable shell, or the folder cannot be used.
+ */
+export async function openPosixHost(options: ProcessHostOptions): Promise<ProcessHost> {
+  const { folder, listener, clock, log } = options;
+  const bootId = readBootId();
+  if (bootId === undefined) throw new Error("this system has no /proc/sys/kernel/random/boot_id; without /proc a process cannot be told from a later one with its number, so no worker runs here");
+  // The watchdog hands this path to grep, line by line; a line end in it would name other processes.
+  if (!isAbsolute(folder) || /[\u0000-\u001f\u007f]/.test(folder)) throw new Error(`the worker's folder must be an absolute path without control characters, and ${JSON.stringify(folder)} is not`);
+  const shell = options.launcherShell ?? findLauncherShell();
+  const attemptsFolder = `${folder}/attempts`;
+  for (const path of [folder, attemptsFolder, `${folder}/deadlines`]) mkdirSync(path, { recursive: true, mode: 0o700 });
+  const own = ownUser();
+  // So that tasks of other users reach their own folder; each attempt's folder stays closed but to its user.
+  if (own.uid === 0) for (const path of [folder, attemptsFolder]) chmodSync(path, 0o711);
+
+  const reaper = makeReaper({ tagPrefix: tagPrefix(attemptsFolder), bootId, clock, log });
+  let live: Attempts | undefined;
+  const launcher = startLauncher({ folder, bootId, shell, log, onStart: () => live?.launchAgain() });
+  const deadlines = openDeadlines({ folder, bootId, launcher });
+  const attempts = new Attempts({
+    attemptsFolder,
+    bootId,
+    listener,
+    clock,
+    log,
+    reaper,
+    launcher,
+    deadlines,
+    prepare: { base: options.environment ?? defaultEnvironment(), own, diskReserveBytes: options.diskReserveBytes ?? workerLimits.diskReserveBytes },
+  });
+  live = attempts;
+  const doorbell = hangDoorbell(`${folder}/doorbell`, log, (attempt) => attempts.look(attempt));
+  const poll = startPoll({ attempts, doorbell, deadlines, log });
+
+  return {
+    fences: true,
+    launch: (order) => attempts.launch(order),
+    terminate: (attempt) => attempts.terminate(attempt),
+    kill: (attempt) => attempts.kill(attempt),
+    signal: (attempt, signal) => attempts.signal(attempt, signal),
+    setDeadlines: (attempt, at) => attempts.setDeadlines(attempt, at),
+    recover: (asked) => recoverAttempts(asked, { attempts, bootId, reaper, deadlines }),
+    folderOf: (attempt) => attempts.folderOf(attempt),
+    remove: (attempt) => rm(attempts.folderOf(attempt), { recursive: true, force: true }),
+    [Symbol.asyncDispose]: async () => {
+      poll.stop();
+      doorbell.close();
+      reaper.close();
+      attempts.close();
+      launcher.close();
+    },
+  };
+}
+

@@ -1,0 +1,111 @@
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+
+/** What proc_pid_stat(5) says of one process. */
+export interface Stat {
+  readonly pid: number;
+  /** `Z` and `X` are dead: nothing of them runs. */
+  readonly state: string;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+  /** Field 22, in clock ticks since boot. */
+  readonly startTicks: number;
+}
+
+const buffer = Buffer.allocUnsafe(65_536);
+
+/** The first bytes of a small file, undefined when it cannot be read: a process may go at any moment, and /proc with it. */
+function readSmall(path: string): Buffer | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch {
+    return undefined;
+  }
+  try {
+    return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0));
+  } catch {
+    return undefined;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Undefined when there is no such process, or the kernel says something that is no stat line. */
+export function readStat(pid: number): Stat | undefined {
+  return parseStat(readSmall(`/proc/${pid}/stat`)?.toString("latin1") ?? "");
+}
+
+/** The name in brackets may hold spaces, brackets and newlines, so the fields are counted from the last bracket on. */
+export function parseStat(line: string): Stat | undefined {
+  const end = line.lastIndexOf(")");
+  if (end < 0) return undefined;
+  const fields = line.slice(end + 2).split(" ");
+  const stat = {
+    pid: Number.parseInt(line, 10),
+    state: fields[0] ?? "",
+    parent: Number(fields[1]),
+    group: Number(fields[2]),
+    session: Number(fields[3]),
+    startTicks: Number(fields[19]),
+  };
+  return Number.isSafeInteger(stat.pid) && Number.isSafeInteger(stat.startTicks) && stat.state !== "" ? stat : undefined;
+}
+
+/** A zombie has ended: only its parent has not looked yet. */
+export function isAlive(stat: Stat | undefined): stat is Stat {
+  return stat !== undefined && stat.state !== "Z" && stat.state !== "X";
+}
+
+/** Every process id of the host (or of this container). */
+export function listPids(): number[] {
+  const pids: number[] = [];
+  for (const name of readdirSync("/proc")) {
+    const first = name.charCodeAt(0);
+    if (first >= 48 && first <= 57) pids.push(Number(name));
+  }
+  return pids;
+}
+
+/**
+ * The value that follows `prefix` in the environment a process was started with, up to the next `/` or its end; undefined
+ * when there is none or the process is not ours to read.
+ */
+export function readTag(pid: number, prefix: Buffer): string | undefined {
+  const path = `/proc/${pid}/environ`;
+  let bytes = readSmall(path);
+  if (bytes?.length === buffer.length) {
+    // A task's environment may be larger than the buffer.
+    try {
+      bytes = readFileSync(path);
+    } catch {
+      return undefined;
+    }
+  }
+  const at = bytes?.indexOf(prefix) ?? -1;
+  if (bytes === undefined || at < 0) return undefined;
+  const from = at + prefix.length;
+  let to = from;
+  while (to < bytes.length && bytes[to] !== 0 && bytes[to] !== 47) to++;
+  return bytes.toString("latin1", from, to);
+}
+
+/** This boot's id; undefined where the system has none. */
+export function readBootId(): string | undefined {
+  const id = readSmall("/proc/sys/kernel/random/boot_id")?.toString("latin1").trim();
+  return id === "" ? undefined : id;
+}
+
+/** Sends a signal to a process (or, negative, a group). False: there was nobody to take it. */
+export function sendSignal(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ESRCH") return false;
+    // It exists and is another user's: a program that changed its user, or a foreign group under a reused number.
+    if (code === "EPERM") return true;
+    throw error;
+  }
+}

@@ -1,0 +1,101 @@
+import { mkdirSync } from "node:fs";
+import { setTimeout as after } from "node:timers/promises";
+import type { Found } from "../agent/types.ts";
+import { someoneWorksIn, type Attempts } from "./attempts.ts";
+import type { DeadlineFiles } from "./deadlines.ts";
+import { readEnd } from "./ending.ts";
+import { processLimits } from "./limits.ts";
+import { makeVoid, readExit, readStarted, shimAlive, type Started } from "./records.ts";
+import { readResult } from "./result.ts";
+import type { RecoverAsk } from "./tracked.ts";
+import type { Reaper } from "./tree.ts";
+
+export interface RecoverDeps {
+  readonly attempts: Attempts;
+  readonly bootId: string;
+  readonly reaper: Reaper;
+  readonly deadlines: DeadlineFiles;
+}
+
+interface Known {
+  readonly started: Started;
+  readonly wall: number;
+}
+
+/**
+ * What became of attempts while no agent ran. Those that are alive are taken up and reach the listener when they end; those
+ * that never started are made void first (rule 23); those that ended are told only once their tree is empty (rule 25).
+ */
+export async function recoverAttempts(asked: readonly RecoverAsk[], deps: RecoverDeps): Promise<Found[]> {
+  return Promise.all(asked.map((ask) => recoverOne(ask, deps)));
+}
+
+async function recoverOne(ask: RecoverAsk, deps: RecoverDeps): Promise<Found> {
+  const { attempt } = ask;
+  const folder = deps.attempts.folderOf(attempt);
+  const exit = readExit(folder, attempt);
+  if (ask.launchBootId !== null && ask.launchBootId !== deps.bootId) {
+    const record = readStarted(folder);
+    if (exit.is === "complete" && record.is === "complete") return ended(ask, record, deps);
+    deps.deadlines.drop(attempt);
+    return { attempt, found: "rebooted" };
+  }
+  // A start that was journalled may not have come to a folder yet; made now, a line that is still in a pipe finds it void.
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const known = makeVoid(folder) ? undefined : await settled(folder);
+  if (known === "unsettled") {
+    // Its shim hangs between two lines of its script: as alive as can be said; the chase of live attempts goes on.
+    deps.attempts.adopt(attempt, ask.limits, null);
+    return { attempt, found: "alive", process: { pid: 0, startTicks: 0, bootId: deps.bootId }, startedWall: 0 };
+  }
+  if (known === undefined || exit.is === "norun" || exit.is === "noroom") {
+    await emptied(attempt, known?.started ?? null, deps);
+    deps.deadlines.drop(attempt);
+    return { attempt, found: "neverStarted" };
+  }
+  const living = shimAlive(known.started, deps.bootId) && readExit(folder, attempt).is === "blank";
+  if (living || !(await emptied(attempt, known.started, deps))) return adopted(ask, known, deps);
+  return ended(ask, known, deps);
+}
+
+/** `started` once it is whole; undefined when it is void or its maker died over it, so that nothing ran. */
+async function settled(folder: string): Promise<Known | undefined | "unsettled"> {
+  for (let waitedMs = 0; waitedMs < processLimits.recoverMs; waitedMs += processLimits.recoverLookMs) {
+    const record = readStarted(folder);
+    if (record.is === "complete") return record;
+    // Looked at again, because it may have been whole and done between the two looks.
+    if (record.is === "void" || (!someoneWorksIn(folder) && readStarted(folder).is !== "complete")) return undefined;
+    await after(processLimits.recoverLookMs);
+  }
+  return "unsettled";
+}
+
+/** Kills leftovers; false when some did not die in time, so that the end has to be told later. */
+function emptied(attempt: string, started: Started | null, deps: RecoverDeps): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), processLimits.recoverMs);
+    deps.reaper.reap(attempt, started, () => {
+      clearTimeout(timer);
+      resolve(true);
+    });
+  });
+}
+
+function adopted(ask: RecoverAsk, known: Known, deps: RecoverDeps): Found {
+  deps.attempts.adopt(ask.attempt, ask.limits, known.started);
+  return { attempt: ask.attempt, found: "alive", process: processOf(known), startedWall: known.wall };
+}
+
+function ended(ask: RecoverAsk, known: Known, deps: RecoverDeps): Found {
+  const folder = deps.attempts.folderOf(ask.attempt);
+  const result = readResult(`${folder}/result`, ask.limits.resultBytes);
+  // It has to be uploaded first, which is the way of an end that the listener hears.
+  if (result.kind === "toUpload") return adopted(ask, known, deps);
+  deps.deadlines.drop(ask.attempt);
+  const { exit, timedOut, fenced } = readEnd(folder, ask.attempt);
+  return { attempt: ask.attempt, found: "exited", exit, result, process: processOf(known), startedWall: known.wall, timedOut, fenced };
+}
+
+function processOf({ started: { bootId, pid, startTicks } }: Known): { bootId: string; pid: number; startTicks: number } {
+  return { bootId, pid, startTicks };
+}

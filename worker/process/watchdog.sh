@@ -1,0 +1,107 @@
+# Ends attempts whose deadline has passed, also when no agent lives (rule 9). Plain POSIX sh.
+#
+#   sh watchdog.sh <folder> <bootId>
+#
+# <folder>/deadlines/<attempt> holds "<bootId> <timeout> <fence> <grace> end": seconds of uptime, "-" for none; the agent
+# replaces it by rename and removes it with the end. Who ends an attempt first makes <attempt>/term with O_EXCL:
+# "<agent|timedOut|fenced> <uptime> end". So nobody sends TERM twice, and the end can say why.
+
+set -u
+umask 077
+folder=$1 boot=$2
+cd "$folder/deadlines" || exit 0
+
+read -r line </proc/self/stat || exit 0
+me=${line%% *}
+set -f
+set -- ${line##*) }
+mine=${20}
+set +f
+
+# One watchdog per folder: the agent removes the file of a dead one before it asks for another.
+claim() {
+  set -C
+  exec 3>../watchdog || exit 0
+  set +C
+  echo "$me $mine $boot end" >&3
+  exec 3>&-
+}
+
+# Sets pid and group when the shim of attempt $1 lives: boot id and start time must agree before anything is signalled.
+alive() {
+  pid= ticks= born= group=
+  read -r pid ticks born group _ end <"../attempts/$1/started" || return 1
+  [ "${end-}" = end ] && [ "$born" = "$boot" ] || return 1
+  read -r line <"/proc/$pid/stat" || return 1
+  set -f
+  set -- ${line##*) }
+  set +f
+  [ "${20}" = "$ticks" ] && [ "$3" = "$group" ] && [ "$1" != Z ] && [ "$1" != X ]
+} 2>/dev/null
+
+# KILL to the group, then to whatever left it but carries the tag, until nothing is found.
+kill_tree() {
+  if alive "$1"; then kill -s KILL -- "-$group" 2>/dev/null; fi
+  round=0
+  while [ "$round" -lt 20 ]; do
+    round=$((round + 1))
+    found=$(grep -lsF -- "MUSTER_RESULT=$folder/attempts/$1/result" /proc/[0-9]*/environ) || return 0
+    for file in $found; do
+      file=${file#/proc/}
+      kill -s KILL "${file%/environ}" 2>/dev/null
+    done
+  done
+}
+
+# The deadline of attempt $1 has passed: $2 says which, $3 is its grace.
+pass() {
+  if alive "$1"; then
+    set -C
+    # Not with exec: dash ends when the redirection of a special builtin fails.
+    if echo "$2 $up end" >"../attempts/$1/term"; then
+      set +C
+      kill -s TERM -- "-$group"
+      return
+    fi
+    set +C
+    why= since=
+    read -r why since _ <"../attempts/$1/term"
+    # An unreadable mark is a full disk's: no grace can be counted from it.
+    case $since in '' | *[!0-9]*) since=0 ;; esac
+    [ "$up" -ge $((since + $3)) ] || return
+  fi
+  # Also when the shim is gone: what it left behind must not outlive the fence (rule 8).
+  kill_tree "$1"
+  # Nothing more to watch, unless it may still start.
+  if [ -s "../attempts/$1/started" ] && ! alive "$1"; then rm -f "$1"; fi
+} 2>/dev/null
+
+claim
+idle=0
+while :; do
+  read -r up _ </proc/uptime
+  up=${up%%.*}
+  live=0
+  for id in *; do
+    [ -f "$id" ] || continue
+    born= timeout= fence= grace= end=
+    read -r born timeout fence grace end <"$id" 2>/dev/null
+    [ "$end" = end ] && [ "$born" = "$boot" ] || continue
+    live=1
+    if [ "$timeout" != - ] && [ "$up" -ge "$timeout" ]; then
+      pass "$id" timedOut "$grace"
+    elif [ "$fence" != - ] && [ "$up" -ge "$fence" ]; then
+      pass "$id" fenced "$grace"
+    fi
+  done
+  if [ "$live" = 0 ]; then idle=$((idle + 1)); else idle=0; fi
+  if [ "$idle" -ge 2 ]; then
+    # The agent looks for ../watchdog after it made a deadline, we look for deadlines after we removed it: one sees the other.
+    rm -f ../watchdog
+    set -- *
+    [ -f "$1" ] || exit 0
+    claim
+    idle=0
+  fi
+  sleep 2
+done
