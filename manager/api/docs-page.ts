@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { parameterTable, schemaTable, typeOf } from "./docs-schema.ts";
 import { behaviour, style } from "./docs-style.ts";
 import { Html, html, prose } from "./html.ts";
-import type { JsonObject } from "./json-schema.ts";
+import type { JsonObject } from "../../schema/kit/json-schema.ts";
 
 const sourceOf = (text: string): string => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 
@@ -86,8 +86,17 @@ function schemaLine(schema: JsonObject): Html {
   return schema["properties"] === undefined ? html`<p>${typeOf(schema)}</p>` : schemaTable(schema);
 }
 
+/** Its own answers first; the problems, which are much the same everywhere, behind one line. */
 function answersHtml(responses: Record<string, JsonObject>): Html {
-  const rows = Object.entries(responses).map(([status, response]) => {
+  const isProblem = ([, response]: [string, JsonObject]): boolean => Object.hasOwn((response["content"] ?? {}) as object, "application/problem+json");
+  const all = Object.entries(responses);
+  const problems = all.filter(isProblem);
+  const codes = problems.map(([status]) => status).join(", ");
+  return html`${answerTable(all.filter((entry) => !isProblem(entry)))}<details><summary>Problems: ${codes}</summary>${answerTable(problems)}</details>`;
+}
+
+function answerTable(responses: readonly [string, JsonObject][]): Html {
+  const rows = responses.map(([status, response]) => {
     const content = Object.entries((response["content"] ?? {}) as Record<string, { schema: JsonObject; example?: unknown }>);
     const types = content.map(([type, { schema }]) => html`<div>${schema["description"] === undefined ? typeOf(schema) : prose(String(schema["description"]))} <span class="dim">${type}</span></div>`);
     const example = content.find(([, { example: shown }]) => shown !== undefined)?.[1].example;

@@ -1,6 +1,6 @@
 /** A JSON schema as a table of its fields. */
 import { html, prose, type Html } from "./html.ts";
-import type { JsonObject } from "./json-schema.ts";
+import type { JsonObject } from "../../schema/kit/json-schema.ts";
 
 /** What a field may be, in a few words: `string`, `list of string`, a name with a link. */
 export function typeOf(schema: JsonObject): Html {
@@ -14,6 +14,8 @@ export function typeOf(schema: JsonObject): Html {
   if (schema["const"] !== undefined) return html`<code>${JSON.stringify(schema["const"])}</code>`;
   const words = schema["enum"] as readonly unknown[] | undefined;
   if (words) return joined(words.map((word) => html`<code>${String(word)}</code>`), " ");
+  const items = (schema["properties"] as Record<string, JsonObject> | undefined)?.["items"];
+  if (items) return html`page, ${typeOf(items)}`;
   const type = schema["type"];
   if (type === "array") return html`list of ${typeOf((schema["items"] ?? {}) as JsonObject)}`;
   const values = schema["additionalProperties"];
@@ -30,18 +32,16 @@ function joined(parts: readonly Html[], between: string): Html {
 /** Bounds and default, after the description. */
 function rest(schema: JsonObject): Html {
   const said: string[] = [];
-  const bound = (key: string, words: string): void => {
-    if (schema[key] !== undefined) said.push(`${words} ${String(schema[key])}`);
+  const bound = (key: string, words: (value: string) => string): void => {
+    if (schema[key] !== undefined) said.push(words(String(schema[key])));
   };
-  bound("minimum", "at least");
-  bound("exclusiveMinimum", "above");
-  bound("maximum", "at most");
-  bound("minLength", "characters at least");
-  bound("maxLength", "characters at most");
-  bound("minItems", "entries at least");
-  bound("maxItems", "entries at most");
+  bound("minimum", (n) => `at least ${n}`);
+  bound("exclusiveMinimum", (n) => `above ${n}`);
+  bound("maximum", (n) => `at most ${n}`);
+  bound("maxLength", (n) => `at most ${n} characters`);
+  bound("maxItems", (n) => `at most ${n} entries`);
   if (schema["default"] !== undefined) said.push(`default ${JSON.stringify(schema["default"])}`);
-  return said.length === 0 ? html`` : html`<span class="dim"> ${said.join(", ")}</span>`;
+  return said.length === 0 ? html`` : html`<span class="dim"> (${said.join(", ")})</span>`;
 }
 
 /** The fields of an object schema; for anything else its type in one line. */

@@ -9,7 +9,7 @@ import { execRun, otherRun, scriptRun } from "../../schema/task.ts";
 import { taskSummary, taskView } from "../../schema/task-view.ts";
 import { workerView } from "../../schema/worker.ts";
 import { healthView } from "./health.ts";
-import { makeConverter, named, type Converter, type JsonObject } from "./json-schema.ts";
+import { makeConverter, named, type Converter, type JsonObject } from "../../schema/kit/json-schema.ts";
 import { logRecord } from "./logs.ts";
 import { problemView } from "./problem.ts";
 import type { AnyRoute, ReplySpec } from "./route.ts";

@@ -168,7 +168,7 @@ export async function rig(options: { limits?: Partial<ApiLimits>; publicUrl?: st
       const response = await app.request(path, {
         method,
         headers: { ...(bare ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined || raw ? {} : { "content-type": "application/json" }), ...headers },
-        ...(body === undefined ? {} : { body: raw ? (body as BodyInit) : JSON.stringify(body) }),
+        ...(body === undefined ? {} : { body: raw ? (body as never) : JSON.stringify(body) }),
         ...(body instanceof ReadableStream ? { duplex: "half" } : {}),
         ...(signal ? { signal } : {}),
       } as RequestInit);

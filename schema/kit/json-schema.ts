@@ -13,20 +13,23 @@ export interface Converter {
   readonly components: Readonly<Record<string, JsonObject>>;
 }
 
-/** Names schemas for every document that meets them. A schema in its input form is called `<name>Input`. */
+/** Names schemas for every document that meets them. */
 export function named(names: Readonly<Record<string, z.ZodType>>): void {
   for (const [id, schema] of Object.entries(names)) z.globalRegistry.add(schema, { ...z.globalRegistry.get(schema), id });
 }
 
-/** A converter whose references begin with `prefix`, such as `#/components/schemas/`. */
-export function makeConverter(prefix: string): Converter {
+/**
+ * A converter whose references begin with `prefix`, such as `#/components/schemas/`. A named schema in its input form is
+ * called by its name and `inputSuffix`, because one document may hold both forms of it.
+ */
+export function makeConverter(prefix: string, inputSuffix = "Input"): Converter {
   const components: Record<string, JsonObject> = {};
   return {
     components,
     convert(schema, io) {
       // Inside a list the schema is met like any other, so that a named one becomes a reference here too.
       const made = z.toJSONSchema(z.array(schema), { io, target: "draft-2020-12", override: tidy }) as JsonObject;
-      const nameOf = (name: string): string => (io === "input" && !name.endsWith("Input") ? `${name}Input` : name);
+      const nameOf = (name: string): string => (io === "input" && !name.endsWith(inputSuffix) ? `${name}${inputSuffix}` : name);
       const settle = (value: unknown): unknown => rewrite(value, (name) => `${prefix}${nameOf(name)}`);
       const defs = (made["$defs"] ?? {}) as Record<string, JsonObject>;
       for (const [name, { id: _, ...def }] of Object.entries(defs)) if (!isNameless(name)) components[nameOf(name)] = settle(def) as JsonObject;
