@@ -126,8 +126,9 @@ function attemptsOf(file: SqliteFile, codecs: Codecs, runId: string): AttemptRec
 function loadLive(file: SqliteFile, codecs: Codecs, pool: string): LiveState {
   const workers = file.all(`${codecs.worker.select} WHERE \`pool\` = ? ORDER BY \`id\``, [pool]).map(codecs.worker.decode);
   const journals = file
-    .all(`SELECT ${codecs.journal.columns("j")} FROM \`workers\` w CROSS JOIN \`journals\` j ON j.\`worker_id\` = w.\`id\` WHERE w.\`pool\` = ? ORDER BY w.\`id\`, j.\`journal\``, [pool])
-    .map(codecs.journal.decode);
+    .all(`SELECT ${codecs.journal.columns("j")} FROM \`workers\` w CROSS JOIN \`journals\` j ON j.\`worker_id\` = w.\`id\` WHERE w.\`pool\` = ?`, [pool])
+    .map(codecs.journal.decode)
+    .toSorted((a, b) => (a.workerId === b.workerId ? (a.journal < b.journal ? -1 : 1) : a.workerId < b.workerId ? -1 : 1));
   const runs = heldStates
     .flatMap((state) => file.all(`${codecs.run.select} WHERE \`pool\` = ? AND \`state\` = ? ORDER BY \`run_order\``, [pool, state]))
     .map(codecs.run.decode)
