@@ -75,6 +75,25 @@ function reachable(host: string): string {
   return host === "::" ? "[::1]" : hostInUrl(host);
 }
 
+/** Where the parts of Muster on this host would be. */
+export interface HealthConfig {
+  readonly dataDir: string;
+  readonly apiUrl: string;
+  readonly brokerHost: string;
+  readonly brokerPort: number;
+}
+
+/** Reads where to look for a part of Muster. Throws `ConfigStop`. */
+export function readHealthConfig(env: Env = process.env, cwd: string = process.cwd()): HealthConfig {
+  const { values } = readValues("start", { argv: [], env, cwd });
+  return deepFreeze({
+    dataDir: absolute(cwd, values.dataDir),
+    apiUrl: `http://${reachable(values.httpHost)}:${values.httpPort}`,
+    brokerHost: reachable(values.brokerHost).replaceAll(/[[\]]/g, ""),
+    brokerPort: values.brokerPort,
+  });
+}
+
 /** What a script that writes credentials needs to know. */
 export interface HostConfig {
   readonly credentialsFile: string;
@@ -87,6 +106,7 @@ export interface HostConfig {
   readonly httpHost: string;
   readonly httpPort: number;
   readonly adminToken: string | null;
+  readonly brokerPassword: string | null;
 }
 
 /** Reads the manager's keys from the environment and muster.yaml, for scripts that run beside it. Throws `ConfigStop`. */
@@ -102,6 +122,7 @@ export function readHostConfig(env: Env = process.env, cwd: string = process.cwd
     httpHost: values.httpHost,
     httpPort: values.httpPort,
     adminToken: values.adminToken,
+    brokerPassword: values.brokerPassword,
   });
 }
 

@@ -1,4 +1,7 @@
-/** `npm run worker:add -- <id> [--pool p] [--replace]`: lets a worker in, and prints the line that starts it on its host. */
+/**
+ * `npm run worker:add -- <id> [--pool <pool>] [--replace] [--preset]`: lets a worker in, and prints the line that starts it on
+ * its host. With `--preset` its password is MUSTER_BROKER_PASSWORD, for unattended installs, and nothing is printed.
+ */
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
@@ -9,17 +12,28 @@ import { defaultPool, id } from "../schema/ids.ts";
 import { configOrExit } from "../schema/kit/config.ts";
 import { readHostConfig, type HostConfig } from "./config.ts";
 
-const usage = "npm run worker:add -- <id> [--pool <pool>] [--replace]";
+const usage = "npm run worker:add -- <id> [--pool <pool>] [--replace] [--preset]";
 
 /** How another host reaches an address that something here listens on. */
 function fromElsewhere(host: string): string {
   return host === "0.0.0.0" || host === "::" ? hostname() : hostInUrl(host);
 }
 
-function readArguments(argv: readonly string[]): { readonly workerId: string; readonly pool: string; readonly replace: boolean } {
+interface Wanted {
+  readonly workerId: string;
+  readonly pool: string;
+  readonly replace: boolean;
+  readonly preset: boolean;
+}
+
+function readArguments(argv: readonly string[]): Wanted {
   const { values, positionals } = parseArgs({
     args: [...argv],
-    options: { pool: { type: "string", default: defaultPool }, replace: { type: "boolean", default: false } },
+    options: {
+      pool: { type: "string", default: defaultPool },
+      replace: { type: "boolean", default: false },
+      preset: { type: "boolean", default: false },
+    },
     allowPositionals: true,
   });
   const [workerId, ...rest] = positionals;
@@ -28,7 +42,7 @@ function readArguments(argv: readonly string[]): { readonly workerId: string; re
     const checked = id.safeParse(text);
     if (!checked.success) throw new Error(`${what} ${JSON.stringify(text)} ${checked.error.issues[0]?.message ?? "is not one"}`);
   }
-  return { workerId, pool: values.pool, replace: values.replace };
+  return { workerId, ...values };
 }
 
 /** Whether the worker must be on this host, because nothing here listens beyond it. */
@@ -68,7 +82,15 @@ function main(): void {
   if (!worker.replace && listNames(config.credentialsFile).clients.some((client) => client.username === worker.workerId)) {
     throw new Error(`${worker.workerId} is let in already; with --replace it gets a new password, and the old one no longer works`);
   }
-  const password = addClient(config.credentialsFile, { username: worker.workerId, pool: worker.pool, role: "worker", replace: worker.replace });
+  if (worker.preset && config.brokerPassword === null) throw new Error("--preset takes the password from MUSTER_BROKER_PASSWORD, which is not given");
+  const password = addClient(config.credentialsFile, {
+    username: worker.workerId,
+    pool: worker.pool,
+    role: "worker",
+    replace: worker.replace,
+    ...(worker.preset ? { password: config.brokerPassword ?? "" } : {}),
+  });
+  if (worker.preset) return;
   process.stderr.write(`Paste this in a Muster folder on the worker's host; the password is shown this once:\n`);
   process.stdout.write(`${lineFor(config, worker, password)}\n`);
   if (staysHere(config)) {
