@@ -89,6 +89,8 @@ export const managerLimits = {
   readsPerBatch: 1_000,
   /** Ids in one sync item, so that it fits a message. */
   idsPerSync: 1_000,
+  /** Attempts in one ask item. */
+  idsPerAsk: 500,
   /** Unknown attempts of one worker that are remembered as found. */
   foundPerWorker: 1_000,
   alarms: 200,

@@ -3,7 +3,7 @@
  *
  *   const state = createControl(options, live, now);
  *   for each input of a batch, and then once for { kind: "place" }:
- *     admit(state, what the store holds for needsOf(state, input));
+ *     until needsOf(state, input) is empty: admit(state, what the store holds for it);
  *     step(state, input, now, dice)
  *
  * `step` changes the state in place; when a batch cannot be committed for good, the shell throws the state away and makes a

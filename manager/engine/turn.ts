@@ -29,8 +29,8 @@ const place: Input = { kind: "place" };
 export async function stepBatch(state: ControlState, inputs: readonly Input[], deps: TurnDeps): Promise<Turn> {
   const steps: Step[] = [];
   for (const input of [...inputs, place]) {
-    const needs = needsOf(state, input);
-    if (needs.length > 0) admit(state, await deps.load(needs));
+    // One need may only be known once another was met: a start names its task, the task its newest version.
+    for (let needs = needsOf(state, input); needs.length > 0; needs = needsOf(state, input)) admit(state, await deps.load(needs));
     steps.push(step(state, input, deps.now(), deps.dice));
   }
   return { steps, changes: foldChanges(steps.flatMap((each) => each.changes)) };

@@ -1,0 +1,60 @@
+/** The fleet brake (rule 11): if many workers vanish at once it is rather the wire than the workers, and nobody is declared lost. */
+import { clearAlarm, raiseAlarm } from "./alarms.ts";
+import { armWake } from "./due.ts";
+import type { ControlState, WorkerCell } from "./state.ts";
+import type { Turn } from "./turn.ts";
+
+/** More workers than these, and than this part of those that were reachable, must vanish within two beats. */
+const leastGone = 3;
+const partGone = 0.3;
+const withinBeats = 2;
+
+/** A worker has just become unreachable. */
+export function noteGone(turn: Turn): void {
+  const { state, now } = turn;
+  const { brake } = state;
+  const windowMs = withinBeats * state.settings.heartbeatMs;
+  brake.gone.push(now.mono);
+  while (brake.gone.length > 0 && (brake.gone[0] as number) < now.mono - windowMs) brake.gone.shift();
+  const gone = brake.gone.length;
+  if (brake.untilMono !== null || gone <= Math.max(leastGone, partGone * (state.reachable + gone))) return;
+  brake.untilMono = now.mono + state.options.timing.brakeHoldMs;
+  brake.sinceWall = now.wall;
+  brake.releasing = false;
+  raiseAlarm(turn, "fleetBrake", "", `${gone} workers vanished at once; nobody is declared lost until they are back or ${state.options.timing.brakeHoldMs / 1_000} s have passed`);
+  armWake(state, brake.untilMono);
+}
+
+/** Whether this worker may be declared lost now; when not, the mono ms at which to ask again. */
+export function mayLose(turn: Turn, worker: WorkerCell): true | number {
+  const { state, now } = turn;
+  const { brake } = state;
+  if (brake.untilMono === null) return true;
+  if (!brake.releasing && now.mono < brake.untilMono) return brake.untilMono;
+  // Letting go: each gets an instant of its own, at the stated rate.
+  brake.releasing = true;
+  if (worker.releaseMono !== null && now.mono >= worker.releaseMono) return true;
+  brake.nextReleaseMono = Math.max(brake.nextReleaseMono, now.mono) + 1_000 / state.options.timing.brakeReleasePerSecond;
+  worker.releaseMono = brake.nextReleaseMono;
+  return worker.releaseMono;
+}
+
+/** Whether the brake is over: what vanished is back, or nobody is left to be declared lost. Asked with each tick. */
+export function checkBrake(turn: Turn): void {
+  const { state } = turn;
+  const { brake } = state;
+  if (brake.untilMono === null) return;
+  const silent = countUnreachable(state);
+  const over = brake.releasing ? silent === 0 : silent <= Math.max(leastGone, partGone * (state.reachable + silent));
+  if (!over) return;
+  brake.untilMono = null;
+  brake.releasing = false;
+  brake.gone.length = 0;
+  clearAlarm(state, "fleetBrake", "");
+}
+
+function countUnreachable(state: ControlState): number {
+  let count = 0;
+  for (const worker of state.workers.values()) if (worker.row.state === "unreachable") count += 1;
+  return count;
+}

@@ -1,0 +1,73 @@
+import type { Change } from "./changes.ts";
+
+type RowChange = Extract<Change, { op: "updateRun" | "updateAttempt" | "updateWorker" | "updateJournal" | "insertRun" | "insertAttempt" | "insertWorker" | "insertJournal" }>;
+
+/**
+ * One change per run, attempt, worker and journal of a batch: updates go into the insert or the first update before them.
+ * Nothing else refers to their order. Changes of tasks stay as they are: a name that one task leaves and another takes must
+ * be written in that order.
+ */
+export function foldChanges(changes: readonly Change[]): Change[] {
+  const folded: Change[] = [];
+  const places = new Map<string, number>();
+  for (const change of changes) {
+    const key = keyOf(change);
+    const place = key === undefined ? undefined : places.get(key);
+    if (place === undefined) {
+      if (key !== undefined) places.set(key, folded.length);
+      folded.push(change);
+    } else {
+      folded[place] = merge(folded[place] as RowChange, change as RowChange);
+    }
+  }
+  return folded;
+}
+
+function keyOf(change: Change): string | undefined {
+  switch (change.op) {
+    case "insertRun":
+      return `run ${change.row.id}`;
+    case "updateRun":
+      return `run ${change.id}`;
+    case "insertAttempt":
+      return `attempt ${change.row.id}`;
+    case "updateAttempt":
+      return `attempt ${change.id}`;
+    case "insertWorker":
+      return `worker ${change.row.id}`;
+    case "updateWorker":
+      return `worker ${change.id}`;
+    case "insertJournal":
+      return `journal ${change.row.workerId} ${change.row.journal}`;
+    case "updateJournal":
+      return `journal ${change.workerId} ${change.journal}`;
+    case "insertTask":
+    case "updateTask":
+    case "insertVersion":
+    case "insertEvent":
+    case "insertKey":
+    case "deleteKeys":
+    case "insertSetAside":
+      return undefined;
+  }
+}
+
+function merge(first: RowChange, later: RowChange): Change {
+  switch (later.op) {
+    case "updateJournal":
+      if (first.op === "insertJournal") return { ...first, row: { ...first.row, applied: later.applied } };
+      return later;
+    case "updateRun":
+    case "updateAttempt":
+    case "updateWorker":
+      if ("row" in first) return { ...first, row: { ...first.row, ...later.set } } as Change;
+      if ("set" in first) return { ...first, set: { ...first.set, ...later.set } } as Change;
+      break;
+    case "insertRun":
+    case "insertAttempt":
+    case "insertWorker":
+    case "insertJournal":
+      break;
+  }
+  throw new Error(`${later.op} after ${first.op} of the same row in one batch`);
+}

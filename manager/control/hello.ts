@@ -1,0 +1,168 @@
+/** A worker introduces itself: whether it is who it says, what it has, and the sync that answers it (rules 1, 13, 14, 28). */
+import { parseEpoch } from "../../schema/ids.ts";
+import { managerLimits } from "../../schema/limits.ts";
+import { protocolVersion, type Hello } from "../../schema/messages.ts";
+import { clearAlarm, raiseAlarm } from "./alarms.ts";
+import { updateWorker } from "./drain.ts";
+import { insertWorker } from "./join.ts";
+import { adoptInventory } from "./inventory.ts";
+import { becomeReachable, hear } from "./reach.ts";
+import { journalKey, type WorkerCell } from "./state.ts";
+import { emit, note, type Turn } from "./turn.ts";
+import { refusals, type Refusal } from "./refusals.ts";
+
+export function takeHello(turn: Turn, workerId: string, message: Hello): void {
+  const { state } = turn;
+  let worker = state.workers.get(workerId);
+  const refused = wrongVersion(message) ?? (worker ? wrongEpoch(turn, worker, message) : tooManyWorkers(turn));
+  if (refused !== undefined) {
+    refuseHello(turn, workerId, message, refused);
+    return;
+  }
+  if (worker && isStale(turn, worker, message)) return;
+  const items = collectParts(worker, message);
+  if (worker && !items) return;
+  // A stranger's first part is kept with its row; the row says nothing more than that it exists.
+  worker ??= insertWorker(turn, workerId);
+  const whole = items ?? collectParts(worker, message);
+  if (!whole) return;
+  if (message.highestTerm > state.options.term) {
+    // It obeys nothing of ours until we lead with a higher term (rule 28).
+    note(turn, "higherTerm", { workerId, detail: String(message.highestTerm) });
+    raiseAlarm(turn, "higherTerm", workerId, `worker ${workerId} has obeyed term ${message.highestTerm}, this leader has ${state.options.term}: the database may have been taken back`);
+  }
+  introduce(turn, worker, message);
+  followJournal(turn, worker, message);
+  adoptInventory(turn, worker, message, whole);
+}
+
+function wrongVersion(message: Hello): Refusal | undefined {
+  if (message.versions.includes(protocolVersion)) return undefined;
+  return { why: `this manager speaks protocol version ${protocolVersion}, the worker ${message.versions.join(", ") || "none"}; upgrade the older one`, newJournal: false };
+}
+
+function tooManyWorkers(turn: Turn): Refusal | undefined {
+  if (turn.state.workers.size < managerLimits.workers) return undefined;
+  return { why: `the pool has ${managerLimits.workers} workers already, the most that it may have`, newJournal: false };
+}
+
+/** Rule 1. Undefined: it is the known epoch or its lawful successor, or the old one is lost and this one begins anew. */
+function wrongEpoch(turn: Turn, worker: WorkerCell, message: Hello): Refusal | undefined {
+  const { row } = worker;
+  if (row.epoch === null || row.epoch === message.epoch) return undefined;
+  const [known, other] = [parseEpoch(row.epoch), parseEpoch(message.epoch)];
+  if (other.journal === known.journal) {
+    if (other.n > known.n) return isCopy(turn, worker, message, other.journal) ? refusals.copy : undefined;
+    if (other.n < known.n) {
+      raiseAlarm(turn, "lowerEpoch", row.id, `worker ${row.id}: an agent of an earlier life (${message.epoch}) was heard after its successor`);
+      return refusals.earlierLife;
+    }
+    return refusals.clone;
+  }
+  if (row.state !== "lost" && row.state !== "removed" && row.state !== "neverSeen") return refusals.duplicate;
+  // Only a new journal may follow a lost one: an old one that comes back would speak for attempts that were given up.
+  return turn.state.journals.has(journalKey(row.id, other.journal)) ? refusals.oldJournal : undefined;
+}
+
+/** A successor that knows less than what was applied was restored from a copy. */
+function isCopy(turn: Turn, worker: WorkerCell, message: Hello, journal: string): boolean {
+  return message.newestSeq < (turn.state.journals.get(journalKey(worker.row.id, journal)) ?? 0);
+}
+
+function refuseHello(turn: Turn, workerId: string, message: Hello, { why, newJournal }: Refusal): void {
+  const { epoch, connection, mono } = message;
+  turn.strange.push({ workerId, asOf: { epoch, mono }, items: [{ kind: "sync", epoch, connection, refused: why, ...(newJournal ? { newJournal } : {}) }] });
+  note(turn, "helloRefused", { workerId, detail: why });
+  const worker = turn.state.workers.get(workerId);
+  if (worker?.refusedEpoch === epoch) return;
+  if (worker) worker.refusedEpoch = epoch;
+  raiseAlarm(turn, "workerRefused", workerId, `worker ${workerId} is refused: ${why}`);
+  emit(turn, "workerRefused", { workerId, data: { why, epoch } });
+}
+
+/** Of an older connection, or of one whose end is known: it was under way for long, and a newer one follows. */
+function isStale(turn: Turn, worker: WorkerCell, message: Hello): boolean {
+  if (worker.row.epoch !== message.epoch || worker.row.state === "removed") return false;
+  if (message.connection >= worker.row.connection && message.connection > worker.goneConnection) return false;
+  note(turn, "staleHello", { workerId: worker.row.id });
+  return true;
+}
+
+/** The inventory once all its parts are there; parts of another snapshot begin a new collection. */
+function collectParts(worker: WorkerCell | undefined, message: Hello): Hello["inventory"]["items"] | undefined {
+  const { part, of, items } = message.inventory;
+  if (of === 1) {
+    if (worker) worker.inventory = null;
+    return items;
+  }
+  if (!worker) return undefined;
+  const { epoch, connection, mono } = message;
+  const kept = worker.inventory;
+  if (!kept || kept.epoch !== epoch || kept.connection !== connection || kept.mono !== mono || kept.of !== of) {
+    if (kept?.epoch === epoch && (kept.connection > connection || kept.mono > mono)) return undefined;
+    worker.inventory = { epoch, connection, mono, of, parts: new Map() };
+  }
+  const { parts } = worker.inventory as NonNullable<WorkerCell["inventory"]>;
+  parts.set(part, items);
+  if (parts.size < of) return undefined;
+  worker.inventory = null;
+  return [...parts.entries()].toSorted((a, b) => a[0] - b[0]).flatMap(([, each]) => each);
+}
+
+/** Whether this hello, with the parts that came before it, is whole; and what it lists then. Changes nothing. */
+export function listedBy(worker: WorkerCell | undefined, message: Hello): Hello["inventory"]["items"] {
+  const { part, of, items } = message.inventory;
+  if (of === 1) return items;
+  const kept = worker?.inventory;
+  if (!kept || kept.epoch !== message.epoch || kept.connection !== message.connection || kept.mono !== message.mono) return [];
+  const others = [...kept.parts.entries()].filter(([number]) => number !== part);
+  return others.length + 1 < of ? [] : [...others.flatMap(([, each]) => each), ...items];
+}
+
+/** What the hello says of the worker itself. */
+function introduce(turn: Turn, worker: WorkerCell, message: Hello): void {
+  const successor = worker.row.epoch !== message.epoch;
+  if (successor) {
+    worker.mono = null;
+    worker.goneConnection = 0;
+    worker.found.clear();
+  }
+  hear(turn, worker, message.mono);
+  worker.synced = true;
+  worker.askDelayMs = 0;
+  worker.refusedEpoch = null;
+  worker.refusals = 0;
+  worker.restMono = null;
+  worker.beatMs = Math.max(worker.beatMs, turn.state.settings.heartbeatMs);
+  updateWorker(turn, worker, {
+    epoch: message.epoch,
+    connection: message.connection,
+    facts: message.facts,
+    ownLabels: message.labels,
+    capacity: message.capacity,
+    survives: message.survives,
+    http: message.http,
+    lastSeenAt: turn.now.wall,
+  });
+  clearAlarm(turn.state, "workerRefused", worker.row.id);
+  becomeReachable(turn, worker);
+}
+
+/** Where its reports go on. More acknowledged than we ever applied: our history was lost (rule 28). */
+function followJournal(turn: Turn, worker: WorkerCell, message: Hello): void {
+  const { state } = turn;
+  const { journal } = parseEpoch(message.epoch);
+  const key = journalKey(worker.row.id, journal);
+  const applied = state.journals.get(key);
+  const acked = Math.max(message.firstUnackedSeq - 1, 0);
+  if (applied === undefined) {
+    state.journals.set(key, acked);
+    turn.changes.push({ op: "insertJournal", row: { workerId: worker.row.id, journal, applied: acked } });
+  } else if (acked > applied) {
+    state.journals.set(key, acked);
+    turn.changes.push({ op: "updateJournal", workerId: worker.row.id, journal, applied: acked });
+  }
+  if (acked <= (applied ?? 0)) return;
+  emit(turn, "gap", { workerId: worker.row.id, data: { journal, from: (applied ?? 0) + 1, to: acked } });
+  raiseAlarm(turn, "historyLost", worker.row.id, `worker ${worker.row.id} was acknowledged reports up to ${acked}, the database has them up to ${applied ?? 0}: it may be a restored backup`);
+}

@@ -1,0 +1,77 @@
+/** The leader's memory for people: what lists and pages show beside the stored rows. Reading changes nothing. */
+import type { Now } from "../../schema/given.ts";
+import type { Alarm, Figures, WorkerLive } from "./core.ts";
+import { beyond, waiting } from "./queue.ts";
+import { whyQueued, whyRetrying, whyUnreachable } from "./reason.ts";
+import { heardSince, isReachable, type ControlState, type WorkerCell } from "./state.ts";
+
+/** One sentence about a run that is not terminal; null when there is nothing to say, or it is not known here. */
+export function reasonOf(state: ControlState, runId: string, now: Now): string | null {
+  const run = state.runs.get(runId);
+  if (!run) return beyond(state.queue) > 0 ? "it waits in the queue behind older runs" : null;
+  switch (run.row.state) {
+    case "queued":
+      return whyQueued(state, run, now);
+    case "retrying":
+      return whyRetrying(state, run, now);
+    case "starting":
+      return run.attempt && run.attempt.row.state === "sent" ? `sent to ${run.attempt.row.workerId}, which has not answered yet` : null;
+    case "unreachable":
+      return run.attempt && whyUnreachable(state, run.attempt, now);
+    case "stopping":
+      return `stop asked by ${run.row.stop?.by ?? "the manager"}; worker ${run.row.workerId ?? ""} has not said that it ended`;
+    case "running":
+    case "succeeded":
+    case "failed":
+    case "timedOut":
+    case "stopped":
+    case "lost":
+      return null;
+  }
+}
+
+/** What only the leader knows of a worker; null for one that it does not have. */
+export function workerLive(state: ControlState, workerId: string, now: Now): WorkerLive | null {
+  const worker = state.workers.get(workerId);
+  if (!worker) return null;
+  return {
+    used: { ...worker.used },
+    load: worker.view.load ?? null,
+    attempts: worker.attempts.size,
+    lastSeenWall: worker.heardWall,
+    heartbeatMs: worker.beatMs,
+    reason: whyNotOnline(state, worker, now),
+  };
+}
+
+function whyNotOnline(state: ControlState, worker: WorkerCell, now: Now): string | null {
+  const { row } = worker;
+  if (row.state === "draining") return `it takes no new runs; ${worker.attempts.size} attempts have not ended`;
+  if (row.state === "drained") return "it takes no new runs and nothing is left on it";
+  if (row.state === "removed") return "it was removed";
+  if (!isReachable(worker)) return `not heard for ${Math.ceil((now.mono - heardSince(state, worker)) / 1_000)} s`;
+  if (!worker.synced) return "it has not introduced itself to this manager yet";
+  return worker.restMono === null ? null : `it refused the last starts: ${worker.restWhy ?? "no reason given"}`;
+}
+
+export function alarms(state: ControlState, _now: Now): readonly Alarm[] {
+  return [...state.alarms.values()];
+}
+
+export function figures(state: ControlState): Figures {
+  const workersByState: Record<string, number> = {};
+  for (const worker of state.workers.values()) workersByState[worker.row.state] = (workersByState[worker.row.state] ?? 0) + 1;
+  return {
+    queued: state.queue.queued,
+    oldestQueuedWall: oldestQueuedWall(state),
+    liveRuns: state.runs.size + beyond(state.queue),
+    liveAttempts: state.attempts.size,
+    workersByState,
+  };
+}
+
+function oldestQueuedWall(state: ControlState): number | null {
+  let oldest: number | null = null;
+  for (const run of waiting(state.queue)) if (run.row.state === "queued" && (oldest === null || run.row.createdAt < oldest)) oldest = run.row.createdAt;
+  return oldest;
+}
