@@ -63,7 +63,7 @@ export function actions(deps: ActDeps): (action: AgentAction) => void {
       case "disconnect":
         log.error({ why: action.why, retryAfterMs: action.retryAfterMs, newJournal: action.newJournal }, "the manager refuses this worker");
         if (action.newJournal) deps.newJournal(action.retryAfterMs);
-        else link.restFor(action.retryAfterMs);
+        else void link.restFor(action.retryAfterMs);
         return;
       case "note":
         log.info({ attemptId: action.attempt, detail: action.detail }, action.what);

@@ -74,19 +74,26 @@ export class Link extends Service {
     }
   }
 
-  /** Leaves the broker now and comes back after `ms`. */
-  restFor(ms: number): void {
+  /** Says `off`, leaves the broker and comes back after `ms`. */
+  async restFor(ms: number): Promise<void> {
+    const round = this.#round;
     this.#restMs = ms;
-    this.#round?.abort("the manager refuses this worker");
+    await this.#sayOff();
+    round?.abort("the manager refuses this worker");
   }
 
-  /** Says `off` and goodbye, waiting a little for the broker to take it, and does not come back. */
+  /** Says `off` and goodbye, and does not come back. */
   async leave(): Promise<void> {
+    await this.#sayOff();
+    await this.stop();
+  }
+
+  /** Waits a little for the broker to take it, and no longer: leaving does not hang on the broker. */
+  async #sayOff(): Promise<void> {
     const off: Status = { st: "off", ep: this.#deps.epoch, cn: this.#connections };
     const waited = new AbortController();
     await Promise.race([this.publish("status", off), pause(timing.lastWordsMs, waited.signal)]);
     waited.abort();
-    await this.stop();
   }
 
   protected async loop(signal: AbortSignal): Promise<void> {

@@ -6,7 +6,8 @@ import { createAgent, nextDue, step, viewOf } from "./agent/agent.ts";
 import type { AgentInput, AgentOptions, AgentView } from "./agent/types.ts";
 import type { BodiesDeps } from "./bodies.ts";
 import type { WorkerConfig } from "./config.ts";
-import { openJournal } from "./journal.ts";
+import type { AgentState } from "./agent/state.ts";
+import { openJournal, type Journal } from "./journal.ts";
 import { Link } from "./link.ts";
 import { measureLoad } from "./load.ts";
 import { lockFolder } from "./lock.ts";
@@ -55,6 +56,12 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
   parts.adopt(lockFolder(folder), (lock) => lock.release());
   const journal = parts.adopt(openJournal(folder, clock.now()), (opened) => opened.close());
   for (const note of journal.notes) log.warn(note);
+  const renewal = Promise.withResolvers<{ readonly afterMs: number }>();
+  let renewing = false;
+  // Done when nothing writes any more: between the loop's end and the journal's closing.
+  parts.defer(() => {
+    if (renewing) renewJournal(journal, agent);
+  });
   const { options: fixed, drivers, interpreters } = await setUp(config, journal.meta, log);
   const { epoch, facts } = fixed;
 
@@ -82,7 +89,6 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
       log,
     }),
   );
-  const renewal = Promise.withResolvers<{ readonly afterMs: number }>();
   const load = measureLoad(clock);
   const shell = parts.use(
     new Shell({
@@ -105,7 +111,7 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
     bodies,
     fetchWithinMs: config.settings.startTtlMs,
     newJournal: (afterMs) => {
-      journal.newJournal();
+      renewing = true;
       renewal.resolve({ afterMs });
     },
     signal: going.signal,
@@ -120,6 +126,16 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
   link.start();
   log.info({ workerId: config.workerId, pool: config.pool, epoch, slots: options.capacity.slots }, "worker is up");
   return { view, handled: (input) => shell.handled(input), failed: Promise.race([shell.failed, link.failed]), renew: renewal.promise };
+}
+
+/**
+ * Begins a new journal, as the manager wants it of one that it has given up. Processes that run on this host are taken along:
+ * whether they go on is for the manager to decide, and forgotten they would be nobody's.
+ */
+function renewJournal(journal: Journal, agent: AgentState): void {
+  const running = [...agent.live.values()].map(({ entry }) => entry).filter((entry) => entry.process !== null);
+  journal.newJournal();
+  journal.write(running.map((entry) => ({ write: "entry", entry })));
 }
 
 /** Holds what the host tells until the core has been given what was recovered, which must be its first input. */

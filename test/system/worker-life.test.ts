@@ -1,0 +1,263 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFailed, test } from "vitest";
+import { HandManager } from "../kit/hand-manager.ts";
+import { freePorts } from "../kit/ports.ts";
+import { sweep } from "../kit/sweep.ts";
+import { until } from "../kit/until.ts";
+import { WorkerProcess } from "../kit/worker-process.ts";
+
+async function pair(env: Readonly<Record<string, string>> = {}, args: readonly string[] = []) {
+  const stack = new AsyncDisposableStack();
+  const manager = stack.use(await HandManager.start("w"));
+  const worker = stack.use(new WorkerProcess("w", manager.port, env));
+  onTestFailed(() => console.log(worker.output.slice(-5_000)));
+  const agent = worker.start(args);
+  await manager.synced();
+  return { manager, worker, agent, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** Waits in the script until the file is there. */
+const waitFor = (gate: string): string => `while [ ! -e ${gate} ]; do sleep 0.1; done`;
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function health(worker: WorkerProcess, port: number): { readonly code: number; readonly sentence: string } {
+  const env = { PATH: process.env["PATH"], MUSTER_DATA_DIR: worker.folder, MUSTER_WORKER_ID: "w", MUSTER_BROKER_URL: `mqtt://127.0.0.1:${port}` };
+  try {
+    return { code: 0, sentence: execFileSync(process.execPath, ["worker/main.ts", "--health"], { env, encoding: "utf8" }) };
+  } catch (error) {
+    const failed = error as { readonly status: number; readonly stdout: string };
+    return { code: failed.status, sentence: failed.stdout };
+  }
+}
+
+test("kill -9 of the agent: 20 processes are adopted with their pids, and their codes and whole output arrive", async () => {
+  await using it = await pair();
+  const { manager, worker, agent } = it;
+  const gate = join(worker.folder, "gate");
+  const ids = Array.from({ length: 20 }, (_, index) => `a${index}`);
+  await manager.send(...ids.map((id, code) => manager.script(id, `echo "$$" >> ${worker.folder}/witness; echo before; ${waitFor(gate)}; echo after; exit ${code}`)));
+  const pids = new Map<string, number | undefined>();
+  for (const id of ids) pids.set(id, (await manager.running(id)).pid);
+  await until("the first output", () => ids.every((id) => manager.logs.bytes(id, "stdout").toString() === "before\n"));
+  agent.process.kill("SIGKILL");
+  await agent.exited;
+  await until("the last will", () => manager.statuses.at(-1)?.st === "gone");
+  const hellos = manager.hellos.length;
+  worker.start();
+  await manager.synced();
+  const inventory = manager.hellos.slice(hellos).flatMap((hello) => hello.inventory.items);
+  expect(inventory.filter((item) => item.state === "running").map((item) => item.attempt).toSorted()).toEqual(ids.toSorted());
+  writeFileSync(gate, "");
+  for (const [code, id] of ids.entries()) {
+    const report = await manager.endOf(id);
+    expect(report).toMatchObject({ end: { how: "exited", code }, pid: pids.get(id) });
+    await until(`the output of ${id}`, () => manager.logs.bytes(id, "stdout").toString() === "before\nafter\n");
+  }
+  expect(readFileSync(join(worker.folder, "witness"), "utf8").trim().split("\n")).toHaveLength(20);
+  await until("all folders to go", () => ids.every((id) => !existsSync(worker.attemptFolder(id))));
+});
+
+test("what ended while no agent ran, and what the manager had not acknowledged, arrives after the restart", async () => {
+  await using it = await pair();
+  const { manager, worker, agent } = it;
+  const gate = join(worker.folder, "gate");
+  const done = join(worker.folder, "done");
+  await manager.send(manager.script("late", `${waitFor(gate)}; echo late; touch ${done}; exit 4`));
+  const { pid } = await manager.running("late");
+  manager.acks = false;
+  await manager.send(manager.script("unacked", "echo unacked; exit 5"));
+  await until("the unacknowledged end to be heard", () => manager.heard.some((report) => report.attempt === "unacked" && report.kind === "end"));
+  agent.process.kill("SIGKILL");
+  await agent.exited;
+  writeFileSync(gate, "");
+  await until("the process to end", () => existsSync(done) && !isAlive(pid ?? 0));
+  manager.acks = true;
+  worker.start();
+  expect((await manager.endOf("late")).end).toEqual({ how: "exited", code: 4 });
+  expect((await manager.endOf("unacked")).end).toEqual({ how: "exited", code: 5 });
+  await until("both outputs", () => manager.logs.bytes("late", "stdout").toString() === "late\n" && manager.logs.bytes("unacked", "stdout").toString() === "unacked\n");
+});
+
+test("SIGTERM: the worker leaves, says how many processes go on, and adopts them at its return", async () => {
+  await using it = await pair();
+  const { manager, worker, agent } = it;
+  const gate = join(worker.folder, "gate");
+  await manager.send(manager.script("a", waitFor(gate)), manager.script("b", waitFor(gate)));
+  const { pid } = await manager.running("a");
+  await manager.running("b");
+  agent.process.kill("SIGTERM");
+  expect(await agent.exited).toBe(0);
+  expect(worker.output).toContain("2 of its processes go on");
+  expect(manager.statuses.at(-1)).toMatchObject({ st: "off" });
+  expect(isAlive(pid ?? 0)).toBe(true);
+  worker.start();
+  await manager.synced();
+  writeFileSync(gate, "");
+  expect(await manager.endOf("a")).toMatchObject({ end: { how: "exited", code: 0 }, pid });
+  expect((await manager.endOf("b")).end).toEqual({ how: "exited", code: 0 });
+});
+
+test("SIGTERM with nothing running: it goes at once", async () => {
+  await using it = await pair();
+  const { manager, worker, agent } = it;
+  agent.process.kill("SIGTERM");
+  expect(await agent.exited).toBe(0);
+  expect(worker.output).toContain("none of its processes runs");
+  expect(manager.statuses.at(-1)).toMatchObject({ st: "off" });
+});
+
+test("a second Ctrl-C stops the processes, and their ends are told before the worker goes", async () => {
+  await using it = await pair();
+  const { manager, worker, agent } = it;
+  await manager.send(manager.script("a", "while :; do sleep 0.1; done"));
+  const { pid } = await manager.running("a");
+  agent.process.kill("SIGINT");
+  // The terminal and a parent may both pass on one press.
+  agent.process.kill("SIGINT");
+  await until("the first press to be answered", () => worker.output.includes("processes go on"));
+  expect(worker.output).not.toContain("worker stops");
+  await until("a second press to be counted", () => {
+    agent.process.kill("SIGINT");
+    return worker.output.includes("worker stops");
+  });
+  expect(await agent.exited).toBe(0);
+  expect(isAlive(pid ?? 0)).toBe(false);
+  expect((await manager.endOf("a")).end).toEqual({ how: "stopped", by: "worker shutdown" });
+});
+
+test("--stop-runs: one signal stops the processes first", async () => {
+  await using it = await pair({}, ["--stop-runs"]);
+  const { manager, agent } = it;
+  await manager.send(manager.script("a", "while :; do sleep 0.1; done"));
+  const { pid } = await manager.running("a");
+  agent.process.kill("SIGTERM");
+  expect(await agent.exited).toBe(0);
+  expect(isAlive(pid ?? 0)).toBe(false);
+  expect((await manager.endOf("a")).end).toEqual({ how: "stopped", by: "worker shutdown" });
+  await until("off", () => manager.statuses.at(-1)?.st === "off");
+});
+
+test("--health says how the agent is: in touch, without a manager, gone", async () => {
+  await using it = await pair();
+  const { manager, worker, agent } = it;
+  await until("health", () => health(worker, manager.port).code === 0);
+  expect(health(worker, manager.port).sentence).toMatch(/worker w is in touch with its manager: 0 attempts live, 50 slots free/);
+  agent.process.kill("SIGKILL");
+  await agent.exited;
+  const gone = health(worker, manager.port);
+  expect(gone).toMatchObject({ code: 1, sentence: expect.stringContaining("is not running") });
+});
+
+test("a second agent on one data folder, and a data folder that cannot be used, end with a sentence", async () => {
+  await using it = await pair();
+  const { worker } = it;
+  const second = worker.start();
+  expect(await second.exited).toBe(1);
+  expect(worker.output).toMatch(/another worker runs on/);
+  const unknown = worker.start([], { MUSTER_NO_SUCH_KEY: "1" });
+  expect(await unknown.exited).toBe(2);
+  expect(worker.output).toMatch(/MUSTER_NO_SUCH_KEY/);
+});
+
+test("a wrong password is a sentence and a slow retry; a broker that comes later is found", async () => {
+  const [port = 0] = await freePorts(1);
+  const stack = new AsyncDisposableStack();
+  await using _all = stack;
+  const worker = stack.use(new WorkerProcess("w", port));
+  onTestFailed(() => console.log(worker.output.slice(-5_000)));
+  const agent = worker.start();
+  await until("the sentence about an absent broker", () => /not connected to the broker/.test(worker.output));
+  await until("its health to say so", () => /not connected to the broker: .*127\.0\.0\.1/.test(health(worker, port).sentence));
+  const manager = stack.use(await HandManager.start("w", port));
+  await manager.synced();
+  agent.process.kill("SIGTERM");
+  await agent.exited;
+  worker.start([], { MUSTER_BROKER_PASSWORD: "something else" });
+  await until("the sentence about the password", () => /password|not authori/i.test(worker.output.slice(worker.output.lastIndexOf("worker is up"))));
+  expect(worker.output).not.toContain("something else");
+});
+
+test("a refused worker says why, leaves, and comes back when it was told to", async () => {
+  await using it = await pair();
+  const { manager, worker } = it;
+  manager.workerLostMs = 1_000;
+  await manager.send({ kind: "ask", hello: true });
+  await until("a second hello", () => manager.hellos.length === 2);
+  manager.answerHello = (hello) => ({ kind: "sync", epoch: hello.epoch, connection: hello.connection, refused: "duplicate worker id" });
+  await manager.send({ kind: "ask", hello: true });
+  await until("the refusal to be printed", () => worker.output.includes("duplicate worker id"));
+  await until("it to have left", () => manager.statuses.at(-1)?.st === "off");
+  manager.answerHello = (hello) => manager.sync(hello);
+  const before = manager.hellos.at(-1);
+  await until("it to come back", () => manager.hellos.at(-1) !== before);
+  expect(manager.hellos.at(-1)).toMatchObject({ epoch: before?.epoch, connection: (before?.connection ?? 0) + 1 });
+  await manager.synced();
+  await manager.send(manager.script("after", "exit 0"));
+  expect((await manager.endOf("after")).end).toEqual({ how: "exited", code: 0 });
+});
+
+test("told to make a new journal, it comes back as a new epoch, and its processes are still its own", async () => {
+  await using it = await pair();
+  const { manager, worker } = it;
+  const gate = join(worker.folder, "gate");
+  await manager.send(manager.script("kept", `echo begun; ${waitFor(gate)}; exit 6`));
+  const { pid } = await manager.running("kept");
+  manager.workerLostMs = 500;
+  await manager.send({ kind: "ask", hello: true });
+  await until("a second hello", () => manager.hellos.length === 2);
+  manager.answerHello = (hello) => ({ kind: "sync", epoch: hello.epoch, connection: hello.connection, refused: "its journal is a copy", newJournal: true });
+  await manager.send({ kind: "ask", hello: true });
+  await until("it to have left", () => manager.statuses.at(-1)?.st === "off");
+  manager.answerHello = (hello) => manager.sync(hello);
+  const [old = ""] = (manager.hellos.at(-1)?.epoch ?? "").split(".");
+  await until("a hello with another journal", () => !manager.hellos.at(-1)?.epoch.startsWith(old));
+  expect(manager.hellos.at(-1)?.inventory.items).toEqual([expect.objectContaining({ attempt: "kept", state: "running" })]);
+  await manager.synced();
+  writeFileSync(gate, "");
+  expect(await manager.endOf("kept")).toMatchObject({ end: { how: "exited", code: 6 }, pid });
+});
+
+test("a full disk: starts are refused, an end is not lost, and when there is room all goes on", async (context) => {
+  const disk = mkdtempSync(join(tmpdir(), "muster-disk-"));
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=48m", "tmpfs", disk]);
+  if (mounted.status !== 0) {
+    rmdirSync(disk);
+    context.skip("a small file system cannot be mounted here");
+  }
+  try {
+    await using it = await pair({ MUSTER_DATA_DIR: disk });
+    const { manager, worker } = it;
+    const gate = join(worker.folder, "gate");
+    await manager.send(manager.script("before", `${waitFor(gate)}; echo out; exit 9`));
+    await manager.running("before");
+    // One byte at a time at the end: nothing is left for anybody.
+    for (const size of [1_048_576, 4_096]) spawnSync("sh", ["-c", `while head -c ${size} /dev/zero >> ${disk}/ballast 2>/dev/null; do :; done`]);
+    await manager.send(manager.script("during", "echo never"));
+    expect((await manager.endOf("during")).end).toMatchObject({ how: "refused", why: expect.stringContaining("kept in reserve") });
+    writeFileSync(gate, "");
+    expect((await manager.endOf("before")).end).toEqual({ how: "exited", code: 9 });
+    await manager.synced();
+    rmSync(join(disk, "ballast"));
+    await until("a start to be taken again", async () => {
+      const id = `after-${manager.applied.length}`;
+      await manager.send(manager.script(id, "exit 0"));
+      return (await manager.endOf(id)).end.how === "exited";
+    });
+    await it[Symbol.asyncDispose]();
+  } finally {
+    sweep(disk);
+    spawnSync("umount", ["-l", disk]);
+    rmdirSync(disk);
+  }
+});
