@@ -27,10 +27,7 @@ export function openCredentials(file: string): Credentials {
 
   const current = (): Loaded => {
     const stamp = stampOf(file);
-    if (!sameFile(stamp, loaded.stamp)) {
-      loaded = load(file, loaded);
-      verified.clear();
-    }
+    if (!sameFile(stamp, loaded.stamp)) loaded = load(file, loaded);
     return loaded;
   };
 

@@ -42,7 +42,7 @@ export function publishWindow(send: (message: WindowMessage, done: (error?: Erro
       waitingBytes -= entry.message.payload.length;
       onTheWire.add(entry);
       send(entry.message, (error) => {
-        if (!onTheWire.delete(entry)) return;
+        onTheWire.delete(entry);
         if (error) entry.reject(error);
         else entry.resolve();
         pump();

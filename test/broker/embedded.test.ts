@@ -196,6 +196,25 @@ test("in-process publishes beyond the bound of what may wait reject by name", as
   await local.publish(topic, bytes("again"), { qos: 1 });
 });
 
+test("a publish that the broker has not taken when its connection ends rejects, in process as well", async () => {
+  const local = await hear(broker.connector(), "manager");
+  const publishing = local.publish(commandsTopic(prefix, "default", "edge-a"), bytes("x"), { qos: 1 });
+  const ended = expect(publishing).rejects.toThrow("closed by this side");
+  await local.close();
+  await ended;
+});
+
+test("a filter that was given up makes room for another", async () => {
+  const client = stranger(credentialsOf("edge-a"));
+  expect(await outcome(client)).toBe("connected");
+  const commands = commandsTopic(prefix, "default", "edge-a");
+  await client.subscribeAsync(downlinkFilter(prefix, "default", "edge-a"));
+  await expect(client.subscribeAsync(commands)).rejects.toThrow();
+  await client.unsubscribeAsync(downlinkFilter(prefix, "default", "edge-a"));
+  await client.subscribeAsync(commands);
+  client.end(true);
+});
+
 test("in-process connections are held to the prefix, the sizes and filters that do not overlap", async () => {
   const local = await hear(broker.connector(), "manager");
   await expect(local.publish("elsewhere", bytes("x"), { qos: 1 })).rejects.toThrow("not under t/v1/");
@@ -214,11 +233,6 @@ test("when the broker leaves, managers learn that it is the broker: no worker's 
     .connector()
     .connect({ clientId: "manager", take: ({ topic }) => order.push(`local ${topic}`) }, never);
   await local.subscribe(uplinkFilter(prefix, "default"));
-  const remote = await overTcp(broker, "manager").connect(
-    { clientId: "manager.2", take: ({ topic }) => order.push(`remote ${topic}`) },
-    never,
-  );
-  await remote.subscribe(uplinkFilter(prefix, "default"));
   const ends: Promise<unknown>[] = [];
   for (let n = 0; n < 20; n += 1) {
     const id = `edge-${n}`;
@@ -229,6 +243,11 @@ test("when the broker leaves, managers learn that it is the broker: no worker's 
     });
     ends.push(worker.closed.then(() => order.push("worker closed")));
   }
+  const remote = await overTcp(broker, "manager").connect(
+    { clientId: "manager.2", take: ({ topic }) => order.push(`remote ${topic}`) },
+    never,
+  );
+  await remote.subscribe(uplinkFilter(prefix, "default"));
   const localEnd = local.closed.then((why) => order.push(why));
   await broker.close();
   await Promise.all([localEnd, remote.closed, ...ends]);

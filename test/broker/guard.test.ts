@@ -1,8 +1,9 @@
 import { randomInt } from "node:crypto";
 import { connect, Socket } from "node:net";
+import { Duplex } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { EmbeddedBroker } from "../../broker/embedded.ts";
-import { packetMeter } from "../../broker/guard.ts";
+import { guardStream, packetMeter } from "../../broker/guard.ts";
 import { brokerLimits } from "../../schema/limits.ts";
 import { commandsTopic, downlinkFilter, uplinkFilter, uplinkTopic } from "../../schema/topics.ts";
 import { until } from "../kit/until.ts";
@@ -47,6 +48,15 @@ describe("packet meter", () => {
       Number.POSITIVE_INFINITY,
     );
   });
+});
+
+test("a client may be behind by the bound on bytes before the broker waits for it", () => {
+  // A socket whose other end never reads and whose kernel buffers nothing.
+  const socket = new Duplex({ read: () => undefined, write: () => undefined });
+  const guarded = guardStream(socket as Socket, () => undefined);
+  expect(guarded.write(Buffer.alloc(brokerLimits.outboundBytes - 1))).toBe(true);
+  expect(guarded.write(Buffer.alloc(1))).toBe(false);
+  guarded.destroy();
 });
 
 describe("the embedded broker's guards", () => {
@@ -105,6 +115,24 @@ describe("the embedded broker's guards", () => {
       frozen.destroy();
     },
   );
+
+  test("a burst of large starts arrives whole, also at a worker that does not read for a moment", async () => {
+    const m = await hear(broker.connector(), "manager");
+    const worker = await rawClient(broker.port, "edge-a");
+    worker.write(subscribe(downlinkFilter(prefix, "default", "edge-a")));
+    await new Promise((resolve) => worker.once("data", resolve));
+    worker.pause();
+    const start = new Uint8Array(48_000);
+    await Promise.all(
+      Array.from({ length: 340 }, () => m.publish(commandsTopic(prefix, "default", "edge-a"), start, { qos: 1 })),
+    );
+    let received = 0;
+    worker.on("data", (chunk: Buffer) => (received += chunk.length));
+    worker.resume();
+    await until("every byte", () => received >= 340 * start.length);
+    expect(broker.figures().droppedDeliveries).toBe(0);
+    worker.destroy();
+  });
 
   test("small messages are sent at once at both ends", async () => {
     const nodelay = vi.spyOn(Socket.prototype, "setNoDelay");
