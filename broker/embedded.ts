@@ -36,7 +36,7 @@ export interface EmbeddedBroker extends AsyncDisposable {
   /** This process's own connections, for the manager: no password, no socket; the bounds and the prefix hold all the same. */
   connector(): Connector;
   figures(): BrokerFigures;
-  /** Ends the connections of a username, whose password may have been revoked; wills are published. Returns how many. */
+  /** Ends the connections of a username (in process: of a client id) without a goodbye, so that wills are published. Returns how many. */
   kick(username: string): number;
   /** Ends in-process connections first, then the others; no will is published, because it is the broker that leaves. */
   close(): Promise<void>;
