@@ -1,0 +1,313 @@
+/** A pool under test: the core over the memory store, driven by hand through the engine's own batch. */
+import type { Dice } from "../../../schema/given.ts";
+import { liveDigest } from "../../../schema/digest.ts";
+import { timing as defaults } from "../../../schema/limits.ts";
+import type { AsOf, DownItem, Heartbeat, Hello, InventoryItem, Report } from "../../../schema/messages.ts";
+import { taskInput, type TaskInput } from "../../../schema/task.ts";
+import type { ControlOptions } from "../../../manager/control/core.ts";
+import { createControl } from "../../../manager/control/create.ts";
+import { nextDue } from "../../../manager/control/due.ts";
+import type { Input, Request, StartItem } from "../../../manager/control/inputs.ts";
+import type { Note, Outcome } from "../../../manager/control/outputs.ts";
+import roundRobin from "../../../manager/control/placement/round-robin.ts";
+import type { AttemptRecord, EventRecord, RunRecord } from "../../../manager/control/records.ts";
+import type { ControlState } from "../../../manager/control/state.ts";
+import { stepBatch } from "../../../manager/engine/turn.ts";
+import { openMemoryStore } from "../../../manager/store/memory.ts";
+import type { Store } from "../../../manager/store/store.ts";
+
+export const pool = "default";
+export const asker = { by: "ana", byReason: null };
+
+/** What one batch let out. */
+export interface Said {
+  readonly answers: ReadonlyMap<number, Outcome | { readonly kind: "problem"; readonly problem: { readonly code: string; readonly detail: string } }>;
+  readonly items: readonly { readonly workerId: string; readonly asOf: AsOf; readonly item: DownItem }[];
+  readonly events: readonly EventRecord[];
+  readonly notes: readonly Note[];
+  readonly changes: number;
+}
+
+export interface Bench {
+  state: ControlState;
+  readonly store: Store;
+  readonly now: { mono: number; wall: number };
+  term: number;
+  /** Steps the inputs as one batch and commits it. */
+  batch(...inputs: readonly Input[]): Promise<Said>;
+  /** One request as a batch of its own. */
+  ask(request: Request): Promise<Said & { readonly outcome: Outcome; readonly code: string | null; readonly detail: string }>;
+  /** Lets time pass in steps of at most a second, ticking whenever something is due; what the workers are told is gathered. */
+  pass(ms: number, each?: () => Promise<Said | undefined>): Promise<Said>;
+  /** A new leader over the same store. */
+  takeOver(): Promise<void>;
+  run(id: string): Promise<RunRecord>;
+  attempts(runId: string): Promise<readonly AttemptRecord[]>;
+}
+
+export function seededDice(seed = 1): Dice {
+  let value = seed >>> 0;
+  let ids = 0;
+  return {
+    id: () => `id${String((ids += 1)).padStart(20, "0")}`,
+    below: (n) => {
+      value = (Math.imul(value, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((value / 4_294_967_296) * n);
+    },
+  };
+}
+
+export function optionsWith(more: { readonly limits?: Partial<ControlOptions["limits"]>; readonly timing?: Partial<ControlOptions["timing"]>; readonly placement?: ControlOptions["placement"] } = {}): Omit<ControlOptions, "term"> {
+  const { heartbeatMs, unreachableIntervals, startTtlIntervals, workerLostIntervals, resendFirstMs, resendMaxMs, startResendMs } = defaults;
+  const { brakeHoldMs, brakeReleasePerSecond, watchdogTickMs, fleetBeatsPerSecond } = defaults;
+  return {
+    pool,
+    timing: { heartbeatMs, unreachableIntervals, startTtlIntervals, workerLostIntervals, resendFirstMs, resendMaxMs, startResendMs, brakeHoldMs, brakeReleasePerSecond, watchdogTickMs, fleetBeatsPerSecond, ...more.timing },
+    limits: { queueWindow: 10_000, waitingRuns: 1_000_000, prefetch: 2, taskCache: 5_000, logStreamBytes: 1_000_000, ...more.limits },
+    placement: more.placement ?? roundRobin(),
+    sign: (text) => `signed-${text.length}`,
+  };
+}
+
+export async function openBench(options = optionsWith()): Promise<Bench> {
+  const store = openMemoryStore();
+  const now = { mono: 1_000_000, wall: 1_700_000_000_000 };
+  const dice = seededDice();
+  let ticket = 0;
+  let batchNumber = 0;
+  const lead = async (): Promise<number> => {
+    const lease = await store.takeLease(pool, "test", await store.readLease(pool), 0);
+    if (!lease) throw new Error("the lease was not taken");
+    batchNumber = lease.batch;
+    return lease.term;
+  };
+  const term = await lead();
+  const bench: Bench = {
+    state: createControl({ ...options, term }, await store.loadLive(pool), { ...now }),
+    store,
+    now,
+    term,
+    batch: async (...inputs) => {
+      const { steps, changes } = await stepBatch(bench.state, inputs, { load: (needs) => store.load(pool, needs), now: () => ({ ...now }), dice });
+      batchNumber += 1;
+      const result = await store.commit({ pool, term: bench.term, batch: batchNumber, changes });
+      if (result !== "applied") throw new Error(`the commit was ${result}`);
+      return {
+        answers: new Map(steps.flatMap((step) => step.answers.map((each) => [each.ticket, each.outcome] as const))),
+        items: steps.flatMap((step) => step.commands.flatMap(({ workerId, asOf, items }) => items.map((item) => ({ workerId, asOf, item })))),
+        events: changes.flatMap((change) => (change.op === "insertEvent" ? [change.row] : [])),
+        notes: steps.flatMap((step) => step.notes),
+        changes: changes.length,
+      };
+    },
+    ask: async (request) => {
+      ticket += 1;
+      const mine = ticket;
+      let said = await bench.batch({ kind: "request", ticket: mine, request });
+      for (let more = 0; more < 50 && !said.answers.has(mine); more += 1) said = await bench.batch({ kind: "tick" });
+      const outcome = said.answers.get(mine);
+      if (!outcome) throw new Error("the request was not answered");
+      const problem = outcome.kind === "problem" ? outcome.problem : null;
+      return { ...said, outcome: outcome as Outcome, code: problem?.code ?? null, detail: problem?.detail ?? "" };
+    },
+    pass: async (ms, each) => {
+      const until = now.mono + ms;
+      const all: Said[] = [];
+      while (now.mono < until) {
+        const due = nextDue(bench.state);
+        const to = Math.min(until, Math.max(now.mono + 1, Math.min(now.mono + 1_000, due ?? Number.POSITIVE_INFINITY)));
+        now.wall += to - now.mono;
+        now.mono = to;
+        all.push(await bench.batch({ kind: "tick" }));
+        const more = await each?.();
+        if (more) all.push(more);
+      }
+      return {
+        answers: new Map(all.flatMap((said) => [...said.answers])),
+        items: all.flatMap((said) => said.items),
+        events: all.flatMap((said) => said.events),
+        notes: all.flatMap((said) => said.notes),
+        changes: all.reduce((sum, said) => sum + said.changes, 0),
+      };
+    },
+    takeOver: async () => {
+      bench.term = await lead();
+      bench.state = createControl({ ...options, placement: roundRobin(), term: bench.term }, await store.loadLive(pool), { ...now });
+    },
+    run: async (id) => {
+      const found = await store.run(id);
+      if (!found) throw new Error(`no run ${id}`);
+      return found.run;
+    },
+    attempts: async (runId) => (await store.run(runId))?.attempts ?? [],
+  };
+  return bench;
+}
+
+/** A worker played by hand: it knows its epoch, its seq and what it would list. */
+export class Hand {
+  readonly bench: Bench;
+  readonly id: string;
+  epoch: string;
+  connection = 1;
+  seq = 0;
+  acked = 0;
+  highestTerm = 0;
+  /** Its boot clock runs ahead of the manager's by this much. */
+  readonly ahead: number;
+  readonly live = new Map<string, InventoryItem>();
+  facts: Partial<Hello["facts"]> = {};
+  labels: Record<string, string> = {};
+  capacity = { slots: 10, memoryMb: 1_000, cpus: 4 };
+  http = true;
+
+  constructor(bench: Bench, id: string, more: Partial<Pick<Hand, "facts" | "labels" | "capacity" | "http">> = {}) {
+    this.bench = bench;
+    this.id = id;
+    this.ahead = 5_000_000;
+    this.epoch = epochOf(id, 1);
+    Object.assign(this, more);
+  }
+
+  get mono(): number {
+    return this.bench.now.mono + this.ahead;
+  }
+
+  head(): { v: 1; epoch: string; connection: number; mono: number } {
+    return { v: 1, epoch: this.epoch, connection: this.connection, mono: this.mono };
+  }
+
+  helloInput(more: Partial<Hello> = {}): Input {
+    return { kind: "hello", workerId: this.id, message: this.hello(more) };
+  }
+
+  hello(more: Partial<Hello> = {}): Hello {
+    const facts = { os: "linux", osVersion: "6.1", arch: "x64", hostname: this.id, cpus: 4, memoryMb: 1_000, interpreters: { sh: "1", bash: "5.2", python: "3.11.2" }, drivers: ["exec", "script"], agentVersion: "1.0.0", nodeVersion: "24.1.0", bootId: "b", ...this.facts };
+    return {
+      ...this.head(),
+      facts,
+      labels: this.labels,
+      capacity: this.capacity,
+      highestTerm: this.highestTerm,
+      highestAck: this.acked,
+      firstUnackedSeq: this.acked + 1,
+      newestSeq: this.seq,
+      versions: [1],
+      survives: true,
+      http: this.http,
+      draining: false,
+      inventory: { part: 1, of: 1, items: [...this.live.values()] },
+      ...more,
+    };
+  }
+
+  /** Says hello and is synced. */
+  async join(more: Partial<Hello> = {}): Promise<Said> {
+    const said = await this.bench.batch(this.helloInput(more));
+    this.highestTerm = this.bench.term;
+    return said;
+  }
+
+  beatInput(more: Partial<Heartbeat> = {}): Input {
+    const live = liveDigest([...this.live.values()].filter((item) => item.state !== "ended").map((item) => item.attempt));
+    const message: Heartbeat = {
+      ...this.head(),
+      free: this.capacity,
+      load: { cpu: 0, memoryMb: 0 },
+      settingsVersion: this.bench.state.settings.version,
+      draining: this.bench.state.workers.get(this.id)?.row.draining ?? false,
+      spoolBytes: 0,
+      live,
+      ...more,
+    };
+    return { kind: "heartbeat", workerId: this.id, message };
+  }
+
+  async beat(more: Partial<Heartbeat> = {}): Promise<Said> {
+    return await this.bench.batch(this.beatInput(more));
+  }
+
+  statusInput(st: "on" | "off" | "gone"): Input {
+    return { kind: "status", workerId: this.id, message: { st, ep: this.epoch, cn: this.connection } };
+  }
+
+  /** The next report, with a seq of its own. */
+  next(attempt: string, kind: Report["kind"], more: Partial<Report> = {}): Report {
+    this.seq += 1;
+    const known = this.live.get(attempt);
+    if (kind === "accepted" || kind === "running" || kind === "stopping") this.live.set(attempt, { attempt, run: known?.run ?? "r", start: 1, state: kind });
+    if (kind === "end") this.live.delete(attempt);
+    return { seq: this.seq, attempt, start: 1, kind, at: this.bench.now.wall, ...more };
+  }
+
+  reportInput(...items: Report[]): Input {
+    return { kind: "reports", workerId: this.id, message: { ...this.head(), journal: this.epoch.slice(0, 12), items, unreadable: [] } };
+  }
+
+  async report(...items: Report[]): Promise<Said> {
+    return await this.bench.batch(this.reportInput(...items));
+  }
+
+  /** Starts and ends an attempt with exit 0, or another end. */
+  async finish(attempt: string, end: Report["end"] = { how: "exited", code: 0 }): Promise<Said> {
+    return await this.report(this.next(attempt, "accepted"), this.next(attempt, "running", { pid: 7 }), this.next(attempt, "end", { end }));
+  }
+
+  /** A later life of the agent on the same journal. */
+  restart(): void {
+    const [journal, n] = this.epoch.split(".") as [string, string];
+    this.epoch = `${journal}.${Number(n) + 1}.nonce-${String(Number(n) + 1).padStart(6, "0")}`;
+    this.connection = 1;
+  }
+}
+
+export function epochOf(id: string, n: number): string {
+  return `${`${id}-journal-----`.slice(0, 12)}.${n}.nonce-${String(n).padStart(6, "0")}`;
+}
+
+export async function joined(bench: Bench, id: string, more: Partial<Pick<Hand, "facts" | "labels" | "capacity" | "http">> = {}): Promise<Hand> {
+  const hand = new Hand(bench, id, more);
+  await hand.join();
+  return hand;
+}
+
+let names = 0;
+
+export async function makeTask(bench: Bench, input: Partial<TaskInput> = {}): Promise<string> {
+  names += 1;
+  const id = `task${names}`;
+  const definition = taskInput.parse({ name: `name-${names}`, run: { driver: "exec", program: "/bin/true" }, ...input });
+  const said = await bench.ask({ kind: "createTask", id, store: { definition, body: null, script: null }, ...asker });
+  if (said.code) throw new Error(said.detail);
+  return id;
+}
+
+let runs = 0;
+
+export function startOf(taskId: string, more: Partial<StartItem> = {}): StartItem {
+  runs += 1;
+  return { taskId, runId: `run${runs}`, mayExist: false, params: {}, workerId: null, labels: {}, idempotencyKey: null, bodyHash: "h", trace: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`, ...more };
+}
+
+/** Starts one run; its id. */
+export async function start(bench: Bench, taskId: string, more: Partial<StartItem> = {}): Promise<string> {
+  const item = startOf(taskId, more);
+  const said = await bench.ask({ kind: "startRun", item, ...asker });
+  if (said.code) throw new Error(`${said.code}: ${said.detail}`);
+  return item.runId;
+}
+
+/** The attempt that the newest start of the run named. */
+export async function attemptOf(bench: Bench, runId: string): Promise<AttemptRecord> {
+  const newest = (await bench.attempts(runId)).toSorted((a, b) => b.number - a.number)[0];
+  if (!newest) throw new Error(`run ${runId} has no attempt`);
+  return newest;
+}
+
+export function itemsOf<K extends DownItem["kind"]>(said: Said, kind: K, workerId?: string): Extract<DownItem, { kind: K }>[] {
+  return said.items.flatMap((each) => (each.item.kind === kind && (workerId === undefined || each.workerId === workerId) ? [each.item as Extract<DownItem, { kind: K }>] : []));
+}
+
+export function kindsOf(said: Said): string[] {
+  return said.events.map((event) => event.kind);
+}
