@@ -54,7 +54,7 @@ export interface RunRecord {
   readonly taskId: string;
   readonly taskVersion: number;
   readonly taskName: string;
-  /** Rises within the pool; the queue's order and the key that lists page by. */
+  /** Rises within the pool: the queue's order, and that of runs of one millisecond in lists. */
   readonly order: number;
   readonly params: Params;
   readonly labels: Labels;

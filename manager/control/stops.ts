@@ -104,10 +104,6 @@ function storedRuns(state: ControlState, taskId: string): RunRecord[] {
 
 function beginSweep(turn: Turn, sweep: Sweep): void {
   const { state } = turn;
-  for (const run of [...(state.runsOfTask.get(sweep.taskId) ?? [])]) {
-    stopOne(turn, run, sweep.graceSeconds, sweep.asker);
-    sweep.stopped += 1;
-  }
   if (sweep.thenDelete) state.closing.add(sweep.taskId);
   state.sweeps.push(sweep);
   goOn(turn, sweep);
@@ -132,6 +128,12 @@ function goOn(turn: Turn, sweep: Sweep): void {
   const { state } = turn;
   sweep.batchNumber = state.batchNumber;
   const rows = storedRuns(state, sweep.taskId);
+  // Those in memory too, each time: the queue's window may have taken some in since.
+  for (const run of [...(state.runsOfTask.get(sweep.taskId) ?? [])]) {
+    if (run.row.stop && (sweep.graceSeconds ?? run.row.stop.graceSeconds) >= run.row.stop.graceSeconds) continue;
+    stopOne(turn, run, sweep.graceSeconds, sweep.asker);
+    sweep.stopped += 1;
+  }
   for (const row of rows) {
     stopOne(turn, inMemory(state, row), sweep.graceSeconds, sweep.asker);
     sweep.stopped += 1;
