@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { Value } from "./rows.ts";
 
@@ -27,6 +28,8 @@ export class CommitFailed extends Error {
 
 /** Opens the file, or `:memory:`. Waits up to `busyMs` for another process that writes. Throws what SQLite throws. */
 export function openSqliteFile(path: string, busyMs: number): SqliteFile {
+  // It holds secrets and what tasks were given; SQLite gives its log files the same mode.
+  if (path !== ":memory:") closeSync(openSync(path, "a", 0o600));
   const database = new DatabaseSync(path, { timeout: busyMs });
   const statements = new Map<string, StatementSync>();
   const prepare = (text: string): StatementSync => {

@@ -56,8 +56,9 @@ export interface LeaseRow {
 }
 
 export interface Page<T> {
+  /** At most `limit`. Fewer, even none, before the end when filters together matched few of the rows that one page looks at. */
   readonly items: readonly T[];
-  /** Opaque; give it back as `cursor`. Null at the end. */
+  /** Opaque; give it back as `cursor`, or the problem `malformed` is thrown. Null at the end. */
   readonly next: string | null;
 }
 
@@ -68,6 +69,7 @@ interface Paging {
 
 export interface TaskFilter extends Paging {
   readonly pool?: string;
+  /** The whole name. */
   readonly name?: string;
   readonly kind?: "batch";
   readonly label?: { readonly key: string; readonly value: string };
@@ -76,6 +78,7 @@ export interface TaskFilter extends Paging {
 export interface RunFilter extends Paging {
   readonly pool?: string;
   readonly taskId?: string;
+  /** The worker of the run's newest attempt. */
   readonly workerId?: string;
   readonly states?: readonly RunState[];
   readonly label?: { readonly key: string; readonly value: string };
@@ -104,14 +107,21 @@ export interface EventFilter {
 export interface LeaderStore {
   /** True where an OS lock is the lease (SQLite, `memory:`): whoever opened the store leads, and needs no renewal (rule 18). */
   readonly leaseIsLock: boolean;
-  /** Makes the pool's lease row when there is none, and takes `max(term, aboveTerm) + 1` for `holder`. Returns the row as taken. */
+  /**
+   * Makes the pool's lease row when there is none, and takes `max(term, aboveTerm) + 1` for `holder`. Returns the row as
+   * taken, or null when it is not as it was `seen` (null: no row): somebody else took it, or committed, in between.
+   */
   takeLease(pool: string, holder: string, seen: LeaseRow | null, aboveTerm: number): Promise<LeaseRow | null>;
   readLease(pool: string): Promise<LeaseRow | null>;
   /** Advances `beat` under the term. False: deposed. Where an OS lock is the lease (SQLite, memory) it only says that the lock is held. */
   renewLease(pool: string, term: number): Promise<boolean>;
   loadLive(pool: string): Promise<LiveState>;
   load(pool: string, needs: readonly Need[]): Promise<Loaded[]>;
-  /** One transaction; all of it or nothing. An empty batch is a lease check. */
+  /**
+   * One transaction; all of it or nothing. An empty batch is a lease check. A number that was applied before is `deposed`
+   * like one that is not ours; `readLease` tells them apart. An update of a row that is not there is a permanent error.
+   * Errors that nobody classified are thrown as they came, for the caller to count (rule 19).
+   */
   commit(batch: Batch): Promise<CommitResult>;
 }
 
@@ -121,16 +131,20 @@ export interface ReadStore {
   taskByName(pool: string, name: string): Promise<TaskRecord | null>;
   version(taskId: string, version: number): Promise<TaskVersionRecord | null>;
   lastRun(taskId: string): Promise<RunRecord | null>;
+  /** Those that are not deleted, newest first. */
   tasks(filter: TaskFilter): Promise<Page<TaskRecord>>;
   run(id: string): Promise<{ readonly run: RunRecord; readonly attempts: readonly AttemptRecord[] } | null>;
-  /** Newest first. */
+  /** Newest first: by createdAt, then order, then pool. */
   runs(filter: RunFilter): Promise<Page<RunRecord>>;
   attempt(id: string): Promise<AttemptRecord | null>;
   worker(id: string): Promise<WorkerRecord | null>;
+  /** By id. */
   workers(filter: WorkerFilter): Promise<Page<WorkerRecord>>;
+  /** Oldest first; within a pool by number, also when its clock was set back. */
   events(filter: EventFilter): Promise<readonly EventRecord[]>;
   /** The newest event's number of each pool. */
   lastEvents(): Promise<Readonly<Record<string, number>>>;
+  /** Newest first; the store keeps `managerLimits.setAside` of them. */
   setAside(limit: number): Promise<readonly SetAsideRecord[]>;
 }
 

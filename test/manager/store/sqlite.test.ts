@@ -1,6 +1,6 @@
 import { spawn, execFileSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -106,6 +106,13 @@ describe("the SQLite store", () => {
       expect(await failure(call)).toMatchObject({ name: "StoreError", kind: "transient", outcomeKnown: true });
     }
     expect((await store.check())[0]).toMatchObject({ ok: false, sentence: "The database is closed." });
+  });
+
+  test("is readable to its own user alone, its log too", async () => {
+    const file = join(temporaryFolder(), "muster.db");
+    const store = await opened(file);
+    await (await lead(store)).commit();
+    for (const path of [file, `${file}-wal`]) expect((statSync(path).mode & 0o777).toString(8)).toBe("600");
   });
 
   test("keeps commits durable: WAL and synchronous=FULL", async () => {
