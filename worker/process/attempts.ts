@@ -12,9 +12,9 @@ import type { Launcher } from "./launcher.ts";
 import { processLimits } from "./limits.ts";
 import { listPids, sendSignal } from "./proc.ts";
 import { readProgress } from "./progress.ts";
-import { makeVoid, markSignal, markTerm, readExit, readStarted, shimAlive, type Started } from "./records.ts";
+import { makeVoid, markSignal, markTerm, readExit, readStarted, shimAlive, type ExitRecordRead, type Started } from "./records.ts";
 import { readResult } from "./result.ts";
-import { lastErrorLine } from "./stderr.ts";
+import { shellError } from "./stderr.ts";
 import { track, type Tracked } from "./tracked.ts";
 import type { Reaper } from "./tree.ts";
 
@@ -120,7 +120,7 @@ export class Attempts {
   #lookForStart(t: Tracked): void {
     const folder = this.folderOf(t.attempt);
     const exit = readExit(folder, t.attempt);
-    if (exit.is === "norun" || exit.is === "noroom") return this.#notRun(t, exit);
+    if (notExecuted(exit, folder)) return this.#notRun(t, exit);
     const record = readStarted(folder);
     if (record.is === "complete") {
       t.started = record.started;
@@ -139,7 +139,7 @@ export class Attempts {
     // The order matters: a shim that dies between two looks has written before.
     const alive = shimAlive(t.started, this.#o.bootId);
     const exit = readExit(folder, t.attempt);
-    if (exit.is === "norun" || exit.is === "noroom") return this.#notRun(t, exit);
+    if (notExecuted(exit, folder)) return this.#notRun(t, exit);
     if (exit.is !== "complete" && alive) return;
     t.state = "ending";
     this.#o.reaper.reap(t.attempt, t.started, () => this.#ended(t));
@@ -158,14 +158,14 @@ export class Attempts {
     this.#o.launcher.send(".sweep\n");
   }
 
-  #notRun(t: Tracked, exit: { readonly is: "norun"; readonly code: number } | { readonly is: "noroom" }): void {
+  #notRun(t: Tracked, exit: ExitRecordRead): void {
     this.#forget(t);
     if (exit.is === "noroom") {
       this.#o.listener.notStarted({ attempt: t.attempt, how: "refused", why: "the worker's disk is full: there was no room for the record of its start" });
       return;
     }
-    const said = lastErrorLine(`${this.folderOf(t.attempt)}/stderr`);
-    const why = boundedSentence(`the program could not be executed: ${said ?? `the shell says ${exit.code}`}`);
+    const said = shellError(`${this.folderOf(t.attempt)}/stderr`);
+    const why = boundedSentence(`the program could not be executed: ${said ?? "the shell gave no reason"}`);
     this.#o.listener.notStarted({ attempt: t.attempt, how: "failedToStart", why });
   }
 
@@ -283,4 +283,10 @@ export function someoneWorksIn(folder: string): boolean {
       return false;
     }
   });
+}
+
+/** Whether the shim says that the program was never executed, be it by its record or by the shell's own last words. */
+export function notExecuted(exit: ExitRecordRead, folder: string): boolean {
+  if (exit.is === "norun" || exit.is === "noroom") return true;
+  return exit.is === "complete" && (exit.code === 126 || exit.code === 127) && shellError(`${folder}/stderr`) !== undefined;
 }

@@ -16,13 +16,12 @@ umask 077
 here=$0 mode=$1 folder=$2 boot=$3 how=$4
 bell=$folder/doorbell
 
-# Only dash and busybox run an EXIT trap when exec fails; bash goes on behind the exec instead, when told to.
-if [ -n "${BASH_VERSION-}" ]; then shopt -s execfail; fi
-
 # A full disk must not stop an attempt: the bell is a hint, the agent's poll is the truth.
 ring() { echo "$id" >>"$bell"; } 2>/dev/null
 
 # Called where the program could not be executed at all: the agent must tell that from a program that exits 126 or 127.
+# dash and busybox come here also when exec fails. bash ends at once then, with a line in the error output that begins
+# with the name of the file it read (./launch); the agent knows it by that.
 norun() {
   trap - 0
   echo "$id $1 norun end" 1<>"$folder/attempts/$id/exit"

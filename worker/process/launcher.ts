@@ -23,11 +23,11 @@ export interface Launcher {
 const script = new URL("launcher.sh", import.meta.url).pathname;
 const environment = { PATH: systemPath, LC_ALL: "C" };
 
-/** Exits 0 when the shell has job control without a terminal and lets us see that an exec failed. */
+/** Exits 0 when the shell has job control without a terminal, and lets us see that an exec failed (launcher.sh, norun). */
 const probe = `
 set -m 2>/dev/null
 case $- in *m*) ;; *) exit 3 ;; esac
-if [ -n "\${BASH_VERSION-}" ]; then shopt -s execfail; fi
+[ -n "\${BASH_VERSION-}" ] && exit 0
 ( trap 'exit 7' 0; exec /nonexistent/program; exit 7 ) 2>/dev/null
 [ $? = 7 ]`;
 

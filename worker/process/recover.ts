@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { setTimeout as after } from "node:timers/promises";
 import type { Found } from "../agent/types.ts";
-import { someoneWorksIn, type Attempts } from "./attempts.ts";
+import { notExecuted, someoneWorksIn, type Attempts } from "./attempts.ts";
 import type { DeadlineFiles } from "./deadlines.ts";
 import { readEnd } from "./ending.ts";
 import { processLimits } from "./limits.ts";
@@ -48,7 +48,7 @@ async function recoverOne(ask: RecoverAsk, deps: RecoverDeps): Promise<Found> {
     deps.attempts.adopt(attempt, ask.limits, null);
     return { attempt, found: "alive", process: { pid: 0, startTicks: 0, bootId: deps.bootId }, startedWall: 0 };
   }
-  if (known === undefined || exit.is === "norun" || exit.is === "noroom") {
+  if (known === undefined || notExecuted(exit, folder)) {
     await emptied(attempt, known?.started ?? null, deps);
     deps.deadlines.drop(attempt);
     return { attempt, found: "neverStarted" };
