@@ -20,7 +20,7 @@ import { recover } from "./recover.ts";
 import { setUp } from "./setup.ts";
 import { Shell } from "./shell.ts";
 import { keepStateFile, type AgentReport } from "./state-file.ts";
-import { bootClock } from "../schema/kit/clock.ts";
+import { bootClock, processClock } from "../schema/kit/clock.ts";
 import type { Log } from "../schema/kit/log.ts";
 import { systemDice } from "../schema/kit/random.ts";
 import { protocolVersion, type Logs } from "../schema/messages.ts";
@@ -85,7 +85,7 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
       freeBytes: punchHole,
       positions: openPositions(join(folder, "shipped")),
       logSpoolBytes: config.limits.logSpoolBytes,
-      clock,
+      clock: processClock,
       log,
     }),
   );

@@ -24,6 +24,7 @@ export interface ShipperDeps {
   readonly positions: Positions;
   /** Bytes that one stream may have unshipped on disk. */
   readonly logSpoolBytes: number;
+  /** For pauses and resends only; the process's own is the cheaper one. */
   readonly clock: Clock;
   readonly log: Log;
 }
