@@ -187,6 +187,7 @@ function listeningLog(lines: Record<string, unknown>[]): Log {
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 addFormats.default(ajv);
 ajv.addSchema({ $id: "doc", ...document });
+const validators = new Map<string, ReturnType<typeof ajv.compile>>();
 const pathsOf = document["paths"] as Record<string, Record<string, { responses: Record<string, { content?: Record<string, unknown> }> }>>;
 
 /** Fails unless the document knows the operation, the status and the content of the answer. */
@@ -202,7 +203,9 @@ export async function checkAnswer(method: string, address: string, response: Res
   expect(Object.keys(answer?.content ?? {}), `${method} ${pattern} ${response.status}`).toContain(type);
   if (!type.endsWith("json") || type === "application/x-ndjson") return;
   const pointer = ["paths", pattern, key, "responses", String(response.status), "content", type, "schema"].map((part) => part.replaceAll("~", "~0").replaceAll("/", "~1"));
-  const validate = ajv.compile({ $ref: `doc#/${pointer.map(encodeURIComponent).join("/")}` });
+  const ref = `doc#/${pointer.map(encodeURIComponent).join("/")}`;
+  const validate = validators.get(ref) ?? ajv.compile({ $ref: ref });
+  validators.set(ref, validate);
   const body: unknown = await response.clone().json();
   expect(validate(body), `${method} ${pattern} ${response.status}: ${ajv.errorsText(validate.errors)} ${JSON.stringify(validate.errors?.map((e) => e.params))}`).toBe(true);
 }
