@@ -126,6 +126,7 @@ export const apiLimits = {
   keepAliveTimeoutMs: 65_000,
   /** How long closing waits for requests in flight. */
   closeMs: 5_000,
+  closeSweepMs: 50,
 } as const;
 
 /** Bounds of the store. */

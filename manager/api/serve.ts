@@ -37,9 +37,11 @@ export async function serveApi(api: Api, options: { readonly host: string; reado
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       api.endStreams();
-      server.closeIdleConnections();
+      // A connection whose last answer ends after close() stays open, idle, until somebody sees to it.
+      const sweep = setInterval(() => server.closeIdleConnections(), apiLimits.closeSweepMs);
       const cut = setTimeout(() => server.closeAllConnections(), apiLimits.closeMs);
       await closed;
+      clearInterval(sweep);
       clearTimeout(cut);
     },
   };
