@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { boundedSentence } from "../schema/end.ts";
 import { shortId } from "../schema/kit/random.ts";
 import { workerLimits } from "../schema/limits.ts";
 import type { JournalMeta } from "./agent/records.ts";
@@ -165,5 +166,5 @@ function moveAside(path: string, why: string): string {
 }
 
 function said(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return boundedSentence(error instanceof Error ? error.message : String(error));
 }

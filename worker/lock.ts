@@ -9,6 +9,9 @@ export interface FolderLock {
   release(): void;
 }
 
+/** A collected database is a closed one: a caller who drops its handle must not lose the folder with it. */
+const held = new Set<DatabaseSync>();
+
 /** Another agent holds the folder. */
 export class FolderTaken extends Error {
   override readonly name = "FolderTaken";
@@ -29,8 +32,10 @@ export function lockFolder(folder: string): FolderLock {
     if (!isBusy(error)) throw new Error(`cannot lock ${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     throw new FolderTaken(`another worker runs on ${folder}: stop it, or give this one a data folder of its own (MUSTER_DATA_DIR)`, { cause: error });
   }
+  held.add(database);
   return {
     release: () => {
+      held.delete(database);
       if (database.isOpen) database.close();
     },
   };
