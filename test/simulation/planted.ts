@@ -5,13 +5,13 @@ import { loadProduct, type Product } from "./product.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
-/** A bug, as a change of a product file. `find` must stand there exactly once, so that a plant never rots unnoticed. */
+/** A bug, as changes of a product file. Each `find` must stand there exactly once, so that a plant never rots unnoticed. */
 export interface PlantedBug {
   readonly name: string;
-  readonly rule: string;
+  /** The rule or promise that it breaks. */
+  readonly breaks: string;
   readonly file: string;
-  readonly find: string;
-  readonly replace: string;
+  readonly edits: readonly { readonly find: string; readonly replace: string }[];
 }
 
 /** Loads a copy of the product with the bug in it; dispose removes the copy. */
@@ -21,8 +21,11 @@ export async function plant(bug: PlantedBug): Promise<{ readonly product: Produc
   cpSync(join(root, "package.json"), join(folder, "package.json"));
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
   const file = join(folder, bug.file);
-  const text = readFileSync(file, "utf8");
-  if (text.split(bug.find).length !== 2) throw new Error(`planted bug "${bug.name}": its place in ${bug.file} is not there exactly once`);
-  writeFileSync(file, text.replace(bug.find, () => bug.replace));
+  let text = readFileSync(file, "utf8");
+  for (const { find, replace } of bug.edits) {
+    if (text.split(find).length !== 2) throw new Error(`planted bug "${bug.name}": ${JSON.stringify(find)} is not in ${bug.file} exactly once`);
+    text = text.replace(find, () => replace);
+  }
+  writeFileSync(file, text);
   return { product: await loadProduct(folder), [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
 }

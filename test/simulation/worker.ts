@@ -179,6 +179,7 @@ export class SimWorker {
           break;
         case "report":
           this.#reports.set(write.report.seq, structuredClone(write.report));
+          this.#meta = { ...this.#meta, nextSeq: Math.max(this.#meta.nextSeq, write.report.seq + 1) };
           break;
         case "acked":
           for (const seq of this.#reports.keys()) if (seq <= write.seq) this.#reports.delete(seq);

@@ -40,6 +40,8 @@ export class World {
   readonly #product: Product;
   readonly #acknowledged = new Set<string>();
   readonly #asked = new Map<string, { readonly code: number; stopped: boolean }>();
+  /** Runs of which a `runEnded` was written, and the terminal state of each. */
+  readonly #ended = new Set<string>();
   readonly #terminal = new Map<string, string>();
   #taskIds: string[] = [];
   #faults = 0;
@@ -215,20 +217,20 @@ export class World {
       this.#trace = hash(this.#trace, JSON.stringify(change));
       if (change.op === "insertEvent" && change.row.kind === "runEnded") {
         const runId = String(change.row.runId);
-        if (this.#terminal.has(runId)) this.#witness.violated(`run ${runId} ended twice`);
-        this.#terminal.set(runId, "");
+        if (this.#ended.has(runId)) this.#witness.violated(`run ${runId} ended twice`);
+        this.#ended.add(runId);
       }
       if (change.op !== "updateRun" && change.op !== "insertRun") continue;
       const [id, state] = change.op === "insertRun" ? [change.row.id, change.row.state] : [change.id, change.set.state];
       if (state === undefined) continue;
       const before = this.#terminal.get(id);
-      if (before !== undefined && before !== "" && before !== state) this.#witness.violated(`run ${id} was ${before} and became ${state}`);
+      if (before !== undefined && before !== state) this.#witness.violated(`run ${id} was ${before} and became ${state}`);
       if (isTerminal(state)) this.#terminal.set(id, state);
     }
   }
 
   #allEnded(): boolean {
-    return [...this.#asked.keys()].every((id) => isDone(this.#terminal.get(id)));
+    return [...this.#asked.keys()].every((id) => this.#terminal.has(id));
   }
 
   async #judge(): Promise<void> {
@@ -274,10 +276,6 @@ export class World {
       states,
     };
   }
-}
-
-function isDone(state: string | undefined): boolean {
-  return state !== undefined && state !== "";
 }
 
 function hash(seed: number, text: string): number {
