@@ -26,7 +26,8 @@ const trimSetAside = `DELETE FROM \`set_aside\` WHERE \`id\` = (SELECT \`id\` FR
 
 const insertRunLabel = "INSERT INTO `run_labels` (`label`, `created_at`, `run_order`, `pool`, `run_id`) VALUES (?, ?, ?, ?, ?)";
 const deleteTaskLabels = "DELETE FROM `task_labels` WHERE `task_id` = ?";
-const insertTaskLabel = "INSERT INTO `task_labels` (`label`, `created_at`, `task_id`) SELECT ?, `created_at`, `id` FROM `tasks` WHERE `id` = ?";
+const insertTaskLabel =
+  "INSERT INTO `task_labels` (`label`, `created_at`, `task_id`) SELECT ?, `created_at`, `id` FROM `tasks` WHERE `id` = ?";
 const deleteWorkerLabels = "DELETE FROM `worker_labels` WHERE `worker_id` = ? AND `given_by` = ?";
 const insertWorkerLabel = "INSERT INTO `worker_labels` (`label`, `given_by`, `worker_id`) VALUES (?, ?, ?)";
 
@@ -36,7 +37,10 @@ export function statementsOf(change: Change, codecs: Codecs, texts: DialectTexts
     case "insertTask":
       return [insert(codecs.task, change.row), ...taskLabels(change.row.id, change.row.labels)];
     case "updateTask":
-      return [...update(codecs.task, change.set, { id: change.id }, `task ${change.id}`), ...changedTaskLabels(change.id, change.set)];
+      return [
+        ...update(codecs.task, change.set, { id: change.id }, `task ${change.id}`),
+        ...changedTaskLabels(change.id, change.set),
+      ];
     case "insertVersion":
       return [insert(codecs.version, change.row)];
     case "insertRun": {

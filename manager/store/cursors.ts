@@ -13,7 +13,10 @@ export function cursorOf(key: readonly KeyPart[]): string {
  * The key in a cursor, which must have parts of these types; null for no cursor. Throws the problem `malformed` for
  * anything that `cursorOf` did not make for such a list.
  */
-export function keyOf<K extends readonly KeyPart[]>(cursor: string | null, types: { readonly [I in keyof K]: "string" | "number" }): K | null {
+export function keyOf<K extends readonly KeyPart[]>(
+  cursor: string | null,
+  types: { readonly [I in keyof K]: "string" | "number" },
+): K | null {
   if (cursor === null) return null;
   const parts = cursor.length <= storeLimits.cursorChars && /^[A-Za-z0-9_-]+$/.test(cursor) ? parsed(cursor) : undefined;
   const fits = Array.isArray(parts) && parts.length === types.length && parts.every((part, at) => typeof part === types[at]);

@@ -33,13 +33,15 @@ export function openFolderLogs(root: string, options: FolderLogsOptions = {}): L
   return {
     append: (attemptId, stream, piece) => inTurn(attemptId, () => append(pathsOf(root, attemptId, stream), piece, streamBytes)),
     read: (attemptId, stream, from, limit) => inTurn(attemptId, () => read(pathsOf(root, attemptId, stream), from, limit)),
-    remove: (attemptId) => inTurn(attemptId, () => rm(pathsOf(root, attemptId, "stdout").folder, { recursive: true, force: true })),
+    remove: (attemptId) =>
+      inTurn(attemptId, () => rm(pathsOf(root, attemptId, "stdout").folder, { recursive: true, force: true })),
   };
 }
 
 /** Two levels by a hash, so that no folder holds millions, and so that ids that differ in case alone do not meet on disks that ignore it. */
 function pathsOf(root: string, attemptId: string, stream: LogStream): Paths {
-  if (!id.safeParse(attemptId).success) throw new StoreError("permanent", true, `${JSON.stringify(attemptId.slice(0, 100))} is no attempt id.`);
+  if (!id.safeParse(attemptId).success)
+    throw new StoreError("permanent", true, `${JSON.stringify(attemptId.slice(0, 100))} is no attempt id.`);
   const hash = sha256Hex(attemptId);
   const folder = join(root, hash.slice(0, 2), hash.slice(2, 4), attemptId);
   return { folder, bytes: join(folder, `${stream}.bytes`), gaps: join(folder, `${stream}.gaps`) };
@@ -60,7 +62,12 @@ async function append(paths: Paths, piece: LogPiece, streamBytes: number): Promi
   if (bytes.length > 0) await writeDurably(file, bytes);
   if (bytes.length === rest.bytes.length) return end + bytes.length;
   const why = `only the first ${streamBytes} bytes of a stream are kept`;
-  return await appendGap(paths, gaps, { offset: end + bytes.length, length: rest.bytes.length - bytes.length, why }, kept + bytes.length);
+  return await appendGap(
+    paths,
+    gaps,
+    { offset: end + bytes.length, length: rest.bytes.length - bytes.length, why },
+    kept + bytes.length,
+  );
 }
 
 /** The worker forgets what this answers, so it has to be on the disk first. */

@@ -23,7 +23,9 @@ export function withGap(gaps: readonly Gap[], next: Gap, gapsMax: number): Gap[]
 }
 
 /** A stretch of held bytes that belongs to a reading: `at` counts in the held bytes, `offset` in the stream. */
-export type Stretch = { readonly kind: "bytes"; readonly offset: number; readonly at: number; readonly length: number } | (LogPiece & { readonly kind: "gap" });
+export type Stretch =
+  | { readonly kind: "bytes"; readonly offset: number; readonly at: number; readonly length: number }
+  | (LogPiece & { readonly kind: "gap" });
 
 /** What a reading from `from` on consists of, at most `limit` bytes; gaps weigh nothing. */
 export function stretches(gaps: readonly Gap[], kept: number, from: number, limit: number): Stretch[] {

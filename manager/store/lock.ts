@@ -20,8 +20,12 @@ export function lockFolder(folder: string): FolderLock {
   } catch (cause) {
     database.close();
     const busy = typeof cause === "object" && cause !== null && "errcode" in cause && (Number(cause.errcode) & 0xff) === 5;
-    if (!busy) throw new Error(`The lock ${path} cannot be taken: ${cause instanceof Error ? cause.message : String(cause)}.`, { cause });
-    throw new Error(`Another manager uses the data folder ${folder}. Stop it, or give this one a folder of its own (MUSTER_DATA_DIR).`, { cause });
+    if (!busy)
+      throw new Error(`The lock ${path} cannot be taken: ${cause instanceof Error ? cause.message : String(cause)}.`, { cause });
+    throw new Error(
+      `Another manager uses the data folder ${folder}. Stop it, or give this one a folder of its own (MUSTER_DATA_DIR).`,
+      { cause },
+    );
   }
   return { release: () => database.close() };
 }

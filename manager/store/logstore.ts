@@ -14,6 +14,11 @@ export interface LogStore {
    */
   append(attemptId: string, stream: LogStream, piece: LogPiece): Promise<number>;
   /** Pieces from `from` on, at most `limit` bytes; `end` is the stream's end. */
-  read(attemptId: string, stream: LogStream, from: number, limit: number): Promise<{ readonly pieces: readonly LogPiece[]; readonly end: number }>;
+  read(
+    attemptId: string,
+    stream: LogStream,
+    from: number,
+    limit: number,
+  ): Promise<{ readonly pieces: readonly LogPiece[]; readonly end: number }>;
   remove(attemptId: string): Promise<void>;
 }

@@ -10,7 +10,8 @@ interface Held {
 /** Output in memory, for `memory:` in tests: it behaves as the folder does and ends with the process. */
 export function openMemoryLogs(): LogStore {
   const streams = new Map<string, Held>();
-  const held = (attemptId: string, stream: string): Held => streams.get(`${attemptId}/${stream}`) ?? { bytes: Buffer.alloc(0), gaps: [] };
+  const held = (attemptId: string, stream: string): Held =>
+    streams.get(`${attemptId}/${stream}`) ?? { bytes: Buffer.alloc(0), gaps: [] };
   return {
     append: async (attemptId, stream, piece) => {
       const before = held(attemptId, stream);

@@ -14,7 +14,8 @@ export function memoryReads(tables: MemoryTables, pools: () => readonly string[]
     task: async (id) => tables.tasks.get(id) ?? null,
     taskByName: async (pool, name) => tables.tasks.get(tables.names.get(`${pool}/${name}`) ?? "") ?? null,
     version: async (taskId, version) => tables.versions.get(versionKey(taskId, version)) ?? null,
-    lastRun: async (taskId) => [...tables.runs.values()].filter((run) => run.taskId === taskId).toSorted(runsNewestFirst)[0] ?? null,
+    lastRun: async (taskId) =>
+      [...tables.runs.values()].filter((run) => run.taskId === taskId).toSorted(runsNewestFirst)[0] ?? null,
     attempt: async (id) => tables.attempts.get(id) ?? null,
     worker: async (id) => tables.workers.get(id) ?? null,
     run: async (id) => {
@@ -24,7 +25,10 @@ export function memoryReads(tables: MemoryTables, pools: () => readonly string[]
     tasks: async (filter) => {
       const key = keyOf<[number, string]>(filter.cursor, ["number", "string"]);
       const rows = [...tables.tasks.values()].filter((task) => keepsTask(filter, task));
-      return page(rows, tasksNewestFirst, key && { createdAt: key[0], id: key[1] }, filter.limit, (task) => [task.createdAt, task.id]);
+      return page(rows, tasksNewestFirst, key && { createdAt: key[0], id: key[1] }, filter.limit, (task) => [
+        task.createdAt,
+        task.id,
+      ]);
     },
     runs: async (filter) => {
       const key = keyOf<[number, number, string]>(filter.cursor, ["number", "number", "string"]);
@@ -37,7 +41,11 @@ export function memoryReads(tables: MemoryTables, pools: () => readonly string[]
       const rows = [...tables.workers.values()].filter((worker) => keepsWorker(filter, worker));
       return page(rows, workersById, key && { id: key[0] }, filter.limit, (worker) => [worker.id]);
     },
-    events: async (filter) => mergeByTime(pools().map((pool) => eventsOfPool(tables, pool, filter)), filter.limit),
+    events: async (filter) =>
+      mergeByTime(
+        pools().map((pool) => eventsOfPool(tables, pool, filter)),
+        filter.limit,
+      ),
     lastEvents: async () => Object.fromEntries(pools().map((pool) => [pool, lastEvent(tables, pool)])),
     setAside: async (limit) => [...tables.setAside.values()].toSorted(setAsideNewestFirst).slice(0, limit),
   };

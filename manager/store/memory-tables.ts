@@ -76,7 +76,8 @@ function apply(tables: MemoryTables, change: Change, undos: Undo[]): void {
       return nameTask(tables, undefined, change.row, undos);
     case "updateTask": {
       const before = alter(tables.tasks, change.id, change.set, "task", undos);
-      return nameTask(tables, before, tables.tasks.get(change.id) as TaskRecord, undos);
+      if (before) nameTask(tables, before, tables.tasks.get(change.id) as TaskRecord, undos);
+      return;
     }
     case "insertVersion":
       return add(tables.versions, versionKey(change.row.taskId, change.row.version), change.row, "version", undos);
@@ -85,8 +86,8 @@ function apply(tables: MemoryTables, change: Change, undos: Undo[]): void {
       add(tables.orders, `${change.row.pool}/${change.row.order}`, change.row.id, "order", undos);
       return markLive(tables, change.row.id, undos);
     case "updateRun":
-      alter(tables.runs, change.id, change.set, "run", undos);
-      return markLive(tables, change.id, undos);
+      if (alter(tables.runs, change.id, change.set, "run", undos)) markLive(tables, change.id, undos);
+      return;
     case "insertAttempt":
       add(tables.attempts, change.row.id, change.row, "attempt", undos);
       return add(within(tables.attemptsOfRun, change.row.runId), change.row.number, change.row.id, "attempt's number", undos);
@@ -138,11 +139,19 @@ function add<K, V>(rows: Map<K, V>, key: K, row: V, what: string, undos: Undo[])
   undos.push(() => rows.delete(key));
 }
 
-/** Sets fields of the row, as a new object; returns the row as it was. */
-function alter<V extends object>(rows: Map<string, V>, key: string, set: NoInfer<Partial<V>>, what: string, undos: Undo[]): V {
+/** Sets fields of the row, as a new object; returns the row as it was. A set of nothing asks for no row and does nothing. */
+function alter<V extends object>(
+  rows: Map<string, V>,
+  key: string,
+  set: NoInfer<Partial<V>>,
+  what: string,
+  undos: Undo[],
+): V | undefined {
+  const given = Object.entries(set).filter(([, value]) => value !== undefined);
+  if (given.length === 0) return undefined;
   const before = rows.get(key);
   if (!before) throw new StoreError("permanent", true, `There is no ${what} ${key} to update.`);
-  rows.set(key, { ...before, ...set });
+  rows.set(key, { ...before, ...Object.fromEntries(given) });
   undos.push(() => rows.set(key, before));
   return before;
 }

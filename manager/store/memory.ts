@@ -47,7 +47,9 @@ export function openMemoryStore(): Store {
       secrets.set(name, value);
       return value;
     },
-    check: async () => [{ name: "durability", ok: true, sentence: "The store is in memory, as it was asked for: it ends with the manager." }],
+    check: async () => [
+      { name: "durability", ok: true, sentence: "The store is in memory, as it was asked for: it ends with the manager." },
+    ],
     [Symbol.asyncDispose]: async () => {},
   };
 }
@@ -91,14 +93,18 @@ function liveRuns(tables: MemoryTables): RunRecord[] {
 }
 
 function loadLive(tables: MemoryTables, pool: string): LiveState {
-  const workers = [...tables.workers.values()].filter((worker) => worker.pool === pool).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const workers = [...tables.workers.values()]
+    .filter((worker) => worker.pool === pool)
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
   const live = liveRuns(tables).filter((run) => run.pool === pool);
   const held = live.filter((run) => run.state !== "queued").toSorted((a, b) => a.order - b.order);
   const ended = (runId: string): boolean => isTerminal(tables.runs.get(runId)?.state ?? "queued");
   return {
     workers,
     journals: workers.flatMap((worker) =>
-      [...tables.journals.values()].filter((row) => row.workerId === worker.id).toSorted((a, b) => (a.journal < b.journal ? -1 : 1)),
+      [...tables.journals.values()]
+        .filter((row) => row.workerId === worker.id)
+        .toSorted((a, b) => (a.journal < b.journal ? -1 : 1)),
     ),
     runs: held.map((run) => ({ run, attempts: attemptsOf(tables, run.id) })),
     queued: live.length - held.length,

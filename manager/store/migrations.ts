@@ -19,7 +19,8 @@ export function migrationsOf(dialect: "sqlite" | "mariadb"): Migration[] {
   const folder = new URL(`./migrations/${dialect}/`, import.meta.url);
   const names = readdirSync(folder).filter((name) => name.endsWith(".sql"));
   return names.toSorted().map((name) => {
-    const text = readFileSync(new URL(name, folder), "utf8");
+    // A checkout may have given the lines other ends; the content is the same.
+    const text = readFileSync(new URL(name, folder), "utf8").replaceAll("\r\n", "\n");
     return { name: name.slice(0, -".sql".length), sha256: sha256Hex(text), text };
   });
 }
@@ -33,10 +34,14 @@ export function migrationsToApply(known: readonly Migration[], applied: readonly
   for (const { name, sha256 } of applied) {
     const migration = byName.get(name);
     if (!migration) {
-      throw new Error(`The data folder is of a newer version: it has the migration ${name}, which this release does not know. Start the release that made it.`);
+      throw new Error(
+        `The data folder is of a newer version: it has the migration ${name}, which this release does not know. Start the release that made it.`,
+      );
     }
     if (migration.sha256 !== sha256) {
-      throw new Error(`The migration ${name} was applied in another wording than this release has. Start the release that made the data, or restore a backup.`);
+      throw new Error(
+        `The migration ${name} was applied in another wording than this release has. Start the release that made the data, or restore a backup.`,
+      );
     }
   }
   const done = new Set(applied.map((migration) => migration.name));

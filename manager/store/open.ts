@@ -51,7 +51,9 @@ async function openInMemory(dataDir: string): Promise<OpenedStore> {
 
 function sqliteFileOf(databaseUrl: string, dataDir: string): string {
   if (/^(mysql|mariadb):/.test(databaseUrl)) {
-    throw new Error("MariaDB is not in this release yet. Set MUSTER_DATABASE_URL to sqlite:<path> or memory:, or leave it out for SQLite in the data folder.");
+    throw new Error(
+      "MariaDB is not in this release yet. Set MUSTER_DATABASE_URL to sqlite:<path> or memory:, or leave it out for SQLite in the data folder.",
+    );
   }
   if (!databaseUrl.startsWith("sqlite:")) {
     // Only the scheme: what follows may hold a password.
@@ -59,7 +61,8 @@ function sqliteFileOf(databaseUrl: string, dataDir: string): string {
     throw new Error(`MUSTER_DATABASE_URL begins with ${JSON.stringify(scheme)}; it must be memory:, sqlite: or sqlite:<path>.`);
   }
   const path = databaseUrl.slice("sqlite:".length).replace(/^\/\/(?=\/)/, "");
-  if (path === ":memory:") throw new Error("MUSTER_DATABASE_URL is sqlite::memory:. Write memory: for a store that ends with the manager.");
+  if (path === ":memory:")
+    throw new Error("MUSTER_DATABASE_URL is sqlite::memory:. Write memory: for a store that ends with the manager.");
   if (path === "") return join(dataDir, "muster.db");
   return isAbsolute(path) ? path : join(dataDir, path);
 }

@@ -67,7 +67,11 @@ function streamsOf(reader: Reader, filter: RunFilter): Stream<RunKey>[] {
   const { runs } = reader.tables;
   if (filter.label) return [labelStream(reader, filter, labelText(filter.label.key, filter.label.value))];
   const by =
-    filter.taskId !== undefined ? eq(runs.taskId, filter.taskId) : filter.workerId !== undefined ? eq(runs.workerId, filter.workerId) : undefined;
+    filter.taskId !== undefined
+      ? eq(runs.taskId, filter.taskId)
+      : filter.workerId !== undefined
+        ? eq(runs.workerId, filter.workerId)
+        : undefined;
   return [...new Set(filter.states ?? runStates)].map((state) => ({
     fetch: (after, limit) =>
       reader.db
@@ -88,14 +92,29 @@ function labelStream(reader: Reader, filter: RunFilter, label: string): Stream<R
         .from(runLabels)
         // A cross join, so that SQLite begins with the labels and not with the runs.
         .crossJoin(runs)
-        .where(and(eq(runs.id, runLabels.runId), eq(runLabels.label, label), within(runLabels, filter), afterPosition(runLabels, after)))
+        .where(
+          and(
+            eq(runs.id, runLabels.runId),
+            eq(runLabels.label, label),
+            within(runLabels, filter),
+            afterPosition(runLabels, after),
+          ),
+        )
         .orderBy(desc(runLabels.createdAt), desc(runLabels.order), desc(runLabels.pool))
         .limit(limit),
   };
 }
 
 function keyColumns({ tables: { runs } }: Reader) {
-  return { id: runs.id, createdAt: runs.createdAt, order: runs.order, pool: runs.pool, state: runs.state, taskId: runs.taskId, workerId: runs.workerId };
+  return {
+    id: runs.id,
+    createdAt: runs.createdAt,
+    order: runs.order,
+    pool: runs.pool,
+    state: runs.state,
+    taskId: runs.taskId,
+    workerId: runs.workerId,
+  };
 }
 
 function within(sorted: Sorted, filter: RunFilter): SQL | undefined {

@@ -38,7 +38,8 @@ export function keepsTask(filter: TaskFilter, task: TaskRecord): boolean {
     (filter.pool === undefined || task.pool === filter.pool) &&
     (filter.name === undefined || task.name === filter.name) &&
     (filter.kind === undefined || task.kind === filter.kind) &&
-    (filter.label === undefined || (Object.hasOwn(task.labels, filter.label.key) && task.labels[filter.label.key] === filter.label.value))
+    (filter.label === undefined ||
+      (Object.hasOwn(task.labels, filter.label.key) && task.labels[filter.label.key] === filter.label.value))
   );
 }
 
@@ -69,7 +70,13 @@ function labelStream(reader: Reader, label: string): Stream<TaskRecord> {
         .select(columns)
         .from(taskLabels)
         .crossJoin(tasks)
-        .where(and(eq(tasks.id, taskLabels.taskId), eq(taskLabels.label, label), afterPosition(taskLabels.createdAt, taskLabels.taskId, after)))
+        .where(
+          and(
+            eq(tasks.id, taskLabels.taskId),
+            eq(taskLabels.label, label),
+            afterPosition(taskLabels.createdAt, taskLabels.taskId, after),
+          ),
+        )
         .orderBy(desc(taskLabels.createdAt), desc(taskLabels.taskId))
         .limit(limit),
   };

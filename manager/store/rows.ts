@@ -58,7 +58,10 @@ export function rowCodec<R extends object>(table: Table): RowCodec<R> {
       const keys = pairs(where);
       const assigned = changes.map(([field]) => `${field.name} = ?`).join(", ");
       const matched = keys.map(([field]) => `${field.name} = ?`).join(" AND ");
-      return { text: `UPDATE ${tableName} SET ${assigned} WHERE ${matched}`, values: [...changes, ...keys].map(([, value]) => value) };
+      return {
+        text: `UPDATE ${tableName} SET ${assigned} WHERE ${matched}`,
+        values: [...changes, ...keys].map(([, value]) => value),
+      };
     },
   };
 }

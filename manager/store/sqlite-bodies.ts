@@ -22,7 +22,8 @@ export function sqliteBodies(file: SqliteFile): BodyStore {
       }),
     secret: (name) =>
       guard(() => {
-        const read = (): Uint8Array | undefined => file.get("SELECT `value` FROM `secrets` WHERE `name` = ?", [name])?.[0] as Uint8Array | undefined;
+        const read = (): Uint8Array | undefined =>
+          file.get("SELECT `value` FROM `secrets` WHERE `name` = ?", [name])?.[0] as Uint8Array | undefined;
         const known = read();
         if (known) return known;
         const made = randomBytes(32);

@@ -46,13 +46,15 @@ function byResultCode(code: number, message: string, outcomeKnown: boolean, caus
   if (permanent) return new StoreError("permanent", true, `A row is ${permanent}: ${message}`, { cause });
   const transient = transientCodes.get(code);
   // Only an I/O error leaves it open; a full disk or a busy file is found before the commit record is written.
-  if (transient) return new StoreError("transient", outcomeKnown || code !== 10, `The database ${transient}: ${message}`, { cause });
+  if (transient)
+    return new StoreError("transient", outcomeKnown || code !== 10, `The database ${transient}: ${message}`, { cause });
   return cause;
 }
 
 /** The error and what caused it, outermost first. Bounded, because a cause may be its own. */
 function causes(error: unknown): object[] {
   const chain: object[] = [];
-  for (let at = error; typeof at === "object" && at !== null && chain.length < 8; at = (at as { cause?: unknown }).cause) chain.push(at);
+  for (let at = error; typeof at === "object" && at !== null && chain.length < 8; at = (at as { cause?: unknown }).cause)
+    chain.push(at);
   return chain;
 }

@@ -73,12 +73,13 @@ function commit(database: DatabaseSync): void {
   }
 }
 
-/** SQLite has rolled back by itself after some errors (disk full, I/O). The first error is the one that counts. */
+/** SQLite has rolled back by itself after some errors (disk full, I/O). */
 function rollBack(database: DatabaseSync, first: unknown): void {
   if (!database.isTransaction) return;
   try {
     database.exec("ROLLBACK");
   } catch (second) {
-    throw new AggregateError([first, second], "the transaction failed, and so did its rollback", { cause: first });
+    // The rollback's error decides: what keeps it from working has to pass before anything else can.
+    throw new AggregateError([first, second], "the transaction failed, and so did its rollback", { cause: second });
   }
 }

@@ -35,7 +35,9 @@ export function sqliteLeader(file: SqliteFile, codecs: Codecs): LeaderStore {
     leaseIsLock: true,
     readLease: (pool) => guard(() => readLease(pool)),
     takeLease: (pool, holder, seen, aboveTerm) =>
-      guard(() => file.transaction(() => takeLease(file, codecs, { pool, holder, aboveTerm, seen, now: readLease(pool) })) ?? null),
+      guard(
+        () => file.transaction(() => takeLease(file, codecs, { pool, holder, aboveTerm, seen, now: readLease(pool) })) ?? null,
+      ),
     renewLease: (pool, term) => guard(() => readLease(pool)?.term === term),
     commit: (batch) => guard((): CommitResult => commit(file, codecs, batch)),
     load: (pool, needs) => guard(() => needs.map((need) => loadNeed(file, codecs, pool, need))),
@@ -101,7 +103,11 @@ function loadNeed(file: SqliteFile, codecs: Codecs, pool: string, need: Need): L
       return { need: "liveRunsOfTask", taskId: need.taskId, found: liveRunsOfTask(file, need.taskId, need.limit) };
     case "queuePage": {
       const text = `${codecs.run.select} WHERE \`pool\` = ? AND \`state\` = 'queued' AND \`run_order\` > ? ORDER BY \`run_order\` LIMIT ?`;
-      return { need: "queuePage", after: need.after, found: file.all(text, [pool, need.after, need.limit]).map(codecs.run.decode) };
+      return {
+        need: "queuePage",
+        after: need.after,
+        found: file.all(text, [pool, need.after, need.limit]).map(codecs.run.decode),
+      };
     }
     case "attempts": {
       const rows = need.ids.map((id) => file.get(`${codecs.attempt.select} WHERE \`id\` = ?`, [id]));
@@ -126,11 +132,16 @@ function attemptsOf(file: SqliteFile, codecs: Codecs, runId: string): AttemptRec
 function loadLive(file: SqliteFile, codecs: Codecs, pool: string): LiveState {
   const workers = file.all(`${codecs.worker.select} WHERE \`pool\` = ? ORDER BY \`id\``, [pool]).map(codecs.worker.decode);
   const journals = file
-    .all(`SELECT ${codecs.journal.columns("j")} FROM \`workers\` w CROSS JOIN \`journals\` j ON j.\`worker_id\` = w.\`id\` WHERE w.\`pool\` = ?`, [pool])
+    .all(
+      `SELECT ${codecs.journal.columns("j")} FROM \`workers\` w CROSS JOIN \`journals\` j ON j.\`worker_id\` = w.\`id\` WHERE w.\`pool\` = ?`,
+      [pool],
+    )
     .map(codecs.journal.decode)
     .toSorted((a, b) => (a.workerId === b.workerId ? (a.journal < b.journal ? -1 : 1) : a.workerId < b.workerId ? -1 : 1));
   const runs = heldStates
-    .flatMap((state) => file.all(`${codecs.run.select} WHERE \`pool\` = ? AND \`state\` = ? ORDER BY \`run_order\``, [pool, state]))
+    .flatMap((state) =>
+      file.all(`${codecs.run.select} WHERE \`pool\` = ? AND \`state\` = ? ORDER BY \`run_order\``, [pool, state]),
+    )
     .map(codecs.run.decode)
     .toSorted((a: RunRecord, b: RunRecord) => a.order - b.order)
     .map((run) => ({ run, attempts: attemptsOf(file, codecs, run.id) }));

@@ -51,7 +51,9 @@ export function sqliteReads(file: SqliteFile, codecs: Codecs): ReadStore {
       guard(() => {
         const row = file.get(`${codecs.run.select} WHERE \`id\` = ?`, [id]);
         if (!row) return null;
-        const attempts = file.all(`${codecs.attempt.select} WHERE \`run_id\` = ? ORDER BY \`number\``, [id]).map(codecs.attempt.decode);
+        const attempts = file
+          .all(`${codecs.attempt.select} WHERE \`run_id\` = ? ORDER BY \`number\``, [id])
+          .map(codecs.attempt.decode);
         return { run: codecs.run.decode(row), attempts };
       }),
     tasks: (filter) => guard(() => readTasks(reader, filter)),
@@ -60,10 +62,14 @@ export function sqliteReads(file: SqliteFile, codecs: Codecs): ReadStore {
     events: (filter) => guard(() => readEvents(reader, pools(), filter)),
     lastEvents: () =>
       guard(() => {
-        const newest = (pool: string): number => Number(file.get("SELECT MAX(`number`) FROM `events` WHERE `pool` = ?", [pool])?.[0] ?? 0);
+        const newest = (pool: string): number =>
+          Number(file.get("SELECT MAX(`number`) FROM `events` WHERE `pool` = ?", [pool])?.[0] ?? 0);
         return Object.fromEntries(pools().map((pool) => [pool, newest(pool)]));
       }),
-    setAside: (limit) => guard(() => reader.db.select().from(tables.setAside).orderBy(desc(tables.setAside.at), desc(tables.setAside.id)).limit(limit)),
+    setAside: (limit) =>
+      guard(() =>
+        reader.db.select().from(tables.setAside).orderBy(desc(tables.setAside.at), desc(tables.setAside.id)).limit(limit),
+      ),
   };
 }
 

@@ -36,7 +36,9 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     }
   } catch (cause) {
     lock?.release();
-    throw new Error(`The database ${options.file} cannot be opened. ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new Error(`The database ${options.file} cannot be opened. ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
 }
 
@@ -90,7 +92,9 @@ function check(file: SqliteFile, path: string): Check[] {
       {
         name: "durability",
         ok: durable,
-        sentence: durable ? "What is committed survives a power cut (WAL, synchronous=FULL)." : `Commits may be lost at a power cut: journal_mode is ${String(mode)}.`,
+        sentence: durable
+          ? "What is committed survives a power cut (WAL, synchronous=FULL)."
+          : `Commits may be lost at a power cut: journal_mode is ${String(mode)}.`,
       },
     ];
   } catch (error) {

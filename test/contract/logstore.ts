@@ -18,7 +18,14 @@ function gap(offset: number, length: number, why = "dropped"): LogPiece {
 /** What a reading gives, with the bytes as text; neighbouring pieces of bytes are one. */
 async function read(logs: LogStore, from = 0, limit = 1_000_000, attemptId = "a1"): Promise<{ pieces: unknown[]; end: number }> {
   const { pieces, end } = await logs.read(attemptId, "stdout", from, limit);
-  return { pieces: pieces.map((piece) => (piece.kind === "bytes" ? [piece.offset, Buffer.from(piece.bytes).toString("latin1")] : [piece.offset, piece.length, piece.why])), end };
+  return {
+    pieces: pieces.map((piece) =>
+      piece.kind === "bytes"
+        ? [piece.offset, Buffer.from(piece.bytes).toString("latin1")]
+        : [piece.offset, piece.length, piece.why],
+    ),
+    end,
+  };
 }
 
 /** What every log store does. `open` gives an empty one each time. */
@@ -67,7 +74,15 @@ export function logStoreContract(name: string, open: () => Promise<LogStoreForTe
       expect(await logs.append("a1", "stdout", gap(11, 7, "second"))).toBe(18);
       expect(await logs.append("a1", "stdout", gap(11, 7, "second"))).toBe(18);
       expect(await logs.append("a1", "stdout", bytes(18, "xyz"))).toBe(21);
-      expect(await read(logs)).toEqual({ pieces: [[0, 10, "first"], [10, "abc"], [13, 5, "second"], [18, "xyz"]], end: 21 });
+      expect(await read(logs)).toEqual({
+        pieces: [
+          [0, 10, "first"],
+          [10, "abc"],
+          [13, 5, "second"],
+          [18, "xyz"],
+        ],
+        end: 21,
+      });
     });
 
     test("a gap that goes on for the same reason is one gap, for another reason it is two", async () => {
@@ -75,7 +90,13 @@ export function logStoreContract(name: string, open: () => Promise<LogStoreForTe
       await logs.append("a1", "stdout", gap(0, 5, "x"));
       await logs.append("a1", "stdout", gap(5, 5, "x"));
       await logs.append("a1", "stdout", gap(10, 5, "y"));
-      expect(await read(logs)).toEqual({ pieces: [[0, 10, "x"], [10, 5, "y"]], end: 15 });
+      expect(await read(logs)).toEqual({
+        pieces: [
+          [0, 10, "x"],
+          [10, 5, "y"],
+        ],
+        end: 15,
+      });
     });
 
     test("is read from any offset and with any limit; going on from where it stopped gives it all", async () => {
@@ -88,7 +109,7 @@ export function logStoreContract(name: string, open: () => Promise<LogStoreForTe
       for (let from = 0; from <= whole.length; from += 1) {
         for (const limit of [1, 3, 100]) {
           let text = "";
-          for (let at = from; at < whole.length; ) {
+          for (let at = from; at < whole.length;) {
             const { pieces, end } = await logs.read("a1", "stdout", at, limit);
             expect(end).toBe(whole.length);
             let given = 0;
@@ -134,7 +155,9 @@ export function logStoreContract(name: string, open: () => Promise<LogStoreForTe
       while (end < text.length) {
         const from = end;
         const cuts = Array.from({ length: 12 }, (_, at) => from + Math.floor((at * 97) / 2));
-        const ends = await Promise.all(cuts.map((cut, at) => logs.append("a1", "stdout", bytes(cut, text.slice(cut, cut + 60 + at)))));
+        const ends = await Promise.all(
+          cuts.map((cut, at) => logs.append("a1", "stdout", bytes(cut, text.slice(cut, cut + 60 + at)))),
+        );
         end = Math.max(...ends);
         expect(end).toBeGreaterThan(from);
       }

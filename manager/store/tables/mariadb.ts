@@ -4,7 +4,18 @@
  * Each length is at least the bound that the schema sets for the value (schema/limits.ts).
  */
 import { sql } from "drizzle-orm";
-import { bigint, boolean, customType, index, mediumtext, mysqlTable, primaryKey, text, uniqueIndex, varchar } from "drizzle-orm/mysql-core";
+import {
+  bigint,
+  boolean,
+  customType,
+  index,
+  mediumtext,
+  mysqlTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+  varchar,
+} from "drizzle-orm/mysql-core";
 import { requestLimits } from "../../../schema/limits.ts";
 import type { End } from "../../../schema/end.ts";
 import type { EventKind } from "../../../schema/event.ts";
@@ -181,7 +192,11 @@ export const workers = mysqlTable(
 /** One row for each label of a worker and who gave it; the reader overlays them (`apiLabels` win). */
 export const workerLabels = mysqlTable(
   "worker_labels",
-  { label: label("label").notNull(), givenBy: varchar("given_by", { length: 8 }).notNull().$type<"own" | "api">(), workerId: id("worker_id").notNull() },
+  {
+    label: label("label").notNull(),
+    givenBy: varchar("given_by", { length: 8 }).notNull().$type<"own" | "api">(),
+    workerId: id("worker_id").notNull(),
+  },
   (t) => [primaryKey({ columns: [t.label, t.givenBy, t.workerId] }), index("worker_labels_worker").on(t.workerId, t.givenBy)],
 );
 
@@ -251,4 +266,7 @@ export const secrets = mysqlTable("secrets", {
 });
 
 /** Which migrations this database has, and what they said. */
-export const migrations = mysqlTable("migrations", { name: name("name").notNull().primaryKey(), sha256: varchar("sha256", { length: 64 }).notNull() });
+export const migrations = mysqlTable("migrations", {
+  name: name("name").notNull().primaryKey(),
+  sha256: varchar("sha256", { length: 64 }).notNull(),
+});

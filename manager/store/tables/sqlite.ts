@@ -138,7 +138,12 @@ export const attempts = sqliteTable(
     end: json("how_ended").$type<End>(),
   },
   // Only what has not ended is looked for by state, so history does not weigh on the index.
-  (t) => [uniqueIndex("attempts_run").on(t.runId, t.number), index("attempts_open").on(t.pool).where(sql`state <> 'ended'`)],
+  (t) => [
+    uniqueIndex("attempts_run").on(t.runId, t.number),
+    index("attempts_open")
+      .on(t.pool)
+      .where(sql`state <> 'ended'`),
+  ],
 );
 
 export const workers = sqliteTable(
@@ -166,7 +171,11 @@ export const workers = sqliteTable(
 /** One row for each label of a worker and who gave it; the reader overlays them (`apiLabels` win). */
 export const workerLabels = sqliteTable(
   "worker_labels",
-  { label: text("label").notNull(), givenBy: text("given_by").notNull().$type<"own" | "api">(), workerId: text("worker_id").notNull() },
+  {
+    label: text("label").notNull(),
+    givenBy: text("given_by").notNull().$type<"own" | "api">(),
+    workerId: text("worker_id").notNull(),
+  },
   (t) => [primaryKey({ columns: [t.label, t.givenBy, t.workerId] }), index("worker_labels_worker").on(t.workerId, t.givenBy)],
 );
 
@@ -236,4 +245,7 @@ export const secrets = sqliteTable("secrets", {
 });
 
 /** Which migrations this database has, and what they said. */
-export const migrations = sqliteTable("migrations", { name: text("name").notNull().primaryKey(), sha256: text("sha256").notNull() });
+export const migrations = sqliteTable("migrations", {
+  name: text("name").notNull().primaryKey(),
+  sha256: text("sha256").notNull(),
+});

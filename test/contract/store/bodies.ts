@@ -12,22 +12,29 @@ function bytesOf(length: number): Uint8Array {
 export function bodyContract(open: OpenForTest): void {
   describe("a body", () => {
     const part = storeLimits.bodyPartBytes;
-    test.for([0, 1, part - 1, part, part + 1, requestLimits.scriptBytes])("of %i bytes comes back whole, also when it is put twice", async (length) => {
-      const { store } = await openFor(open);
-      const bytes = bytesOf(length);
-      const sha256 = sha256Hex(bytes);
-      expect(await store.getBody(sha256)).toBeNull();
-      await store.putBody(sha256, bytes);
-      await store.putBody(sha256, bytes);
-      const got = await store.getBody(sha256);
-      expect(got?.length).toBe(length);
-      expect(got && Buffer.compare(got, bytes)).toBe(0);
-    });
+    test.for([0, 1, part - 1, part, part + 1, requestLimits.scriptBytes])(
+      "of %i bytes comes back whole, also when it is put twice",
+      async (length) => {
+        const { store } = await openFor(open);
+        const bytes = bytesOf(length);
+        const sha256 = sha256Hex(bytes);
+        expect(await store.getBody(sha256)).toBeNull();
+        await store.putBody(sha256, bytes);
+        await store.putBody(sha256, bytes);
+        const got = await store.getBody(sha256);
+        expect(got?.length).toBe(length);
+        expect(got && Buffer.compare(got, bytes)).toBe(0);
+      },
+    );
 
     test("put by two at once is there once", async () => {
       const { store } = await openFor(open);
       const bytes = bytesOf(part * 2);
-      await Promise.all([store.putBody("a".repeat(64), bytes), store.putBody("a".repeat(64), bytes), store.putBody("b".repeat(64), bytes.subarray(1))]);
+      await Promise.all([
+        store.putBody("a".repeat(64), bytes),
+        store.putBody("a".repeat(64), bytes),
+        store.putBody("b".repeat(64), bytes.subarray(1)),
+      ]);
       expect((await store.getBody("a".repeat(64)))?.length).toBe(bytes.length);
       expect((await store.getBody("b".repeat(64)))?.length).toBe(bytes.length - 1);
     });
@@ -36,7 +43,11 @@ export function bodyContract(open: OpenForTest): void {
   describe("a secret", () => {
     test("is 32 bytes, the same for its name ever after, and another for another name", async () => {
       const opened = await openFor(open);
-      const [first, second, other] = await Promise.all([opened.store.secret("tickets"), opened.store.secret("tickets"), opened.store.secret("sessions")]);
+      const [first, second, other] = await Promise.all([
+        opened.store.secret("tickets"),
+        opened.store.secret("tickets"),
+        opened.store.secret("sessions"),
+      ]);
       expect(first?.length).toBe(32);
       expect(Buffer.from(second ?? []).equals(Buffer.from(first ?? []))).toBe(true);
       expect(Buffer.from(other ?? []).equals(Buffer.from(first ?? []))).toBe(false);

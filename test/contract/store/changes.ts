@@ -1,106 +1,29 @@
 import { describe, expect, test } from "vitest";
 import type { Change } from "../../../manager/control/changes.ts";
-import type { SetAsideRecord } from "../../../manager/control/records.ts";
-import { StoreError, type Store } from "../../../manager/store/store.ts";
 import { managerLimits, storeLimits } from "../../../schema/limits.ts";
 import { openFor, type OpenForTest } from "./open.ts";
-import { attempt, event, key, lead, pool, run, task, version, worker } from "./rows.ts";
-
-const setAsideRow: SetAsideRecord = { id: "s1", pool, at: 1_000, source: "reports of w1", why: "not JSON", raw: "{" };
-
-/** Every row that another of the same key may not follow. */
-const inserts: readonly { readonly name: string; readonly first: Change; readonly second: Change }[] = [
-  { name: "task id", first: { op: "insertTask", row: task() }, second: { op: "insertTask", row: task({ name: "other" }) } },
-  { name: "task name in the pool", first: { op: "insertTask", row: task() }, second: { op: "insertTask", row: task({ id: "t2" }) } },
-  { name: "version", first: { op: "insertVersion", row: version() }, second: { op: "insertVersion", row: version({ by: "x" }) } },
-  { name: "run id", first: { op: "insertRun", row: run() }, second: { op: "insertRun", row: run({ order: 2 }) } },
-  { name: "order in the pool", first: { op: "insertRun", row: run() }, second: { op: "insertRun", row: run({ id: "r2" }) } },
-  { name: "attempt id", first: { op: "insertAttempt", row: attempt() }, second: { op: "insertAttempt", row: attempt({ number: 2 }) } },
-  { name: "attempt number of the run", first: { op: "insertAttempt", row: attempt() }, second: { op: "insertAttempt", row: attempt({ id: "a2" }) } },
-  { name: "worker id", first: { op: "insertWorker", row: worker() }, second: { op: "insertWorker", row: worker({ pool: "b" }) } },
-  {
-    name: "journal",
-    first: { op: "insertJournal", row: { workerId: "w1", journal: "j1", applied: 0 } },
-    second: { op: "insertJournal", row: { workerId: "w1", journal: "j1", applied: 1 } },
-  },
-  { name: "event number", first: { op: "insertEvent", row: event() }, second: { op: "insertEvent", row: event({ kind: "gap" }) } },
-  { name: "idempotency key of the task", first: { op: "insertKey", row: key() }, second: { op: "insertKey", row: key({ runId: "r2" }) } },
-  { name: "row set aside", first: { op: "insertSetAside", row: setAsideRow }, second: { op: "insertSetAside", row: { ...setAsideRow, raw: "" } } },
-];
-
-/** Every update, of rows that are not there. */
-const updates: readonly Change[] = [
-  { op: "updateTask", id: "none", set: { version: 2 } },
-  { op: "updateRun", id: "none", set: { state: "lost" } },
-  { op: "updateAttempt", id: "none", set: { state: "ended" } },
-  { op: "updateWorker", id: "none", set: { draining: true } },
-  { op: "updateJournal", workerId: "none", journal: "j", applied: 1 },
-];
-
-async function refusal(promise: Promise<unknown>): Promise<StoreError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(StoreError);
-  return error as StoreError;
-}
-
-/** Everything of the store that these tests write, to compare before and after. */
-async function everything(store: Store): Promise<unknown> {
-  const all = { limit: 200, cursor: null };
-  return {
-    lease: await store.readLease(pool),
-    tasks: (await store.tasks(all)).items,
-    runs: (await store.runs(all)).items,
-    labelled: (await store.runs({ ...all, label: { key: "a", value: "b" } })).items,
-    workers: (await store.workers(all)).items,
-    events: await store.events({ limit: 200, after: {} }),
-    setAside: await store.setAside(200),
-    live: await store.loadLive(pool),
-    loaded: await store.load(pool, [
-      { need: "version", taskId: "t1", version: 1 },
-      { need: "key", taskId: "t1", key: "k1" },
-      { need: "key", taskId: "t1", key: "old" },
-    ]),
-    attempt: await store.attempt("a1"),
-  };
-}
+import { refusal } from "./refusals.ts";
+import { attempt, event, key, lead, pool, run, setAside, task, version, worker } from "./rows.ts";
 
 export function changeContract(open: OpenForTest): void {
   describe("a change", () => {
-    test.for(inserts)("that repeats a $name is refused for good, and the batch with it", async ({ first, second }) => {
-      const { store } = await openFor(open);
-      const leader = await lead(store);
-      await leader.commit(first, { op: "insertKey", row: key({ key: "old", at: 1 }) });
-      const before = await everything(store);
-      const marks: Change[] = [
-        { op: "insertTask", row: task({ id: "mark", name: "mark", labels: { a: "b" } }) },
-        { op: "insertRun", row: run({ id: "mark", order: 99, labels: { a: "b" } }) },
-        { op: "insertEvent", row: event({ number: 99 }) },
-        { op: "deleteKeys", before: 500 },
-      ];
-      const error = await refusal(leader.commit(...marks, second));
-      expect(error).toMatchObject({ kind: "permanent", outcomeKnown: true });
-      expect(await everything(store)).toEqual(before);
-      // The number was not used: the next batch holds.
-      expect(await leader.commit(...marks)).toBe("applied");
-    });
-
-    test.for(updates)("$op of a row that is not there is refused for good, and the batch with it", async (change) => {
-      const { store } = await openFor(open);
-      const leader = await lead(store);
-      const error = await refusal(leader.commit({ op: "insertTask", row: task() }, change));
-      expect(error).toMatchObject({ kind: "permanent", outcomeKnown: true });
-      expect(error.message).toContain("none");
-      expect(await store.task("t1")).toBeNull();
-    });
-
     test("of each kind is read back as it was written, in the order of the batch", async () => {
       const { store } = await openFor(open);
       const leader = await lead(store);
       const stop = { by: "admin", graceSeconds: 2.5, at: 3_000 };
-      const facts = { os: "linux", osVersion: "", arch: "x64", hostname: "h", cpus: 2, memoryMb: 10, interpreters: { sh: "1" }, drivers: ["exec"], agentVersion: "0", nodeVersion: "", bootId: "b" };
+      const facts = {
+        os: "linux",
+        osVersion: "",
+        arch: "x64",
+        hostname: "h",
+        cpus: 2,
+        memoryMb: 10,
+        interpreters: { sh: "1" },
+        drivers: ["exec"],
+        agentVersion: "0",
+        nodeVersion: "",
+        bootId: "b",
+      };
       const body = { sha256: "f".repeat(64), size: 12 };
       await leader.commit(
         { op: "insertTask", row: task() },
@@ -110,31 +33,98 @@ export function changeContract(open: OpenForTest): void {
         { op: "updateRun", id: "r1", set: { state: "starting", workerId: "w1", placements: 1, tries: 1 } },
         { op: "insertAttempt", row: attempt() },
         { op: "updateAttempt", id: "a1", set: { state: "running", startedAt: 2_500, pid: 4_194_304 } },
-        { op: "updateRun", id: "r1", set: { state: "running", startedAt: 2_500, stop, progress: { percent: 12.5, message: null } } },
+        {
+          op: "updateRun",
+          id: "r1",
+          set: { state: "running", startedAt: 2_500, stop, progress: { percent: 12.5, message: null } },
+        },
         { op: "insertWorker", row: worker() },
-        { op: "updateWorker", id: "w1", set: { facts, capacity: { slots: 1, memoryMb: 2, cpus: 0.5 }, draining: true, survives: true, http: false, state: "online", stateSince: 600, lastSeenAt: 700, epoch: "e", connection: 3, ownLabels: { z: "1" }, apiLabels: { z: "2" } } },
+        {
+          op: "updateWorker",
+          id: "w1",
+          set: {
+            facts,
+            capacity: { slots: 1, memoryMb: 2, cpus: 0.5 },
+            draining: true,
+            survives: true,
+            http: false,
+            state: "online",
+            stateSince: 600,
+            lastSeenAt: 700,
+            epoch: "e",
+            connection: 3,
+            ownLabels: { z: "1" },
+            apiLabels: { z: "2" },
+          },
+        },
         { op: "insertJournal", row: { workerId: "w1", journal: "j1", applied: 0 } },
         { op: "updateJournal", workerId: "w1", journal: "j1", applied: 9_007_199_254_740_991 },
-        { op: "insertEvent", row: event({ taskId: "t1", runId: "r1", attemptId: "a1", workerId: "w1", by: "admin", data: { deep: [1, { a: null }] } }) },
+        {
+          op: "insertEvent",
+          row: event({
+            taskId: "t1",
+            runId: "r1",
+            attemptId: "a1",
+            workerId: "w1",
+            by: "admin",
+            data: { deep: [1, { a: null }] },
+          }),
+        },
         { op: "insertKey", row: key() },
-        { op: "insertSetAside", row: setAsideRow },
+        { op: "insertSetAside", row: setAside() },
       );
       expect(await store.task("t1")).toEqual(task({ name: "daily", version: 2, labels: { x: "y" }, updatedAt: 2_000 }));
       expect(await store.version("t1", 1)).toEqual(version({ body, script: body, byReason: "why not" }));
-      const expected = run({ wantedWorkerId: "w1", byReason: "r", rerunOf: "r0", state: "running", workerId: "w1", placements: 1, tries: 1, startedAt: 2_500, stop, progress: { percent: 12.5, message: null } });
-      expect(await store.run("r1")).toEqual({ run: expected, attempts: [attempt({ state: "running", startedAt: 2_500, pid: 4_194_304 })] });
-      expect(await store.worker("w1")).toEqual(worker({ facts, capacity: { slots: 1, memoryMb: 2, cpus: 0.5 }, draining: true, survives: true, http: false, state: "online", stateSince: 600, lastSeenAt: 700, epoch: "e", connection: 3, ownLabels: { z: "1" }, apiLabels: { z: "2" } }));
+      const expected = run({
+        wantedWorkerId: "w1",
+        byReason: "r",
+        rerunOf: "r0",
+        state: "running",
+        workerId: "w1",
+        placements: 1,
+        tries: 1,
+        startedAt: 2_500,
+        stop,
+        progress: { percent: 12.5, message: null },
+      });
+      expect(await store.run("r1")).toEqual({
+        run: expected,
+        attempts: [attempt({ state: "running", startedAt: 2_500, pid: 4_194_304 })],
+      });
+      expect(await store.worker("w1")).toEqual(
+        worker({
+          facts,
+          capacity: { slots: 1, memoryMb: 2, cpus: 0.5 },
+          draining: true,
+          survives: true,
+          http: false,
+          state: "online",
+          stateSince: 600,
+          lastSeenAt: 700,
+          epoch: "e",
+          connection: 3,
+          ownLabels: { z: "1" },
+          apiLabels: { z: "2" },
+        }),
+      );
       const live = await store.loadLive(pool);
       expect(live.journals).toEqual([{ workerId: "w1", journal: "j1", applied: 9_007_199_254_740_991 }]);
-      expect(await store.events({ limit: 5, after: {} })).toEqual([event({ taskId: "t1", runId: "r1", attemptId: "a1", workerId: "w1", by: "admin", data: { deep: [1, { a: null }] } })]);
-      expect(await store.load(pool, [{ need: "key", taskId: "t1", key: "k1" }])).toEqual([{ need: "key", taskId: "t1", key: "k1", found: key() }]);
-      expect(await store.setAside(5)).toEqual([setAsideRow]);
+      expect(await store.events({ limit: 5, after: {} })).toEqual([
+        event({ taskId: "t1", runId: "r1", attemptId: "a1", workerId: "w1", by: "admin", data: { deep: [1, { a: null }] } }),
+      ]);
+      expect(await store.load(pool, [{ need: "key", taskId: "t1", key: "k1" }])).toEqual([
+        { need: "key", taskId: "t1", key: "k1", found: key() },
+      ]);
+      expect(await store.setAside(5)).toEqual([setAside()]);
     });
 
     test("ends an attempt and its run with all that an end has", async () => {
       const { store } = await openFor(open);
       const leader = await lead(store);
-      await leader.commit({ op: "insertRun", row: run({ state: "running" }) }, { op: "insertAttempt", row: attempt({ state: "running" }) });
+      await leader.commit(
+        { op: "insertRun", row: run({ state: "running" }) },
+        { op: "insertAttempt", row: attempt({ state: "running" }) },
+      );
       const end = { how: "exited", code: 4_294_967_295 } as const;
       const resultBody = { sha256: "a".repeat(64), size: 10_485_760 };
       await leader.commit(
@@ -168,21 +158,32 @@ export function changeContract(open: OpenForTest): void {
       expect((await store.taskByName(pool, "nightly"))?.id).toBe("t3");
       expect((await store.taskByName(pool, "daily"))?.id).toBe("t2");
       await refusal(leader.commit({ op: "updateTask", id: "t3", set: { name: "daily" } }));
-      expect((await store.taskByName("other", "daily"))).toBeNull();
+      expect(await store.taskByName("other", "daily")).toBeNull();
       expect(await leader.commit({ op: "insertTask", row: task({ id: "t4", pool: "other" }) })).toBe("applied");
     });
 
     test("forgets old keys, the oldest first and a bounded number at once", async () => {
       const { store } = await openFor(open);
       const leader = await lead(store);
-      const rows = Array.from({ length: storeLimits.keysForgotten + 2 }, (_, at): Change => ({ op: "insertKey", row: key({ key: `k${at}`, at }) }));
+      const rows = Array.from({ length: storeLimits.keysForgotten + 2 }, (_, at): Change => ({
+        op: "insertKey",
+        row: key({ key: `k${at}`, at }),
+      }));
       await leader.commit(...rows, { op: "insertKey", row: key({ key: "young", at: 5_000 }) });
       const left = async (...names: string[]) => {
-        const loaded = await store.load(pool, names.map((name) => ({ need: "key", taskId: "t1", key: name }) as const));
+        const loaded = await store.load(
+          pool,
+          names.map((name) => ({ need: "key", taskId: "t1", key: name }) as const),
+        );
         return loaded.map((one) => one.need === "key" && one.found !== null);
       };
       await leader.commit({ op: "deleteKeys", before: 5_000 });
-      expect(await left("k0", `k${storeLimits.keysForgotten - 1}`, `k${storeLimits.keysForgotten}`, "young")).toEqual([false, false, true, true]);
+      expect(await left("k0", `k${storeLimits.keysForgotten - 1}`, `k${storeLimits.keysForgotten}`, "young")).toEqual([
+        false,
+        false,
+        true,
+        true,
+      ]);
       await leader.commit({ op: "deleteKeys", before: 5_000 });
       expect(await left(`k${storeLimits.keysForgotten + 1}`, "young")).toEqual([false, true]);
     });
@@ -190,13 +191,19 @@ export function changeContract(open: OpenForTest): void {
     test("keeps the newest of what was set aside", async () => {
       const { store } = await openFor(open);
       const leader = await lead(store);
-      const rows = Array.from({ length: managerLimits.setAside + 3 }, (_, at): Change => ({ op: "insertSetAside", row: { ...setAsideRow, id: `s${at}`, at } }));
+      const rows = Array.from({ length: managerLimits.setAside + 3 }, (_, at): Change => ({
+        op: "insertSetAside",
+        row: setAside({ id: `s${at}`, at }),
+      }));
       await leader.commit(...rows);
       const kept = await store.setAside(managerLimits.setAside + 10);
       expect(kept).toHaveLength(managerLimits.setAside);
       expect(kept[0]?.id).toBe(`s${managerLimits.setAside + 2}`);
       expect(kept.at(-1)?.id).toBe("s3");
-      expect((await store.setAside(2)).map((row) => row.id)).toEqual([`s${managerLimits.setAside + 2}`, `s${managerLimits.setAside + 1}`]);
+      expect((await store.setAside(2)).map((row) => row.id)).toEqual([
+        `s${managerLimits.setAside + 2}`,
+        `s${managerLimits.setAside + 1}`,
+      ]);
     });
   });
 }

@@ -25,7 +25,8 @@ async function filled(store: Store): Promise<EventRecord[]> {
   const rows = manyEvents();
   const a = await lead(store);
   const b = await lead(store, "b");
-  const inserts = (ofPool: string) => rows.filter((row) => row.pool === ofPool).map((row): Change => ({ op: "insertEvent", row }));
+  const inserts = (ofPool: string) =>
+    rows.filter((row) => row.pool === ofPool).map((row): Change => ({ op: "insertEvent", row }));
   await a.commit(...inserts(pool));
   await b.commit(...inserts("b"));
   return rows;
@@ -46,7 +47,8 @@ async function follow(store: Store, filter: Partial<EventFilter>, limit: number)
   }
 }
 
-const byPoolAndNumber = (a: EventRecord, b: EventRecord): number => (a.pool === b.pool ? a.number - b.number : a.pool < b.pool ? -1 : 1);
+const byPoolAndNumber = (a: EventRecord, b: EventRecord): number =>
+  a.pool === b.pool ? a.number - b.number : a.pool < b.pool ? -1 : 1;
 
 export function eventContract(open: OpenForTest): void {
   describe("events", () => {
@@ -60,15 +62,26 @@ export function eventContract(open: OpenForTest): void {
         { filter: { runId: "r4" }, keep: (row) => row.runId === "r4" },
         { filter: { taskId: "t1" }, keep: (row) => row.taskId === "t1" },
         { filter: { workerId: "w1" }, keep: (row) => row.workerId === "w1" },
-        { filter: { kinds: ["taskCreated", "alarm", "alarm"] }, keep: (row) => row.kind === "taskCreated" || row.kind === "alarm" },
+        {
+          filter: { kinds: ["taskCreated", "alarm", "alarm"] },
+          keep: (row) => row.kind === "taskCreated" || row.kind === "alarm",
+        },
         { filter: { kinds: [] }, keep: () => false },
-        { filter: { taskId: "t0", kinds: [...eventKinds].slice(0, 9) }, keep: (row) => row.taskId === "t0" && eventKinds.indexOf(row.kind) < 9 },
-        { filter: { runId: "r0", taskId: "t0", workerId: "w1" }, keep: (row) => row.runId === "r0" && row.taskId === "t0" && row.workerId === "w1" },
+        {
+          filter: { taskId: "t0", kinds: [...eventKinds].slice(0, 9) },
+          keep: (row) => row.taskId === "t0" && eventKinds.indexOf(row.kind) < 9,
+        },
+        {
+          filter: { runId: "r0", taskId: "t0", workerId: "w1" },
+          keep: (row) => row.runId === "r0" && row.taskId === "t0" && row.workerId === "w1",
+        },
       ];
       for (const { filter, keep } of filters) {
         for (const limit of [1, 8, 500]) {
           const seen = await follow(store, filter, limit);
-          expect(seen.toSorted(byPoolAndNumber), JSON.stringify({ filter, limit })).toEqual(rows.filter(keep).toSorted(byPoolAndNumber));
+          expect(seen.toSorted(byPoolAndNumber), JSON.stringify({ filter, limit })).toEqual(
+            rows.filter(keep).toSorted(byPoolAndNumber),
+          );
         }
       }
     });
@@ -77,8 +90,19 @@ export function eventContract(open: OpenForTest): void {
       const { store } = await openFor(open);
       const a = await lead(store);
       const b = await lead(store, "b");
-      await a.commit(...[[1, 100], [2, 300]].map(([number = 0, at = 0]): Change => ({ op: "insertEvent", row: event({ number, at }) })));
-      await b.commit(...[[1, 200], [2, 50], [3, 250]].map(([number = 0, at = 0]): Change => ({ op: "insertEvent", row: event({ pool: "b", number, at }) })));
+      await a.commit(
+        ...[
+          [1, 100],
+          [2, 300],
+        ].map(([number = 0, at = 0]): Change => ({ op: "insertEvent", row: event({ number, at }) })),
+      );
+      await b.commit(
+        ...[
+          [1, 200],
+          [2, 50],
+          [3, 250],
+        ].map(([number = 0, at = 0]): Change => ({ op: "insertEvent", row: event({ pool: "b", number, at }) })),
+      );
       const all = await store.events({ limit: 10, after: {} });
       expect(all.map((one) => `${one.pool}:${one.number}`)).toEqual([`${pool}:1`, "b:1", "b:2", "b:3", `${pool}:2`]);
       expect(await store.events({ limit: 2, after: {} })).toEqual(all.slice(0, 2));

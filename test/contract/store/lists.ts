@@ -8,7 +8,10 @@ import { openFor, type OpenForTest } from "./open.ts";
 import { lead, pool, run, task, worker } from "./rows.ts";
 
 /** All pages of a list, and how many there were. */
-async function allPages<T>(limit: number, read: (cursor: string | null) => Promise<Page<T>>): Promise<{ items: T[]; pages: number }> {
+async function allPages<T>(
+  limit: number,
+  read: (cursor: string | null) => Promise<Page<T>>,
+): Promise<{ items: T[]; pages: number }> {
   const items: T[] = [];
   let cursor: string | null = null;
   for (let pages = 1; ; pages += 1) {
@@ -87,7 +90,10 @@ export function listContract(open: OpenForTest): void {
       for (const filter of filters) {
         for (const limit of [1, 7, 200]) {
           const { items } = await allPages(limit, (cursor) => store.runs({ ...filter, limit, cursor }));
-          expect(items.map((item) => item.id), JSON.stringify({ filter, limit })).toEqual(expected(rows, filter));
+          expect(
+            items.map((item) => item.id),
+            JSON.stringify({ filter, limit }),
+          ).toEqual(expected(rows, filter));
         }
       }
       const first = rows.find((row) => row.id === expected(rows, {})[0]);
@@ -105,7 +111,10 @@ export function listContract(open: OpenForTest): void {
     test("neither repeats nor leaves out what was there while others come", async () => {
       const { store } = await openFor(open);
       const leader = await lead(store);
-      const add = (order: number): Change => ({ op: "insertRun", row: run({ id: `r${order}`, order, createdAt: 1_000 + order }) });
+      const add = (order: number): Change => ({
+        op: "insertRun",
+        row: run({ id: `r${order}`, order, createdAt: 1_000 + order }),
+      });
       await leader.commit(...[1, 2, 3, 4].map(add));
       const first = await store.runs({ limit: 2, cursor: null });
       await leader.commit(...[5, 6].map(add), { op: "updateRun", id: "r2", set: { state: "running" } });
@@ -129,7 +138,16 @@ export function listContract(open: OpenForTest): void {
       const { store } = await openFor(open);
       await fill(store, manyRuns());
       const workers = (key: unknown): string => Buffer.from(JSON.stringify(key)).toString("base64url");
-      for (const cursor of ["", "x", "not base64!", workers(["w1"]), workers([1, 2, 3]), workers({ length: 3 }), workers([1, 2, "a", 4]), "A".repeat(5_000)]) {
+      for (const cursor of [
+        "",
+        "x",
+        "not base64!",
+        workers(["w1"]),
+        workers([1, 2, 3]),
+        workers({ length: 3 }),
+        workers([1, 2, "a", 4]),
+        "A".repeat(5_000),
+      ]) {
         const error: unknown = await store.runs({ limit: 5, cursor }).catch((reason: unknown) => reason);
         expect(error, cursor).toBeInstanceOf(ProblemError);
         expect((error as ProblemError).problem.code).toBe("malformed");
@@ -141,7 +159,8 @@ export function listContract(open: OpenForTest): void {
     test("is found among all states", async () => {
       const { store } = await openFor(open);
       await fill(store, manyRuns());
-      for (const taskId of ["t0", "t1", "t2"]) expect((await store.lastRun(taskId))?.id).toBe(expected(manyRuns(), { taskId })[0]);
+      for (const taskId of ["t0", "t1", "t2"])
+        expect((await store.lastRun(taskId))?.id).toBe(expected(manyRuns(), { taskId })[0]);
       expect(await store.lastRun("none")).toBeNull();
     });
   });
@@ -151,20 +170,30 @@ export function listContract(open: OpenForTest): void {
       const { store } = await openFor(open);
       const leader = await lead(store);
       const rows = Array.from({ length: 30 }, (_, at) =>
-        task({ id: `t${(at * 7) % 30}`, name: `task ${at % 15}`, pool: at < 15 ? pool : "b", createdAt: 1_000 + Math.floor(at / 4), labels: { team: at % 2 === 0 ? "x" : "y" }, deleted: at % 10 === 9 }),
+        task({
+          id: `t${(at * 7) % 30}`,
+          name: `task ${at % 15}`,
+          pool: at < 15 ? pool : "b",
+          createdAt: 1_000 + Math.floor(at / 4),
+          labels: { team: at % 2 === 0 ? "x" : "y" },
+          deleted: at % 10 === 9,
+        }),
       );
       await leader.commit(...rows.map((row): Change => ({ op: "insertTask", row })));
       const wanted = (keep: (row: (typeof rows)[number]) => boolean) =>
         rows.filter((row) => !row.deleted && keep(row)).toSorted((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1));
       for (const limit of [1, 4, 100]) {
-        const list = async (filter: object) => (await allPages(limit, (cursor) => store.tasks({ limit, cursor, ...filter }))).items;
+        const list = async (filter: object) =>
+          (await allPages(limit, (cursor) => store.tasks({ limit, cursor, ...filter }))).items;
         expect(await list({})).toEqual(wanted(() => true));
         expect(await list({ pool: "b" })).toEqual(wanted((row) => row.pool === "b"));
         expect(await list({ name: "task 3" })).toEqual(wanted((row) => row.name === "task 3"));
         expect(await list({ name: "task 3", pool: "b" })).toEqual(wanted((row) => row.name === "task 3" && row.pool === "b"));
         expect(await list({ kind: "batch" })).toEqual(wanted(() => true));
         expect(await list({ label: { key: "team", value: "x" } })).toEqual(wanted((row) => row.labels.team === "x"));
-        expect(await list({ label: { key: "team", value: "x" }, pool: "b" })).toEqual(wanted((row) => row.labels.team === "x" && row.pool === "b"));
+        expect(await list({ label: { key: "team", value: "x" }, pool: "b" })).toEqual(
+          wanted((row) => row.labels.team === "x" && row.pool === "b"),
+        );
       }
       await expect(store.tasks({ limit: 1, cursor: "x" })).rejects.toBeInstanceOf(ProblemError);
     });
@@ -200,7 +229,8 @@ export function listContract(open: OpenForTest): void {
       ];
       await leader.commit(...rows.map((row): Change => ({ op: "insertWorker", row })));
       for (const limit of [1, 2, 100]) {
-        const list = async (filter: object) => (await allPages(limit, (cursor) => store.workers({ limit, cursor, ...filter }))).items.map((one) => one.id);
+        const list = async (filter: object) =>
+          (await allPages(limit, (cursor) => store.workers({ limit, cursor, ...filter }))).items.map((one) => one.id);
         expect(await list({})).toEqual(["W1", "w1", "w2", "w3", "w4"]);
         expect(await list({ pool })).toEqual(["W1", "w1", "w2", "w4"]);
         expect(await list({ states: ["online", "lost"] })).toEqual(["W1", "w1", "w2", "w3"]);
@@ -208,7 +238,10 @@ export function listContract(open: OpenForTest): void {
         expect(await list({ label: { key: "zone", value: "b" } })).toEqual(["w2"]);
         expect(await list({ label: { key: "zone", value: "a" }, states: ["lost"], pool: "b" })).toEqual(["w3"]);
       }
-      await leader.commit({ op: "updateWorker", id: "w2", set: { apiLabels: {} } }, { op: "updateWorker", id: "w1", set: { ownLabels: { zone: "c" } } });
+      await leader.commit(
+        { op: "updateWorker", id: "w2", set: { apiLabels: {} } },
+        { op: "updateWorker", id: "w1", set: { ownLabels: { zone: "c" } } },
+      );
       const after = await store.workers({ limit: 10, cursor: null, label: { key: "zone", value: "a" } });
       expect(after.items.map((one) => one.id)).toEqual(["w2", "w3", "w4"]);
       await expect(store.workers({ limit: 1, cursor: "x" })).rejects.toBeInstanceOf(ProblemError);

@@ -67,7 +67,10 @@ export function needContract(open: OpenForTest): void {
       };
       expect(await page(0, 3)).toEqual(["r1", "r2", "r3"]);
       expect(await page(3, 10)).toEqual(["r4", "r5", "last"]);
-      await leader.commit({ op: "updateRun", id: "r4", set: { state: "starting" } }, { op: "updateRun", id: "started", set: { state: "queued" } });
+      await leader.commit(
+        { op: "updateRun", id: "r4", set: { state: "starting" } },
+        { op: "updateRun", id: "started", set: { state: "queued" } },
+      );
       expect(await page(3, 10)).toEqual(["r5", "started", "last"]);
       expect(await page(9, 10)).toEqual([]);
     });
@@ -92,7 +95,15 @@ export function needContract(open: OpenForTest): void {
   describe("loadLive", () => {
     test("of an empty pool is empty", async () => {
       const { store } = await openFor(open);
-      expect(await store.loadLive(pool)).toEqual({ workers: [], journals: [], runs: [], queued: 0, orphans: [], lastEvent: 0, lastOrder: 0 });
+      expect(await store.loadLive(pool)).toEqual({
+        workers: [],
+        journals: [],
+        runs: [],
+        queued: 0,
+        orphans: [],
+        lastEvent: 0,
+        lastOrder: 0,
+      });
     });
 
     test("gives a new leader the workers, the held runs, the orphans and the last numbers of its pool", async () => {
@@ -122,7 +133,11 @@ export function needContract(open: OpenForTest): void {
       expect(live.runs.map((one) => one.run.id)).toEqual(["unreachable", "retrying", "stopping", "running", "starting"]);
       expect(live.runs.find((one) => one.run.id === "running")?.attempts.map((one) => one.id)).toEqual(["a1", "a2"]);
       expect(live.orphans.map((one) => one.id)).toEqual(["orphan"]);
-      expect({ queued: live.queued, lastEvent: live.lastEvent, lastOrder: live.lastOrder }).toEqual({ queued: 2, lastEvent: 7, lastOrder: 21 });
+      expect({ queued: live.queued, lastEvent: live.lastEvent, lastOrder: live.lastOrder }).toEqual({
+        queued: 2,
+        lastEvent: 7,
+        lastOrder: 21,
+      });
     });
   });
 }

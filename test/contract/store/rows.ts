@@ -1,18 +1,48 @@
 /** Rows with everything filled in, for tests to vary. */
 import type { Change } from "../../../manager/control/changes.ts";
-import type { AttemptRecord, EventRecord, KeyRecord, RunRecord, TaskRecord, TaskVersionRecord, WorkerRecord } from "../../../manager/control/records.ts";
+import type {
+  AttemptRecord,
+  EventRecord,
+  KeyRecord,
+  RunRecord,
+  SetAsideRecord,
+  TaskRecord,
+  TaskVersionRecord,
+  WorkerRecord,
+} from "../../../manager/control/records.ts";
 import type { CommitResult, Store } from "../../../manager/store/store.ts";
 import { taskInput } from "../../../schema/task.ts";
 
 export const pool = "default";
 
 export function task(set: Partial<TaskRecord> = {}): TaskRecord {
-  return { id: "t1", pool, createdAt: 1_000, name: "nightly", version: 1, labels: { team: "search" }, kind: "batch", updatedAt: 1_000, deleted: false, ...set };
+  return {
+    id: "t1",
+    pool,
+    createdAt: 1_000,
+    name: "nightly",
+    version: 1,
+    labels: { team: "search" },
+    kind: "batch",
+    updatedAt: 1_000,
+    deleted: false,
+    ...set,
+  };
 }
 
 export function version(set: Partial<TaskVersionRecord> = {}): TaskVersionRecord {
   const definition = taskInput.parse({ name: "nightly", run: { driver: "exec", program: "/bin/true" } });
-  return { taskId: "t1", version: 1, definition, body: null, script: null, createdAt: 1_000, by: "admin", byReason: null, ...set };
+  return {
+    taskId: "t1",
+    version: 1,
+    definition,
+    body: null,
+    script: null,
+    createdAt: 1_000,
+    by: "admin",
+    byReason: null,
+    ...set,
+  };
 }
 
 export function run(set: Partial<RunRecord> = {}): RunRecord {
@@ -87,11 +117,27 @@ export function worker(set: Partial<WorkerRecord> = {}): WorkerRecord {
 }
 
 export function event(set: Partial<EventRecord> = {}): EventRecord {
-  return { pool, number: 1, at: 1_000, kind: "runQueued", taskId: null, runId: null, attemptId: null, workerId: null, by: null, data: {}, ...set };
+  return {
+    pool,
+    number: 1,
+    at: 1_000,
+    kind: "runQueued",
+    taskId: null,
+    runId: null,
+    attemptId: null,
+    workerId: null,
+    by: null,
+    data: {},
+    ...set,
+  };
 }
 
 export function key(set: Partial<KeyRecord> = {}): KeyRecord {
   return { taskId: "t1", key: "k1", bodyHash: "0".repeat(64), runId: "r1", at: 1_000, ...set };
+}
+
+export function setAside(set: Partial<SetAsideRecord> = {}): SetAsideRecord {
+  return { id: "s1", pool, at: 1_000, source: "reports of w1", why: "not JSON", raw: "{", ...set };
 }
 
 /** A leader of one pool, as the engine is one: it counts the batches. */

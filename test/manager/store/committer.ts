@@ -12,7 +12,9 @@ let { lastOrder } = await store.loadLive(pool);
 for (;;) {
   const first = lastOrder + 1;
   lastOrder += Number(size);
-  const rows = Array.from({ length: Number(size) }, (_, at) => run({ id: `r${first + at}`, order: first + at, labels: { first: String(first) } }));
+  const rows = Array.from({ length: Number(size) }, (_, at) =>
+    run({ id: `r${first + at}`, order: first + at, labels: { first: String(first) } }),
+  );
   await leader.commit(...rows.map((row) => ({ op: "insertRun", row }) as const));
   process.stdout.write(`${first}\n`);
 }

@@ -47,7 +47,11 @@ describe("the folder of logs", () => {
     const folder = await temporaryFolder();
     const logs = openFolderLogs(join(folder, "logs"));
     for (const attemptId of ["", "..", "../x", "a/b", "a\0", "a".repeat(37), "a.b"]) {
-      for (const verb of [logs.append(attemptId, "stdout", text(0, "x")), logs.read(attemptId, "stdout", 0, 1), logs.remove(attemptId)]) {
+      for (const verb of [
+        logs.append(attemptId, "stdout", text(0, "x")),
+        logs.read(attemptId, "stdout", 0, 1),
+        logs.remove(attemptId),
+      ]) {
         await expect(verb).rejects.toMatchObject({ name: "StoreError", kind: "permanent" });
       }
     }
@@ -61,7 +65,11 @@ describe("the folder of logs", () => {
     await truncate(await fileOf(folder, "stdout.bytes"), 4);
     expect(await logs.append("a1", "stdout", text(6, "ghi"))).toBe(4);
     expect(await logs.append("a1", "stdout", text(4, "efghi"))).toBe(9);
-    expect(Buffer.from((await logs.read("a1", "stdout", 0, 100)).pieces.flatMap((piece) => (piece.kind === "bytes" ? [...piece.bytes] : []))).toString()).toBe("abcdefghi");
+    expect(
+      Buffer.from(
+        (await logs.read("a1", "stdout", 0, 100)).pieces.flatMap((piece) => (piece.kind === "bytes" ? [...piece.bytes] : [])),
+      ).toString(),
+    ).toBe("abcdefghi");
   });
 
   test("says that bytes before a gap were lost, and keeps every later offset", async () => {
@@ -87,7 +95,10 @@ describe("the folder of logs", () => {
     expect(await logs.append("a1", "stdout", text(13, "def"))).toBe(16);
     const { pieces, end } = await logs.read("a1", "stdout", 0, 100);
     expect(end).toBe(16);
-    expect(pieces).toEqual([text(0, "1234567890"), { kind: "gap", offset: 10, length: 6, why: "only the first 10 bytes of a stream are kept" }]);
+    expect(pieces).toEqual([
+      text(0, "1234567890"),
+      { kind: "gap", offset: 10, length: 6, why: "only the first 10 bytes of a stream are kept" },
+    ]);
   });
 
   test("a disk that fails is an error that passes", async () => {

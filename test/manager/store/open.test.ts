@@ -44,7 +44,8 @@ describe("openStore", () => {
   test.for(["memory:", "sqlite:", "sqlite:sub/x.db"])("%s leads alone in its data folder, and frees it", async (url) => {
     const dataDir = temporaryFolder();
     const first = await opened(url, dataDir);
-    for (const other of ["memory:", "sqlite:", "sqlite:y.db"]) await expect(openStore(other, { dataDir, log: silentLog() })).rejects.toThrow(/^Another manager uses/);
+    for (const other of ["memory:", "sqlite:", "sqlite:y.db"])
+      await expect(openStore(other, { dataDir, log: silentLog() })).rejects.toThrow(/^Another manager uses/);
     await first.store[Symbol.asyncDispose]();
     await opened(url, dataDir);
   });
@@ -52,7 +53,9 @@ describe("openStore", () => {
   test("two data folders do not share a database file", async () => {
     const folder = temporaryFolder();
     await opened(`sqlite:${join(folder, "shared", "x.db")}`, join(folder, "a"));
-    await expect(openStore(`sqlite:${join(folder, "shared", "x.db")}`, { dataDir: join(folder, "b"), log: silentLog() })).rejects.toThrow(/^Another manager uses/);
+    await expect(
+      openStore(`sqlite:${join(folder, "shared", "x.db")}`, { dataDir: join(folder, "b"), log: silentLog() }),
+    ).rejects.toThrow(/^Another manager uses/);
     await opened("sqlite:", join(folder, "b"));
   });
 
@@ -71,7 +74,10 @@ describe("openStore", () => {
   test.for([
     ["mysql://muster:secret@db/muster", /MariaDB is not in this release yet.*MUSTER_DATABASE_URL/],
     ["mariadb://db/muster", /MariaDB is not in this release yet/],
-    ["postgres://muster:secret@db/muster", /MUSTER_DATABASE_URL begins with "postgres:"; it must be memory:, sqlite: or sqlite:<path>/],
+    [
+      "postgres://muster:secret@db/muster",
+      /MUSTER_DATABASE_URL begins with "postgres:"; it must be memory:, sqlite: or sqlite:<path>/,
+    ],
     ["", /MUSTER_DATABASE_URL begins with ""/],
     ["sqlite::memory:", /Write memory:/],
   ] as const)("%s is refused by a sentence that gives no password away", async ([url, sentence]) => {

@@ -18,10 +18,12 @@ const runsStored = 200_000;
 /** A file that remembers what was asked of it. */
 function recording(file: SqliteFile): SqliteFile & { readonly asked: { text: string; values: readonly Value[] }[] } {
   const asked: { text: string; values: readonly Value[] }[] = [];
-  const note = <T>(verb: (text: string, values: readonly Value[]) => T) => (text: string, values: readonly Value[]): T => {
-    asked.push({ text, values });
-    return verb(text, values);
-  };
+  const note =
+    <T>(verb: (text: string, values: readonly Value[]) => T) =>
+    (text: string, values: readonly Value[]): T => {
+      asked.push({ text, values });
+      return verb(text, values);
+    };
   return { ...file, asked, all: note(file.all), get: note(file.get), run: note(file.run) };
 }
 
@@ -65,7 +67,10 @@ describe("with 200,000 runs", () => {
       expect(plan).not.toMatch(/TEMP B-TREE|AUTOMATIC/);
       expect(plan).not.toMatch(/SCAN (runs|events|attempts|tasks|run_labels|task_labels|worker_labels)/);
       // Without a filter a list walks an index from its beginning and stops at its limit; `leases` has a row for each pool.
-      if (plan.startsWith("SCAN")) expect(plan).toMatch(/^SCAN (leases|workers USING INDEX sqlite_autoindex_workers_1|set_aside USING INDEX set_aside_by_time)$/);
+      if (plan.startsWith("SCAN"))
+        expect(plan).toMatch(
+          /^SCAN (leases|workers USING INDEX sqlite_autoindex_workers_1|set_aside USING INDEX set_aside_by_time)$/,
+        );
     }
     for (const index of indexes) expect(plans.join("\n")).toContain(index);
   }
@@ -81,9 +86,15 @@ describe("with 200,000 runs", () => {
     { filter: { taskId: "t1", states: ["failed", "running"] }, index: "runs_by_task (task_id=? AND state=?" },
     { filter: { taskId: "t1", since: 5 }, index: "runs_by_task (task_id=? AND state=? AND created_at>?)" },
     { filter: { workerId: "w1" }, index: "runs_by_worker" },
-    { filter: { workerId: "w2", states: ["running"], until: 9_999 }, index: "runs_by_worker (worker_id=? AND state=? AND created_at<?)" },
+    {
+      filter: { workerId: "w2", states: ["running"], until: 9_999 },
+      index: "runs_by_worker (worker_id=? AND state=? AND created_at<?)",
+    },
     { filter: { label }, index: "run_labels USING PRIMARY KEY (label=?)" },
-    { filter: { label, states: ["queued"], taskId: "t1", since: 7 }, index: "run_labels USING PRIMARY KEY (label=? AND created_at>?)" },
+    {
+      filter: { label, states: ["queued"], taskId: "t1", since: 7 },
+      index: "run_labels USING PRIMARY KEY (label=? AND created_at>?)",
+    },
   ];
 
   test.for(runFilters)("the list of runs by $filter reads $index", async ({ filter, index }) => {
@@ -91,7 +102,11 @@ describe("with 200,000 runs", () => {
     const { next } = await reads.runs({ ...page, limit: 1, ...filter });
     expect(first.items.length).toBeGreaterThan(0);
     expectFlat(await plansOf(() => reads.runs({ ...page, ...filter })), index);
-    expectFlat(await plansOf(() => reads.runs({ ...page, ...filter, cursor: next })), index.replace(/[)].*$/, ""), "created_at<?");
+    expectFlat(
+      await plansOf(() => reads.runs({ ...page, ...filter, cursor: next })),
+      index.replace(/[)].*$/, ""),
+      "created_at<?",
+    );
   });
 
   const eventFilters: readonly { readonly filter: Partial<EventFilter>; readonly index: string }[] = [
@@ -116,7 +131,10 @@ describe("with 200,000 runs", () => {
     expectFlat(await plansOf(() => reads.workers(page)));
     expectFlat(await plansOf(() => reads.workers({ ...page, pool })), "workers_by_pool");
     expectFlat(await plansOf(() => reads.workers({ ...page, states: ["online"] })), "workers_by_state");
-    expectFlat(await plansOf(() => reads.workers({ ...page, label })), "worker_labels USING PRIMARY KEY (label=? AND given_by=?)");
+    expectFlat(
+      await plansOf(() => reads.workers({ ...page, label })),
+      "worker_labels USING PRIMARY KEY (label=? AND given_by=?)",
+    );
     expectFlat(await plansOf(() => reads.setAside(10)));
     expectFlat(await plansOf(() => reads.lastRun("t1")), "runs_by_task");
     expectFlat(await plansOf(() => reads.run("r77")), "attempts_run");
@@ -125,11 +143,26 @@ describe("with 200,000 runs", () => {
   });
 
   test("a leader loads what lives by index, however long the history is", async () => {
-    expectFlat(await plansOf(() => leader.loadLive(pool)), "runs_queue (pool=? AND state=?)", "attempts_open (pool=?)", "workers_by_pool");
+    expectFlat(
+      await plansOf(() => leader.loadLive(pool)),
+      "runs_queue (pool=? AND state=?)",
+      "attempts_open (pool=?)",
+      "workers_by_pool",
+    );
     const queue = await plansOf(() => leader.load(pool, [{ need: "queuePage", after: 5, limit: 100 }]));
     expectFlat(queue, "runs_queue (pool=? AND state=? AND run_order>?)");
-    expectFlat(await plansOf(() => leader.load(pool, [{ need: "liveRunsOfTask", taskId: "t1", limit: 100 }])), "runs_by_task (task_id=? AND state=?)");
-    expectFlat(await plansOf(() => leader.load(pool, [{ need: "key", taskId: "t1", key: "k" }, { need: "attempts", ids: ["a"] }])));
+    expectFlat(
+      await plansOf(() => leader.load(pool, [{ need: "liveRunsOfTask", taskId: "t1", limit: 100 }])),
+      "runs_by_task (task_id=? AND state=?)",
+    );
+    expectFlat(
+      await plansOf(() =>
+        leader.load(pool, [
+          { need: "key", taskId: "t1", key: "k" },
+          { need: "attempts", ids: ["a"] },
+        ]),
+      ),
+    );
   });
 
   test("a page that finds little looks at a bounded number of rows, says so by its cursor, and going on finds it all", async () => {
@@ -164,6 +197,12 @@ function fill(file: SqliteFile, insertRun: string, sample: readonly Value[]): vo
   const numbers = `WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${runsStored})`;
   file.run(`INSERT INTO runs (${names.join(", ")}) ${numbers} SELECT ${columns.join(", ")} FROM numbers`, values);
   // The label of a tenth of them, at both ends of the history.
-  file.run("INSERT INTO run_labels SELECT 'zone=a', created_at, run_order, pool, id FROM runs WHERE run_order % 10 = 0 OR worker_id = 'w9'", []);
-  file.run("INSERT INTO events SELECT pool, run_order, created_at, 'runEnded', task_id, id, NULL, worker_id, NULL, '{}' FROM runs WHERE run_order <= 20000", []);
+  file.run(
+    "INSERT INTO run_labels SELECT 'zone=a', created_at, run_order, pool, id FROM runs WHERE run_order % 10 = 0 OR worker_id = 'w9'",
+    [],
+  );
+  file.run(
+    "INSERT INTO events SELECT pool, run_order, created_at, 'runEnded', task_id, id, NULL, worker_id, NULL, '{}' FROM runs WHERE run_order <= 20000",
+    [],
+  );
 }

@@ -38,7 +38,9 @@ async function failure(work: Promise<unknown>): Promise<Error> {
 
 /** Another process that commits for ever, and the numbers that it said held. */
 function committer(file: string, size: number): { readonly child: ChildProcess; readonly held: number[] } {
-  const child = spawn(process.execPath, [new URL("committer.ts", import.meta.url).pathname, file, String(size)], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [new URL("committer.ts", import.meta.url).pathname, file, String(size)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   onTestFinished(() => void child.kill("SIGKILL"));
   const held: number[] = [];
   createInterface({ input: child.stdout as NodeJS.ReadableStream }).on("line", (line) => held.push(Number(line)));
@@ -102,7 +104,13 @@ describe("the SQLite store", () => {
     const store = await opened(join(temporaryFolder(), "muster.db"));
     const leader = await lead(store);
     await store[Symbol.asyncDispose]();
-    for (const call of [leader.commit(), store.run("r1"), store.runs({ limit: 1, cursor: null }), store.secret("x"), store.putBody("x", new Uint8Array(1))]) {
+    for (const call of [
+      leader.commit(),
+      store.run("r1"),
+      store.runs({ limit: 1, cursor: null }),
+      store.secret("x"),
+      store.putBody("x", new Uint8Array(1)),
+    ]) {
       expect(await failure(call)).toMatchObject({ name: "StoreError", kind: "transient", outcomeKnown: true });
     }
     expect((await store.check())[0]).toMatchObject({ ok: false, sentence: "The database is closed." });
@@ -118,7 +126,10 @@ describe("the SQLite store", () => {
   test("keeps commits durable: WAL and synchronous=FULL", async () => {
     const file = join(temporaryFolder(), "muster.db");
     const store = await opened(file);
-    expect(await store.check()).toMatchObject([{ name: "database", ok: true }, { name: "durability", ok: true, sentence: expect.stringContaining("WAL") }]);
+    expect(await store.check()).toMatchObject([
+      { name: "database", ok: true },
+      { name: "durability", ok: true, sentence: expect.stringContaining("WAL") },
+    ]);
   });
 });
 
@@ -137,8 +148,16 @@ describe("migrations", () => {
   });
 
   test.for([
-    { what: "a newer release's", change: "INSERT INTO migrations VALUES ('9999_later', 'x')", sentence: /data folder is of a newer version: it has the migration 9999_later/ },
-    { what: "a reworded one", change: "UPDATE migrations SET sha256 = 'x'", sentence: /migration 0001_first was applied in another wording/ },
+    {
+      what: "a newer release's",
+      change: "INSERT INTO migrations VALUES ('9999_later', 'x')",
+      sentence: /data folder is of a newer version: it has the migration 9999_later/,
+    },
+    {
+      what: "a reworded one",
+      change: "UPDATE migrations SET sha256 = 'x'",
+      sentence: /migration 0001_first was applied in another wording/,
+    },
   ])("$what stops the start with a sentence, changes nothing and frees the folder", async ({ change, sentence }) => {
     const file = join(temporaryFolder(), "muster.db");
     await (await openSqliteStore({ file }))[Symbol.asyncDispose]();
@@ -162,7 +181,7 @@ describe("errors", () => {
     const leader = await lead(store);
     for (const createdAt of ["yesterday", 1.5, Number.NaN, {}]) {
       const error = await failure(leader.commit({ op: "insertRun", row: run({ createdAt: createdAt as number }) }));
-      expect(error, String(createdAt)).toMatchObject({ name: "StoreError", kind: "permanent", outcomeKnown: true });
+      expect(error, JSON.stringify(createdAt)).toMatchObject({ name: "StoreError", kind: "permanent", outcomeKnown: true });
     }
     expect(await leader.commit({ op: "insertRun", row: run() })).toBe("applied");
   });
@@ -173,7 +192,10 @@ describe("errors", () => {
     const leader = await lead(store);
     const other = new DatabaseSync(file);
     other.exec("BEGIN IMMEDIATE");
-    expect(await failure(leader.commit({ op: "insertRun", row: run() }))).toMatchObject({ kind: "transient", outcomeKnown: true });
+    expect(await failure(leader.commit({ op: "insertRun", row: run() }))).toMatchObject({
+      kind: "transient",
+      outcomeKnown: true,
+    });
     expect(await store.run("r1")).toBeNull();
     other.exec("ROLLBACK");
     other.close();
@@ -195,7 +217,10 @@ describe("errors", () => {
       expect(() => {
         for (;;) appendFileSync(join(folder, "filler"), Buffer.alloc(65_536));
       }).toThrow(/ENOSPC/);
-      const batch = [{ op: "insertRun", row: run({ id: "r2", order: 2 }) }, { op: "insertEvent", row: event({ data: { text: "x".repeat(1_000_000) } }) }] as const;
+      const batch = [
+        { op: "insertRun", row: run({ id: "r2", order: 2 }) },
+        { op: "insertEvent", row: event({ data: { text: "x".repeat(1_000_000) } }) },
+      ] as const;
       for (let tries = 0; tries < 3; tries += 1) {
         const error = await failure(leader.commit(...batch));
         expect(error).toMatchObject({ name: "StoreError", kind: "transient" });
@@ -209,7 +234,8 @@ describe("errors", () => {
     }
   });
 
-  const sqliteError = (errcode: number): Error => Object.assign(new Error(`code ${errcode}`), { code: "ERR_SQLITE_ERROR", errcode });
+  const sqliteError = (errcode: number): Error =>
+    Object.assign(new Error(`code ${errcode}`), { code: "ERR_SQLITE_ERROR", errcode });
 
   test.for([
     { codes: [18, 19, 20, 1555, 2067, 3091], kind: "permanent" },

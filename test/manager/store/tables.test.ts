@@ -9,12 +9,23 @@ import * as sqlite from "../../../manager/store/tables/sqlite.ts";
 
 /** A table with everything that decides what it can hold, in a form to compare. */
 interface Shape {
-  readonly columns: readonly { readonly name: string; readonly type: string; readonly notNull: boolean; readonly key: number; readonly generated: boolean }[];
+  readonly columns: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly notNull: boolean;
+    readonly key: number;
+    readonly generated: boolean;
+  }[];
   readonly indexes: readonly string[];
 }
 
 interface IndexOfDrizzle {
-  readonly config: { readonly name: string; readonly unique: boolean; readonly columns: readonly unknown[]; readonly where?: unknown };
+  readonly config: {
+    readonly name: string;
+    readonly unique: boolean;
+    readonly columns: readonly unknown[];
+    readonly where?: unknown;
+  };
 }
 
 function indexText(name: string, unique: boolean, columns: readonly string[], partial: boolean): string {
@@ -22,7 +33,9 @@ function indexText(name: string, unique: boolean, columns: readonly string[], pa
 }
 
 function shapeOfDrizzle(config: { columns: Column[]; indexes: IndexOfDrizzle[]; primaryKeys: { columns: Column[] }[] }): Shape {
-  const keys = config.primaryKeys[0]?.columns.map((column) => column.name) ?? config.columns.filter((column) => column.primary).map((column) => column.name);
+  const keys =
+    config.primaryKeys[0]?.columns.map((column) => column.name) ??
+    config.columns.filter((column) => column.primary).map((column) => column.name);
   return {
     columns: config.columns.map((column) => ({
       name: column.name,
@@ -32,31 +45,48 @@ function shapeOfDrizzle(config: { columns: Column[]; indexes: IndexOfDrizzle[]; 
       generated: column.generated !== undefined,
     })),
     indexes: config.indexes
-      .map(({ config: one }) => indexText(one.name, one.unique, one.columns.map((column) => (column as Column).name), one.where !== undefined))
+      .map(({ config: one }) =>
+        indexText(
+          one.name,
+          one.unique,
+          one.columns.map((column) => (column as Column).name),
+          one.where !== undefined,
+        ),
+      )
       .toSorted(),
   };
 }
 
-const sqliteTables = Object.values(sqlite).filter((table) => is(table, SQLiteTable)).map(sqliteConfig);
-const mariadbTables = Object.values(mariadb).filter((table) => is(table, MySqlTable)).map(mariadbConfig);
+const sqliteTables = Object.values(sqlite)
+  .filter((table) => is(table, SQLiteTable))
+  .map(sqliteConfig);
+const mariadbTables = Object.values(mariadb)
+  .filter((table) => is(table, MySqlTable))
+  .map(mariadbConfig);
 
 /** The database that the migrations make, as SQLite itself describes it. */
 function shapesInSqlite(): Map<string, Shape> {
   const file = openSqliteFile(":memory:", 0);
   for (const migration of migrationsOf("sqlite")) file.exec(migration.text);
-  const names = file.all("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'", []).map((row) => String(row[0]));
+  const names = file
+    .all("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'", [])
+    .map((row) => String(row[0]));
   const shapes = names.map((name): [string, Shape] => {
-    const columns = file.all("SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?)", [name]).map((row) => ({
+    const columns = file.all('SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)', [name]).map((row) => ({
       name: String(row[0]),
       type: String(row[1]),
       notNull: row[2] === 1,
       key: Number(row[3]),
       generated: row[4] !== 0,
     }));
-    const indexes = file.all("SELECT name, \"unique\", partial FROM pragma_index_list(?) WHERE origin = 'c'", [name]).map((row) => {
-      const keyColumns = file.all("SELECT name FROM pragma_index_xinfo(?) WHERE key = 1 ORDER BY seqno", [String(row[0])]).map((column) => String(column[0]));
-      return indexText(String(row[0]), row[1] === 1, keyColumns, row[2] === 1);
-    });
+    const indexes = file
+      .all("SELECT name, \"unique\", partial FROM pragma_index_list(?) WHERE origin = 'c'", [name])
+      .map((row) => {
+        const keyColumns = file
+          .all("SELECT name FROM pragma_index_xinfo(?) WHERE key = 1 ORDER BY seqno", [String(row[0])])
+          .map((column) => String(column[0]));
+        return indexText(String(row[0]), row[1] === 1, keyColumns, row[2] === 1);
+      });
     return [name, { columns, indexes: indexes.toSorted() }];
   });
   file.close();
@@ -73,17 +103,22 @@ describe("the migrations of SQLite", () => {
 });
 
 describe("the migrations of MariaDB", () => {
-  const text = migrationsOf("mariadb").map((migration) => migration.text).join("\n");
+  const text = migrationsOf("mariadb")
+    .map((migration) => migration.text)
+    .join("\n");
 
   test("make exactly the tables that drizzle knows, all in the collation that tells every two texts apart", () => {
     const statements = [...text.matchAll(/CREATE TABLE IF NOT EXISTS `(\w+)` \(\n([\s\S]*?)\n\) ([^;]*);/g)];
     const known = mariadbTables.filter((table) => table.name !== "migrations");
-    expect(statements.map((one) => one[1]).toSorted()).toEqual(known.map((table) => table.name).toSorted());
+    expect(statements.map((one) => String(one[1])).toSorted()).toEqual(known.map((table) => table.name).toSorted());
     for (const [, name, body, options] of statements) {
       expect(options).toBe("ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
       const lines = (body ?? "").split(",\n").map((line) => line.trim());
       const shape = shapeOfDrizzle(known.find((table) => table.name === name) as never);
-      const keys = shape.columns.filter((column) => column.key > 0).toSorted((a, b) => a.key - b.key).map((column) => `\`${column.name}\``);
+      const keys = shape.columns
+        .filter((column) => column.key > 0)
+        .toSorted((a, b) => a.key - b.key)
+        .map((column) => `\`${column.name}\``);
       const columns = shape.columns.map((column) =>
         column.generated
           ? `\`${column.name}\` ${column.type} GENERATED ALWAYS AS (CASE WHEN \`deleted\` = 0 THEN \`name\` END) VIRTUAL`
@@ -91,7 +126,10 @@ describe("the migrations of MariaDB", () => {
       );
       const indexes = shape.indexes.map((index) => {
         const [, unique, indexName, of] = /^(unique )?(\w+) \((.*)\)/.exec(index) ?? [];
-        return `${unique ? "UNIQUE " : ""}KEY \`${indexName}\` (${(of ?? "").split(", ").map((column) => `\`${column}\``).join(", ")})`;
+        return `${unique ? "UNIQUE " : ""}KEY \`${indexName}\` (${(of ?? "")
+          .split(", ")
+          .map((column) => `\`${column}\``)
+          .join(", ")})`;
       });
       expect(lines.toSorted(), name).toEqual([...columns, `PRIMARY KEY (${keys.join(", ")})`, ...indexes].toSorted());
     }
@@ -99,9 +137,18 @@ describe("the migrations of MariaDB", () => {
 
   test("no index key is longer than InnoDB allows", () => {
     for (const table of mariadbTables) {
-      const bytesOf = new Map(table.columns.map((column) => [column.name, 4 * Number(/varchar\((\d+)\)/.exec(column.getSQLType())?.[1] ?? 2)]));
-      const keys = [...shapeOfDrizzle(table as never).indexes.map((index) => /\((.*)\)/.exec(index)?.[1]?.split(", ") ?? []), ...table.primaryKeys.map((one) => one.columns.map((column) => column.name))];
-      for (const columns of keys) expect(columns.reduce((sum, column) => sum + (bytesOf.get(column) ?? 0), 0), `${table.name} (${columns.join(", ")})`).toBeLessThanOrEqual(3_072);
+      const bytesOf = new Map(
+        table.columns.map((column) => [column.name, 4 * Number(/varchar\((\d+)\)/.exec(column.getSQLType())?.[1] ?? 2)]),
+      );
+      const keys = [
+        ...shapeOfDrizzle(table as never).indexes.map((index) => /\((.*)\)/.exec(index)?.[1]?.split(", ") ?? []),
+        ...table.primaryKeys.map((one) => one.columns.map((column) => column.name)),
+      ];
+      for (const columns of keys)
+        expect(
+          columns.reduce((sum, column) => sum + (bytesOf.get(column) ?? 0), 0),
+          `${table.name} (${columns.join(", ")})`,
+        ).toBeLessThanOrEqual(3_072);
     }
   });
 });
@@ -111,9 +158,15 @@ describe("the two dialects", () => {
     expect(Object.keys(mariadb).toSorted()).toEqual(Object.keys(sqlite).toSorted());
     for (const [name, table] of Object.entries(sqlite)) {
       const other = (mariadb as Record<string, unknown>)[name] as typeof table;
-      const fields = (of: typeof table) => Object.entries(getTableColumns(of)).map(([field, column]) => [field, column.name, column.notNull, column.generated !== undefined]);
+      const fields = (of: typeof table) =>
+        Object.entries(getTableColumns(of)).map(([field, column]) => [
+          field,
+          column.name,
+          column.notNull,
+          column.generated !== undefined,
+        ]);
       expect(fields(other), name).toEqual(fields(table));
-      const [mine, theirs] = [shapeOfDrizzle(sqliteConfig(table) as never), shapeOfDrizzle(mariadbConfig(other as never) as never)];
+      const [mine, theirs] = [shapeOfDrizzle(sqliteConfig(table)), shapeOfDrizzle(mariadbConfig(other as never) as never)];
       expect(theirs.columns.map((column) => column.key)).toEqual(mine.columns.map((column) => column.key));
       // The one difference: what SQLite does by a partial index MariaDB does by a longer one.
       const alike = (index: string) => (index.startsWith("attempts_open") ? "attempts_open" : index);
