@@ -23,6 +23,7 @@ export function makeAttempt(row: AttemptRecord, run: RunCell, worker: WorkerCell
     provableMono: -1,
     firstSentMono: nowMono,
     known: null,
+    listedEnd: null,
     timerMono: null,
     delayMs: 0,
     lossMono: null,

@@ -41,7 +41,11 @@ export function adoptInventory(turn: Turn, worker: WorkerCell, message: Hello, i
 function takePresent(turn: Turn, attempt: AttemptCell, message: Hello, item: InventoryItem): boolean {
   markKnown(turn, attempt, message.epoch, message.mono);
   if (item.state === "accepted" || item.state === "running" || item.state === "stopping") advance(turn, attempt, item.state);
-  return item.state !== "ended";
+  if (item.state !== "ended") return true;
+  // Whatever follows, it can no longer be said that it never came.
+  attempt.listedEnd = item.end ?? null;
+  if (item.end && item.end.how !== "refused") advance(turn, attempt, "accepted");
+  return false;
 }
 
 function everythingApplied(turn: Turn, worker: WorkerCell, message: Hello): boolean {
@@ -76,7 +80,12 @@ function takeAbsent(turn: Turn, attempt: AttemptCell, message: Hello): void {
   const sameEpoch = attempt.row.epoch === message.epoch;
   // Once it obeyed a command of our term it drops every start of an earlier leader (rule 15).
   const obeysUs = message.highestTerm >= turn.state.options.term;
-  if (attempt.row.state === "sent") {
+  if (attempt.listedEnd) {
+    // It was listed with its end, whose report has not come and does not wait any more.
+    if (attempt.known?.epoch !== message.epoch || message.mono > attempt.known.mono) endAttempt(turn, attempt, attempt.listedEnd, { reported: true });
+    return;
+  }
+  if (attempt.row.state === "sent" && attempt.known === null) {
     if (sameEpoch ? message.mono >= attempt.provableMono && (!attempt.inherited || obeysUs) : isSuccessor(attempt, message)) {
       endAttempt(turn, attempt, { how: "refused", why: sameEpoch ? "its start never came" : "agent restarted" }, { reported: false });
     } else if (!sameEpoch && !isSuccessor(attempt, message)) {

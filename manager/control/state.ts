@@ -48,6 +48,8 @@ export interface AttemptCell {
   readonly firstSentMono: number;
   /** Where it was last heard of: an older snapshot without it says nothing. */
   known: { epoch: string; mono: number } | null;
+  /** The end that an inventory gave it; its report, which has the result too, is to come. */
+  listedEnd: End | null;
   /** When a resend is due, and the delay after that. */
   timerMono: number | null;
   delayMs: number;
