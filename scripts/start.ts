@@ -1,6 +1,6 @@
 /**
  * `npm start`: the whole system on one host. A parent of two children: a manager with its broker and database inside, and
- * one worker. What they log is in `<data>/logs`; warnings and worse are shown here as well.
+ * one worker. What they log is in `<data>/system`; warnings and worse are shown here as well.
  */
 import { join } from "node:path";
 import { pause } from "../schema/kit/backoff.ts";
@@ -63,7 +63,7 @@ class System {
     const config = this.#config;
     const { token, passwordFile } = prepareCredentials(config);
     const env = { ...config.childEnv, MUSTER_DATA_DIR: config.dataDir };
-    // The token that was just made is in the data folder already; the manager finds it and prints none.
+    // What the manager says when it is up is part of the welcome below.
     const manager = this.#start("manager", env, (line) => (this.#leaving.signal.aborted ? say(line) : undefined));
     this.#manager = manager;
     const managerUp = await untilReady(manager, this.#leaving.signal, () => isReady(config.apiUrl));
@@ -89,14 +89,14 @@ class System {
   }
 
   #start(name: "manager" | "worker", env: Readonly<Record<string, string>>, onLine: (line: string) => void): Child {
-    const log = openChildLog(join(this.#config.dataDir, "logs"), name, say);
+    const log = openChildLog(join(this.#config.dataDir, "system"), name, say);
     this.#logs.push(log);
-    return new Child({ name, env, log, say: onLine });
+    return new Child({ name, env, log, onLine, say });
   }
 
   async #giveUp(name: "manager" | "worker"): Promise<number> {
     const asTold = this.#leaving.signal.aborted;
-    if (!asTold) say(`muster start: the ${name} did not come up; its log is ${join(this.#config.dataDir, "logs", `${name}.log`)}`);
+    if (!asTold) say(`muster start: the ${name} did not come up; its log is ${join(this.#config.dataDir, "system", `${name}.log`)}`);
     await this.#end();
     return asTold ? 0 : 1;
   }

@@ -13,7 +13,9 @@ export interface ChildPlan {
   readonly name: "manager" | "worker";
   readonly env: Readonly<Record<string, string>>;
   readonly log: ChildLog;
-  /** Lines for the terminal: its standard output, and what becomes of it. */
+  /** Takes each line of its standard output. */
+  readonly onLine: (line: string) => void;
+  /** Takes a sentence about what becomes of it. */
   readonly say: (line: string) => void;
 }
 
@@ -66,7 +68,7 @@ export class Child {
 
   /** One life: settles with the exit code, or the signal or error that ended it. */
   #once(): Promise<number | string> {
-    const { name, env, log, say } = this.#plan;
+    const { name, env, log, onLine } = this.#plan;
     return new Promise((resolve) => {
       const child = spawn(process.execPath, ["--import", join(root, "scripts/follow-parent.ts"), join(root, name, "main.ts")], {
         cwd: process.cwd(),
@@ -78,7 +80,7 @@ export class Child {
       this.#process = child;
       if (child.stderr) log.take(child.stderr);
       child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-        for (const line of text.split("\n")) if (line !== "") say(line);
+        for (const line of text.split("\n")) if (line !== "") onLine(line);
       });
       child.once("error", (error) => resolve(error.message));
       const closed = new Promise((done) => child.once("close", done));

@@ -17,7 +17,7 @@ export function welcome({ config, version, token }: Welcome): string {
     `  Docs    ${config.apiUrl}/docs`,
     `  Broker  ${config.brokerUrl}`,
     `  Worker  ${config.workerId}, ${config.slots} slots, pool ${config.pool}`,
-    `  Data    ${config.dataDir} (logs in ${config.dataDir}/logs)`,
+    `  Data    ${config.dataDir} (its own logs in ${config.dataDir}/system)`,
     "",
   ];
   if (token !== undefined) lines.push("  The admin token, shown this once (npm run token makes a new one):", "", `  ${token}`, "");
@@ -28,19 +28,18 @@ export function welcome({ config, version, token }: Welcome): string {
 }
 
 /**
- * One line for a POSIX shell with curl: creates a task, starts it, waits for its end, and shows the run and its output. It
- * stops with the API's own problem when something is wrong.
+ * One line for a POSIX shell with curl: creates a task, starts it, waits for its end, and shows the run and its output.
+ * curl says so when the API refuses something.
  */
 export function tryIt(apiUrl: string, token: string | undefined): string {
-  const task = `{"run":{"driver":"script","interpreter":"bash","script":"echo \\"Hello from $(hostname), it is $(date +%T)\\"; exit 0"}}`;
-  const curl = `curl -sS -H "Authorization: Bearer $MUSTER_TOKEN" -H "Content-Type: application/json"`;
+  const task = `{"run":{"driver":"script","interpreter":"bash","script":"echo Hello from $(hostname), it is $(date +%T)"}}`;
   return [
-    `export MUSTER_URL=${apiUrl} MUSTER_TOKEN=${token ?? "<admin token>"}`,
-    `task=$(${curl} -X PUT "$MUSTER_URL/tasks/by-name/hello" -d '${task}')`,
-    `task=$(echo "$task" | grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4)`,
-    `run=$(${curl} -X POST "$MUSTER_URL/tasks/$task/start" | grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4)`,
-    `${curl} "$MUSTER_URL/runs/$run?waitSeconds=10"`,
-    `echo`,
-    `${curl} -H "Accept: text/plain" "$MUSTER_URL/runs/$run/logs"`,
+    `export MUSTER_URL=${apiUrl} MUSTER_TOKEN=${token ?? "YOUR-ADMIN-TOKEN"}`,
+    `muster() { curl -fsS -H "Authorization: Bearer $MUSTER_TOKEN" "$@"; }`,
+    `first_id() { grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4; }`,
+    `task=$(muster -X PUT "$MUSTER_URL/tasks/by-name/hello" -H "Content-Type: application/json" -d '${task}' | first_id)`,
+    `run=$(muster -X POST "$MUSTER_URL/tasks/$task/start" | first_id)`,
+    `muster "$MUSTER_URL/runs/$run?waitSeconds=10"; echo`,
+    `muster -H "Accept: text/plain" "$MUSTER_URL/runs/$run/logs"`,
   ].join("; ");
 }
