@@ -5,7 +5,7 @@ import { runStates } from "../../schema/run.ts";
 import type { RunRecord, TaskRecord } from "../control/records.ts";
 import type { Codecs } from "./codecs.ts";
 import { readEvents } from "./read-events.ts";
-import { readRuns } from "./read-runs.ts";
+import { readRuns, runsNewestFirst } from "./read-runs.ts";
 import { readTasks } from "./read-tasks.ts";
 import { readWorkers } from "./read-workers.ts";
 import type { Reader } from "./reader.ts";
@@ -79,6 +79,6 @@ function lastRun(file: SqliteFile, codecs: Codecs, taskId: string): RunRecord | 
   const newest = runStates
     .flatMap((state) => file.all(`${codecs.run.select} ${where}`, [taskId, state]))
     .map(codecs.run.decode)
-    .toSorted((a, b) => b.createdAt - a.createdAt || b.order - a.order);
+    .toSorted(runsNewestFirst);
   return newest[0] ?? null;
 }
