@@ -205,11 +205,11 @@ describe("errors", () => {
   test("a full disk is an error that passes: nothing of the batch is there, reads go on, and it holds once there is room", async (ctx) => {
     const folder = temporaryFolder();
     try {
-      execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], { stdio: "pipe" });
+      execFileSync("/bin/mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], { stdio: "pipe" });
     } catch (error) {
       return ctx.skip(`a small tmpfs cannot be mounted here: ${String(error)}`);
     }
-    onTestFinished(() => void execFileSync("umount", [folder]));
+    onTestFinished(() => void execFileSync("/bin/umount", [folder]));
     const store = await openSqliteStore({ file: join(folder, "muster.db") });
     try {
       const leader = await lead(store);
