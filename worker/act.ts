@@ -1,5 +1,5 @@
 /** Does what the core wants, one action at a time; each returns at once and tells the core later what became of it. */
-import type { AgentAction, AgentInput } from "./agent/types.ts";
+import type { AgentAction, AgentInput, ResultFound } from "./agent/types.ts";
 import type { StartOrder } from "./agent/records.ts";
 import { fetchStartBody, uploadResult, type BodiesDeps } from "./bodies.ts";
 import { prepareLaunch, type LaunchDeps } from "./launch.ts";
@@ -82,12 +82,12 @@ export function listener(deps: {
 }): ProcessListener {
   const { put } = deps;
   const uploading = lanes(workerLimits.uploadsAtOnce);
-  const upload = async (attempt: string, file: string): ReturnType<typeof uploadResult> => {
+  const upload = async (attempt: string, { file, size }: { readonly file: string; readonly size: number }): Promise<ResultFound> => {
     const ticket = deps.ticketOf(attempt);
     if (!deps.bodies || ticket === undefined) {
-      return { kind: "bad", why: `the result is larger than travels in a report, and this worker has no HTTP way to the manager` };
+      return { kind: "bad", why: "the result is larger than travels in a report, and this worker has no HTTP way to the manager" };
     }
-    return await uploadResult(deps.bodies, { attempt, file, ticket }, deps.signal);
+    return await uploadResult(deps.bodies, { attempt, file, size, ticket }, deps.signal);
   };
   return {
     started: (event) => put({ kind: "started", ...event }),
@@ -103,7 +103,7 @@ export function listener(deps: {
         return;
       }
       void uploading(async () => {
-        const uploaded = await upload(event.attempt, result.file);
+        const uploaded = await upload(event.attempt, result);
         // An agent that leaves says nothing of this end: the next one finds the result file again.
         if (!deps.signal.aborted) put({ kind: "ended", ...event, result: uploaded });
       });

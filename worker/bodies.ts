@@ -1,7 +1,7 @@
 /** Large bodies travel by outbound HTTP, beside the wire: a start's body down, a large result up. Each with its own ticket. */
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import type { ResultFound } from "./agent/types.ts";
+import { readPlainFile } from "./plain-file.ts";
 import { doubledDelayMs, pause } from "../schema/kit/backoff.ts";
 import type { Clock } from "../schema/kit/clock.ts";
 import { sha256Hex } from "../schema/digest.ts";
@@ -71,15 +71,16 @@ function readStartBody(bytes: Uint8Array, body: BodyRef): StartBody {
  */
 export async function uploadResult(
   deps: BodiesDeps,
-  upload: { readonly attempt: string; readonly file: string; readonly ticket: string },
+  upload: { readonly attempt: string; readonly file: string; readonly size: number; readonly ticket: string },
   signal: AbortSignal,
 ): Promise<ResultFound> {
-  let bytes: Uint8Array<ArrayBuffer>;
+  let bytes: Buffer<ArrayBuffer>;
   try {
-    bytes = new Uint8Array(await readFile(upload.file));
+    bytes = await readPlainFile(upload.file, 0, upload.size);
   } catch (error) {
     return bad(`the result could not be read: ${sentence(error)}`);
   }
+  if (bytes.byteLength < upload.size) return bad("the result file was changed after its process had ended");
   const sha256 = sha256Hex(bytes);
   let failingMs = 0;
   for (let tries = 0; ; tries += 1) {

@@ -12,15 +12,17 @@ import { Link } from "./link.ts";
 import { measureLoad } from "./load.ts";
 import { lockFolder } from "./lock.ts";
 import { punchHole } from "./logs/free.ts";
+import type { LogPiece } from "./logs/piece.ts";
 import { openPositions } from "./logs/positions.ts";
 import { LogShipper } from "./logs/shipper.ts";
+import type { ProcessHost } from "./process/host.ts";
 import { openProcessHost } from "./process/open.ts";
 import { readStat } from "./process/proc.ts";
 import { recover } from "./recover.ts";
 import { setUp } from "./setup.ts";
 import { Shell } from "./shell.ts";
 import { keepStateFile, type AgentReport } from "./state-file.ts";
-import { bootClock, processClock } from "../schema/kit/clock.ts";
+import { bootClock, processClock, type Clock } from "../schema/kit/clock.ts";
 import type { Log } from "../schema/kit/log.ts";
 import { systemDice } from "../schema/kit/random.ts";
 import { protocolVersion, type Logs } from "../schema/messages.ts";
@@ -76,19 +78,7 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
   const entries = journal.entries();
   const options: AgentOptions = { ...fixed, fences: host.fences };
   const agent = createAgent(options, { meta: journal.meta, entries, reports: journal.reports() }, clock.now());
-  const logs = parts.use(
-    new LogShipper({
-      folderOf: (attempt) => host.folderOf(attempt),
-      remove: (attempt) => host.remove(attempt),
-      send: (piece) =>
-        void link.publish("logs", { v: protocolVersion, epoch, connection: link.connection, mono: clock.now().mono, start: 1, ...piece } satisfies Logs),
-      freeBytes: punchHole,
-      positions: openPositions(join(folder, "shipped")),
-      logSpoolBytes: config.limits.logSpoolBytes,
-      clock: processClock,
-      log,
-    }),
-  );
+  const logs = parts.use(makeShipper(config, { folder, epoch, host, clock, link: () => link, log }));
   const load = measureLoad(clock);
   const shell = parts.use(
     new Shell({
@@ -171,6 +161,27 @@ function makeLink(config: WorkerConfig, epoch: string, shell: Shell, logs: LogSh
     },
     take: (payload) => shell.offer(payload),
     random: () => systemDice.below(1_000_000) / 1_000_000,
+    log,
+  });
+}
+
+function makeShipper(
+  config: WorkerConfig,
+  deps: { readonly folder: string; readonly epoch: string; readonly host: ProcessHost; readonly clock: Clock; readonly link: () => Link; readonly log: Log },
+): LogShipper {
+  const { folder, epoch, host, clock, link, log } = deps;
+  const send = (piece: LogPiece): void => {
+    const message: Logs = { v: protocolVersion, epoch, connection: link().connection, mono: clock.now().mono, start: 1, ...piece };
+    void link().publish("logs", message);
+  };
+  return new LogShipper({
+    folderOf: (attempt) => host.folderOf(attempt),
+    remove: (attempt) => host.remove(attempt),
+    send,
+    freeBytes: punchHole,
+    positions: openPositions(join(folder, "shipped")),
+    logSpoolBytes: config.limits.logSpoolBytes,
+    clock: processClock,
     log,
   });
 }

@@ -73,7 +73,7 @@ export class HandManager implements AsyncDisposable {
       task: "task",
       version: 1,
       driver: String(spec["driver"]),
-      spec: { args: [], stdin: null, workingDirectory: null, user: null, ...spec } as StartItem["spec"] & object,
+      spec: { args: [], stdin: null, workingDirectory: null, user: null, ...(spec as Record<string, string>) },
       env: { MUSTER_RUN_ID: `run-${attempt}`, MUSTER_ATTEMPT: "1" },
       timeoutSeconds: null,
       killGraceSeconds: 1,

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -102,10 +102,10 @@ describe("fetchStartBody", () => {
 });
 
 describe("uploadResult", () => {
-  const upload = (): { readonly attempt: string; readonly file: string; readonly ticket: string } => {
+  const upload = (): Parameters<typeof uploadResult>[1] => {
     const file = join(folder, "result");
     writeFileSync(file, JSON.stringify("x".repeat(50_000)));
-    return { attempt: "a1", file, ticket: "put.w.a1.9.s" };
+    return { attempt: "a1", file, size: 50_002, ticket: "put.w.a1.9.s" };
   };
 
   test("sends the file and gives its digest", async () => {
@@ -137,7 +137,14 @@ describe("uploadResult", () => {
     expect(asked).toHaveLength(1);
   });
 
-  test("a file that is gone is a bad result", async () => {
-    await expect(uploadResult(deps, { ...upload(), file: join(folder, "gone") }, never)).resolves.toMatchObject({ kind: "bad", why: expect.stringContaining("ENOENT") });
+  test("a file that is gone, cut, or a link by now is a bad result, and nothing of it is sent", async () => {
+    const whole = upload();
+    symlinkSync(whole.file, join(folder, "link"));
+    writeFileSync(join(folder, "cut"), "{}");
+    for (const name of ["gone", "link", "cut"]) {
+      const result = await uploadResult(deps, { ...whole, file: join(folder, name) }, never);
+      expect(result, name).toEqual({ kind: "bad", why: expect.stringContaining("was changed") });
+    }
+    expect(asked).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 /** Gives the disk back what is shipped, while the process goes on writing to the same file. */
 import { spawn } from "node:child_process";
 import type { Log } from "../../schema/kit/log.ts";
-import { openOutput } from "./output-file.ts";
+import { openPlainFile } from "../plain-file.ts";
 import type { Positions } from "./positions.ts";
 import { freeable, type LogStream } from "./stream.ts";
 
@@ -13,7 +13,7 @@ export type FreeBytes = (file: string, offset: number, length: number) => Promis
  * free many megabytes at once. Without fallocate (not Linux) shipped output stays on disk until its attempt's folder goes.
  */
 export const punchHole: FreeBytes = async (path, offset, length) => {
-  await using file = await openOutput(path, "write");
+  await using file = await openPlainFile(path, "write");
   if (!file) throw new Error(`${path} is no plain file`);
   await runFallocate(file.fd, offset, length);
 };

@@ -1,5 +1,5 @@
 /** One piece of output as it goes into a `logs` message. */
-import { openOutput } from "./output-file.ts";
+import { readPlainFile } from "../plain-file.ts";
 import type { LogStream, Piece, StreamName } from "./stream.ts";
 
 /** What goes into one `logs` message besides the envelope. */
@@ -18,7 +18,7 @@ export interface LogPiece {
  */
 export async function readPiece(stream: LogStream, piece: Piece): Promise<{ readonly covers: Piece; readonly message: LogPiece }> {
   if (piece.kind === "gap") return gapPiece(stream, piece.offset, piece.length, piece.why);
-  const bytes = await readBytes(stream.file, piece.offset, piece.length);
+  const bytes = await readPlainFile(stream.file, piece.offset, piece.length);
   if (bytes.byteLength === 0) {
     return gapPiece(stream, piece.offset, Math.min(stream.size, stream.cap) - piece.offset, "the output file was cut or removed on the worker");
   }
@@ -33,12 +33,4 @@ function gapPiece(stream: LogStream, offset: number, length: number, why: string
     covers: { kind: "gap", offset, length, why },
     message: { attempt: stream.attempt, stream: stream.name, offset, bytes: "", gap: { bytes: length, why } },
   };
-}
-
-/** At most `length` bytes from `offset` on; none when the file is gone or ends before. */
-async function readBytes(path: string, offset: number, length: number): Promise<Buffer> {
-  await using file = await openOutput(path, "read");
-  if (!file) return Buffer.alloc(0);
-  const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, offset);
-  return buffer.subarray(0, bytesRead);
 }

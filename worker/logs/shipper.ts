@@ -8,7 +8,7 @@ import { doubledDelayMs } from "../../schema/kit/backoff.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import { timing, workerLimits } from "../../schema/limits.ts";
 import { Freer, type FreeBytes } from "./free.ts";
-import { noticeGrowth, type Growth } from "./growth.ts";
+import { Growth } from "./growth.ts";
 import { readPiece, type LogPiece } from "./piece.ts";
 import type { Positions } from "./positions.ts";
 import * as streams from "./stream.ts";
@@ -57,7 +57,7 @@ export class LogShipper implements AsyncDisposable {
   constructor(deps: ShipperDeps) {
     this.#deps = deps;
     this.#freer = new Freer(deps);
-    this.#growth = noticeGrowth({ clock: deps.clock, grown: (stream) => this.#grown(stream) });
+    this.#growth = new Growth({ clock: deps.clock, grown: (stream) => this.#grown(stream) });
     this.#sweeper = setInterval(() => this.#sweep(), timing.logSweepMs).unref();
   }
 
