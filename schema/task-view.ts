@@ -19,7 +19,9 @@ export type TaskSummary = z.infer<typeof taskSummary>;
 
 /** One task with its newest definition. */
 export const taskView = taskSummary.extend({
-  run: z.union([execRun, scriptRun, otherRun]).describe("`script` is null when its content is large: see scriptSha256 and scriptSize"),
+  run: z
+    .union([execRun, scriptRun, otherRun])
+    .describe("`script` is null when its content is large: see scriptSha256 and scriptSize"),
   params: z.record(z.string(), z.string()),
   env: z.record(z.string(), z.string()),
   timeoutSeconds: z.number().nullable(),

@@ -26,11 +26,11 @@ async function run(check: boolean): Promise<number> {
     if (check) stale.push(generator.file);
     else {
       await writeFile(file, after);
-      console.log(`wrote ${generator.file}`);
+      process.stdout.write(`wrote ${generator.file}\n`);
     }
   }
   if (stale.length === 0) return 0;
-  console.error(`not what the code says: ${stale.join(", ")}; run: npm run generate`);
+  process.stderr.write(`not what the code says: ${stale.join(", ")}; run: npm run generate\n`);
   return 1;
 }
 

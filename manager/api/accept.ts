@@ -13,7 +13,9 @@ export function preferred<T extends string>(header: string | undefined, offered:
   });
   let best: { readonly type: T; readonly weight: number } | undefined;
   for (const type of offered) {
-    const fitting = [type, `${type.split("/", 1)[0]}/*`, "*/*"].map((range) => ranges.find((r) => r.range === range)).find((r) => r !== undefined);
+    const fitting = [type, `${type.split("/", 1)[0]}/*`, "*/*"]
+      .map((range) => ranges.find((r) => r.range === range))
+      .find((r) => r !== undefined);
     const weight = fitting?.weight ?? 0;
     if (weight > (best?.weight ?? 0)) best = { type, weight };
   }

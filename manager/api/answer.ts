@@ -51,7 +51,13 @@ export async function answer(parts: ApiParts, target: Target, request: Request, 
   try {
     by = admit(parts, target.permission, request);
     const bare: Call<unknown, unknown, unknown> = {
-      parts, request, params: {}, query: {}, body: undefined, by, subject,
+      parts,
+      request,
+      params: {},
+      query: {},
+      body: undefined,
+      by,
+      subject,
       header: (name) => request.headers.get(name) ?? undefined,
     };
     reply = await target.handle(bare, (checked) => ({ ...bare, ...checked }), pathParams);
@@ -62,7 +68,7 @@ export async function answer(parts: ApiParts, target: Target, request: Request, 
     if (!(error instanceof ProblemError)) parts.log.error({ err: error, requestId, route: target.pattern }, "a request failed");
     reply = failed;
   }
-  const done = (how: string): void => {
+  const log = (how: string): void => {
     parts.log.info(
       {
         method: request.method,
@@ -79,19 +85,24 @@ export async function answer(parts: ApiParts, target: Target, request: Request, 
   };
   const headers = { ...parts.headers, ...reply.headers, "x-request-id": requestId };
   if (streamed) {
-    void streamed.closed.then((byItself) => done(byItself ? "ok" : "left"));
+    void logAtEnd(streamed, log);
     return new Response(streamed.body, { status: reply.status, headers });
   }
-  done(outcome);
+  log(outcome);
   return new Response(reply.body ?? null, { status: reply.status, headers });
 }
 
+async function logAtEnd(streamed: Streamed, log: (how: string) => void): Promise<void> {
+  log((await streamed.closed) ? "ok" : "left");
+}
+
 function queryOf(route: AnyRoute, url: string): unknown {
-  const at = url.indexOf("?");
+  const mark = url.indexOf("?");
   const given: Record<string, string> = Object.create(null) as Record<string, string>;
-  if (at >= 0) {
-    for (const [name, value] of new URLSearchParams(url.slice(at))) {
-      if (name in given) throw problem("malformed", `the parameter ${name} is given twice`, { errors: [{ at: name, message: "is given twice" }] });
+  if (mark >= 0) {
+    for (const [name, value] of new URLSearchParams(url.slice(mark))) {
+      if (name in given)
+        throw problem("malformed", `the parameter ${name} is given twice`, { errors: [{ at: name, message: "is given twice" }] });
       given[name] = value;
     }
   }

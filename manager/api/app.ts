@@ -35,7 +35,7 @@ export function makeApp(deps: ApiDeps): Api {
   for (const route of routes) {
     const target = targetOf(route);
     app.on([route.spec.method.toUpperCase()], [route.spec.path.replaceAll(/\{(\w+)\}/g, ":$1")], (c) =>
-      answer(parts, target, c.req.raw, () => c.req.param() as Record<string, string>),
+      answer(parts, target, c.req.raw, () => c.req.param()),
     );
   }
   const nothing = nothingThere(routes);
@@ -77,9 +77,14 @@ function nothingThere(all: readonly AnyRoute[]): Target {
     handle({ request }) {
       const { pathname } = new URL(request.url);
       const methods = patterns.filter(({ pattern }) => pattern.test(pathname)).map(({ method }) => method);
-      if (methods.length === 0) throw problem("not-found", `there is nothing at ${pathname.slice(0, 200)}; /docs lists what there is`);
+      if (methods.length === 0)
+        throw problem("not-found", `there is nothing at ${pathname.slice(0, 200)}; /docs lists what there is`);
       const allow = [...new Set(methods.includes("GET") ? [...methods, "HEAD"] : methods)].toSorted().join(", ");
-      const refusal: ApiProblem = { code: "method-not-allowed", detail: `${request.method} is not allowed here; ${allow} ${allow.includes(",") ? "are" : "is"}`, allow };
+      const refusal: ApiProblem = {
+        code: "method-not-allowed",
+        detail: `${request.method} is not allowed here; ${allow} ${allow.includes(",") ? "are" : "is"}`,
+        allow,
+      };
       throw new ProblemError(refusal);
     },
   };

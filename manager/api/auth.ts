@@ -22,7 +22,10 @@ export function admit(parts: ApiParts, permission: Permission | undefined, reque
 /** Throws 401 unless a token or a session says who asks. */
 export function identify(parts: ApiParts, request: Request): string {
   if (inQuery.test(request.url)) {
-    throw problem("unauthorized", "a token belongs in the header Authorization: Bearer …; one in an address ends up in logs, so revoke it");
+    throw problem(
+      "unauthorized",
+      "a token belongs in the header Authorization: Bearer …; one in an address ends up in logs, so revoke it",
+    );
   }
   const header = request.headers.get("authorization");
   if (header !== null) {
@@ -54,5 +57,8 @@ export function mustBeSameSite(parts: ApiParts, request: Request, required: bool
   if (origin === null && !required) return;
   const own = [new URL(request.url).host, ...(parts.publicUrl === null ? [] : [new URL(parts.publicUrl).host])];
   if (origin !== null && URL.canParse(origin) && own.includes(new URL(origin).host)) return;
-  throw problem("forbidden", "a session can be used by Muster's own pages only; scripts send a token in Authorization: Bearer <token>");
+  throw problem(
+    "forbidden",
+    "a session can be used by Muster's own pages only; scripts send a token in Authorization: Bearer <token>",
+  );
 }

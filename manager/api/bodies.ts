@@ -20,9 +20,13 @@ const byAttemptId = z.strictObject({ attemptId: id });
  * The grant of the request's ticket. 401 when there is none, 403 unless its signature holds and its attempt has not ended:
  * a ticket that leaked is worth nothing afterwards.
  */
-async function grantOf<D extends TicketGrant["direction"]>(call: Bare, direction: D): Promise<Extract<TicketGrant, { direction: D }>> {
+async function grantOf<D extends TicketGrant["direction"]>(
+  call: Bare,
+  direction: D,
+): Promise<Extract<TicketGrant, { direction: D }>> {
   const text = /^Ticket +(\S+)$/i.exec(call.header("authorization") ?? "")?.[1];
-  if (text === undefined) throw problem("unauthorized", "send the ticket of the attempt in the header Authorization: Ticket <ticket>");
+  if (text === undefined)
+    throw problem("unauthorized", "send the ticket of the attempt in the header Authorization: Ticket <ticket>");
   const ticket = parseTicket(text);
   if (!ticket || ticket.grant.direction !== direction || !(await isSigned(call, ticket.grant, ticket.signature))) {
     throw problem("forbidden", "the ticket does not hold for this");
@@ -30,7 +34,8 @@ async function grantOf<D extends TicketGrant["direction"]>(call: Bare, direction
   call.subject.attemptId = ticket.grant.attempt;
   call.subject.workerId = ticket.grant.worker;
   const attempt = await call.parts.store.attempt(ticket.grant.attempt);
-  if (!attempt || attempt.state === "ended" || attempt.workerId !== ticket.grant.worker) throw problem("forbidden", "the ticket's attempt has ended");
+  if (!attempt || attempt.state === "ended" || attempt.workerId !== ticket.grant.worker)
+    throw problem("forbidden", "the ticket's attempt has ended");
   return ticket.grant as Extract<TicketGrant, { direction: D }>;
 }
 
@@ -50,7 +55,9 @@ const getBody = route<{ sha256: string }, Record<never, never>, undefined>(
     summary: "For workers: the content of a start that is too large for a message",
     permission: "ticket",
     params: byDigest,
-    replies: { 200: { description: "JSON `{spec, env}`, the bytes of this digest", content: { "application/octet-stream": "the body" } } },
+    replies: {
+      200: { description: "JSON `{spec, env}`, the bytes of this digest", content: { "application/octet-stream": "the body" } },
+    },
     problems: ["malformed", "unauthorized", "forbidden", "not-found"],
   },
   async (call) => {
@@ -73,8 +80,19 @@ const putResult = route<{ attemptId: string }, Record<never, never>, Uint8Array>
     summary: "For workers: a result that is too large for a report",
     permission: "ticket",
     params: byAttemptId,
-    body: { kind: "bytes", types: ["application/json", "application/octet-stream"], maxBytes: requestLimits.resultBytes, description: "the result, JSON" },
-    replies: { 200: { description: "stored; the report of the end names it", content: { "application/json": resultView }, example: { sha256: "0".repeat(64), size: 70_000 } } },
+    body: {
+      kind: "bytes",
+      types: ["application/json", "application/octet-stream"],
+      maxBytes: requestLimits.resultBytes,
+      description: "the result, JSON",
+    },
+    replies: {
+      200: {
+        description: "stored; the report of the end names it",
+        content: { "application/json": resultView },
+        example: { sha256: "0".repeat(64), size: 70_000 },
+      },
+    },
     problems: ["malformed", "unauthorized", "forbidden", "too-large", "unsupported-type"],
   },
   async ({ parts, body }) => {

@@ -83,7 +83,8 @@ export function utf8Of(bytes: Uint8Array): string | undefined {
 function refuseHostile(root: unknown): void {
   let level: { readonly at: string; readonly value: object }[] = isObject(root) ? [{ at: "", value: root }] : [];
   for (let depth = 1; level.length > 0; depth += 1) {
-    if (depth > requestLimits.jsonDepth) throw problem("malformed", `the body is nested deeper than ${requestLimits.jsonDepth} levels`);
+    if (depth > requestLimits.jsonDepth)
+      throw problem("malformed", `the body is nested deeper than ${requestLimits.jsonDepth} levels`);
     const next: typeof level = [];
     for (const { at, value } of level) {
       if (Object.hasOwn(value, "__proto__")) {

@@ -15,7 +15,11 @@ const shortLossSeconds = 3_600;
  * Checks what the schema cannot (422 for constraints, with positions) and stores `{spec, env}` as a body when it is too
  * large for a row. What the body holds is left out of the definition, so that rows and the leader's memory stay small.
  */
-export async function toStore(store: BodyStore, definition: TaskDefinition, workerLostAfterSeconds: number): Promise<DefinitionToStore> {
+export async function toStore(
+  store: BodyStore,
+  definition: TaskDefinition,
+  workerLostAfterSeconds: number,
+): Promise<DefinitionToStore> {
   checkDefinition(definition, workerLostAfterSeconds);
   const bytes = Buffer.from(JSON.stringify({ spec: definition.run, env: definition.env }));
   if (bytes.byteLength <= requestLimits.inlineSpecBytes) return { definition, body: null, script: null };
@@ -62,7 +66,7 @@ function skeletonOf(run: RunSpec): RunSpec {
   const common = { ...run, stdin: null };
   if (run.driver === "exec") return { ...common, args: [] } as RunSpec;
   if (run.driver === "script") return { ...common, args: [], script: null, scriptBase64: null } as RunSpec;
-  return { ...common, options: {} } as RunSpec;
+  return { ...common, options: {} };
 }
 
 function checkDefinition(definition: TaskDefinition, workerLostAfterSeconds: number): void {
@@ -72,7 +76,10 @@ function checkDefinition(definition: TaskDefinition, workerLostAfterSeconds: num
     if (!parsed.ok) errors.push({ at: `/constraints/${index}`, message: `position ${parsed.position}: ${parsed.message}` });
   }
   if (definition.onLost === "retry" && definition.lostAfterSeconds < workerLostAfterSeconds) {
-    errors.push({ at: "/lostAfterSeconds", message: `must be at least ${workerLostAfterSeconds} with onLost retry, the time after which a worker counts as lost` });
+    errors.push({
+      at: "/lostAfterSeconds",
+      message: `must be at least ${workerLostAfterSeconds} with onLost retry, the time after which a worker counts as lost`,
+    });
   }
   const first = errors[0];
   if (first) throw problem("impossible", `${first.at}: ${first.message}`, { errors });

@@ -29,7 +29,11 @@ const getDocument = route(
     replies: { 200: { description: "OpenAPI 3.1", content: { "application/json": z.looseObject({}) } } },
     problems: [],
   },
-  ({ parts }) => ({ status: 200, body: makeOnce(parts).document, headers: { "content-type": "application/json", "cache-control": "no-cache" } }),
+  ({ parts }) => ({
+    status: 200,
+    body: makeOnce(parts).document,
+    headers: { "content-type": "application/json", "cache-control": "no-cache" },
+  }),
 );
 
 const getPage = route(

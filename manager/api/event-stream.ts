@@ -14,7 +14,12 @@ export type EventWish = Omit<EventFilter, "limit" | "after">;
  * comment and the newest vector, so that a reader who comes back has not far to go. A reader who is more than
  * `sseBufferBytes` behind gets `reset` and is let go: it comes back with its Last-Event-ID and is served from the store.
  */
-export async function* eventStream(parts: ApiParts, wish: EventWish, from: Vector | null, signal: AbortSignal): AsyncGenerator<string> {
+export async function* eventStream(
+  parts: ApiParts,
+  wish: EventWish,
+  from: Vector | null,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
   const bell = makeBell();
   const live: EventRecord[] = [];
   let liveBytes = 0;
@@ -62,7 +67,8 @@ export async function* eventStream(parts: ApiParts, wish: EventWish, from: Vecto
         vector = withEvent(vector, event);
         if (fits(event, wish)) yield textOf(event, vector);
       }
-      if (events.length === 0 && !(await bell.heard(parts.limits.streamBeatMs, signal)) && !signal.aborted) yield `: beat\nid: ${formatVector(vector)}\n\n`;
+      if (events.length === 0 && !(await bell.heard(parts.limits.streamBeatMs, signal)) && !signal.aborted)
+        yield `: beat\nid: ${formatVector(vector)}\n\n`;
     }
   } finally {
     unhook();

@@ -50,11 +50,12 @@ const getEvents = route<Record<never, never>, EventQuery, undefined>(
     const { parts, query: asked } = call;
     const type = preferred(call.header("accept"), ["application/json", "text/event-stream"]);
     const wish = given({ runId: asked.runId, taskId: asked.taskId, workerId: asked.workerId, kinds: asked.kind });
-    if (type === "application/json") return pageOfEvents(call.request.url, beginOf(asked, undefined) ?? {}, async (after) => {
-      const most = asked.limit ?? requestLimits.listDefault;
-      const items = await parts.store.events({ ...wish, after, limit: most });
-      return { items, full: items.length === most };
-    });
+    if (type === "application/json")
+      return pageOfEvents(call.request.url, beginOf(asked, undefined) ?? {}, async (after) => {
+        const most = asked.limit ?? requestLimits.listDefault;
+        const items = await parts.store.events({ ...wish, after, limit: most });
+        return { items, full: items.length === most };
+      });
     const from = beginOf(asked, call.header("last-event-id"));
     return {
       status: 200,
@@ -70,7 +71,9 @@ const getEvents = route<Record<never, never>, EventQuery, undefined>(
 
 function beginOf(asked: EventQuery, lastEventId: string | undefined): Vector | null {
   if (asked.after !== undefined && asked.cursor !== undefined) {
-    throw problem("malformed", "after and cursor are the same thing: give one", { errors: [{ at: "cursor", message: "cannot stand beside after" }] });
+    throw problem("malformed", "after and cursor are the same thing: give one", {
+      errors: [{ at: "cursor", message: "cannot stand beside after" }],
+    });
   }
   if (lastEventId !== undefined) return parseVector(lastEventId, "Last-Event-ID");
   if (asked.cursor !== undefined) return parseVector(asked.cursor, "cursor");

@@ -33,13 +33,29 @@ async function readHealth(parts: ApiParts): Promise<HealthView> {
     parts.log.error({ err: error }, "the checks of /health failed");
     return [{ name: "checks", status: "fail" as const, sentence: "the checks themselves failed; the log has the reason" }];
   });
-  const alarms = parts.plane.alarms().map((alarm) => ({ kind: alarm.kind, since: instant(alarm.since), sentence: alarm.sentence }));
-  const worst = checks.some((check) => check.status === "fail") ? "fail" : checks.some((check) => check.status === "warn") || alarms.length > 0 ? "warn" : "pass";
-  return { status: worst, version: parts.version, checks: checks.map(({ name, status: s, sentence }) => ({ name, status: s, sentence })), alarms };
+  const alarms = parts.plane
+    .alarms()
+    .map((alarm) => ({ kind: alarm.kind, since: instant(alarm.since), sentence: alarm.sentence }));
+  const worst = checks.some((check) => check.status === "fail")
+    ? "fail"
+    : checks.some((check) => check.status === "warn") || alarms.length > 0
+      ? "warn"
+      : "pass";
+  return {
+    status: worst,
+    version: parts.version,
+    checks: checks.map(({ name, status: s, sentence }) => ({ name, status: s, sentence })),
+    alarms,
+  };
 }
 
 const content = { "application/json": healthView };
-const example = { status: "pass", version: "0.1.0", checks: [{ name: "store", status: "pass", sentence: "SQLite, the last commit held" }], alarms: [] };
+const example = {
+  status: "pass",
+  version: "0.1.0",
+  checks: [{ name: "store", status: "pass", sentence: "SQLite, the last commit held" }],
+  alarms: [],
+};
 
 const getHealth = route(
   {
@@ -66,7 +82,13 @@ const getLive = route(
     tag,
     summary: "The process answers",
     permission: "open",
-    replies: { 200: { description: "it does", content: { "application/json": z.strictObject({ live: z.literal(true) }) }, example: { live: true } } },
+    replies: {
+      200: {
+        description: "it does",
+        content: { "application/json": z.strictObject({ live: z.literal(true) }) },
+        example: { live: true },
+      },
+    },
     problems: [],
   },
   () => json(200, { live: true }),
@@ -83,7 +105,11 @@ const getReady = route(
     summary: "Whether requests would be taken now",
     permission: "open",
     replies: {
-      200: { description: "they would", content: { "application/json": readyView }, example: { ready: true, sentence: "leads the pool default" } },
+      200: {
+        description: "they would",
+        content: { "application/json": readyView },
+        example: { ready: true, sentence: "leads the pool default" },
+      },
       503: { description: "they would not, and why", content: { "application/json": readyView } },
     },
     problems: [],

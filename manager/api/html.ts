@@ -1,4 +1,4 @@
-/** HTML that is finished: only `html` makes it, and everything put into it is escaped unless it is finished itself. */
+/** HTML that is finished: only `markup` makes it, and everything put into it is escaped unless it is finished itself. */
 export class Html {
   readonly text: string;
   constructor(text: string) {
@@ -8,8 +8,8 @@ export class Html {
 
 type Part = string | number | Html | readonly Html[];
 
-/** A piece of HTML: `html\`<b>${name}</b>\``. */
-export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
+/** A piece of HTML: `markup\`<b>${name}</b>\``. */
+export function markup(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return new Html(strings.reduce((all, text, index) => all + textOf(parts[index - 1] as Part) + text));
 }
 
@@ -27,5 +27,5 @@ function escape(text: string): string {
 
 /** Text with `code` between backticks, as descriptions are written. */
 export function prose(text: string): Html {
-  return html`${text.split("`").map((piece, index) => (index % 2 === 1 ? html`<code>${piece}</code>` : html`${piece}`))}`;
+  return markup`${text.split("`").map((piece, index) => (index % 2 === 1 ? markup`<code>${piece}</code>` : markup`${piece}`))}`;
 }

@@ -28,7 +28,9 @@ export function makeEventHub(plane: Pick<ControlPlane, "onEvents">): EventHub {
   return {
     onRun(runId, listener) {
       if (waiting >= apiLimits.waitingReads) {
-        throw problem("too-many", `${apiLimits.waitingReads} requests wait for runs already; ask again without waiting`, { retryAfterSeconds: 1 });
+        throw problem("too-many", `${apiLimits.waitingReads} requests wait for runs already; ask again without waiting`, {
+          retryAfterSeconds: 1,
+        });
       }
       waiting += 1;
       const listeners = byRun.get(runId) ?? new Set();

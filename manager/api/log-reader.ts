@@ -57,7 +57,10 @@ export async function* readLog(parts: ApiParts, first: RunFound, wish: LogWish, 
         quietLooks = 0;
         continue;
       }
-      const next = wish.attempt === null && current ? found.attempts.find((a) => a.number === (current as AttemptRecord).number + 1) : undefined;
+      const next =
+        wish.attempt === null && current
+          ? found.attempts.find((a) => a.number === (current as AttemptRecord).number + 1)
+          : undefined;
       const over = next !== undefined || isTerminal(found.run.state) || (wish.attempt !== null && current?.state === "ended");
       if (over && (quietLooks >= apiLimits.logSettleLooks || !current)) {
         if (current) yield* reader.rest(current);
@@ -83,7 +86,10 @@ export async function* readLog(parts: ApiParts, first: RunFound, wish: LogWish, 
 
 function attemptOf(found: RunFound, number: number | null): AttemptRecord | undefined {
   if (number !== null) return found.attempts.find((attempt) => attempt.number === number);
-  return found.attempts.reduce<AttemptRecord | undefined>((newest, a) => (newest && newest.number > a.number ? newest : a), undefined);
+  return found.attempts.reduce<AttemptRecord | undefined>(
+    (newest, a) => (newest && newest.number > a.number ? newest : a),
+    undefined,
+  );
 }
 
 function makeReader(parts: ApiParts, wish: LogWish) {
@@ -94,7 +100,10 @@ function makeReader(parts: ApiParts, wish: LogWish) {
     const { pieces } = await parts.logs.read(attempt.id, stream, at[stream], Math.min(left, apiLimits.logReadBytes));
     for (const [index, piece] of pieces.entries()) {
       const isLast = index === pieces.length - 1;
-      const shown = piece.kind === "bytes" && isLast && whole ? { ...piece, bytes: piece.bytes.subarray(0, wholeLength(piece.bytes)) } : piece;
+      const shown =
+        piece.kind === "bytes" && isLast && whole
+          ? { ...piece, bytes: piece.bytes.subarray(0, wholeLength(piece.bytes)) }
+          : piece;
       const length = shown.kind === "bytes" ? shown.bytes.byteLength : shown.length;
       if (length === 0) continue;
       at[stream] = shown.offset + length;
@@ -112,7 +121,7 @@ function makeReader(parts: ApiParts, wish: LogWish) {
     /** Everything there is, or for a follower one stretch of each stream, so that neither waits for the other. */
     async *round(attempt: AttemptRecord): AsyncGenerator<LogRecord> {
       for (const stream of wish.streams) {
-        for (let more = true; more && left > 0; ) {
+        for (let more = true; more && left > 0;) {
           more = false;
           for await (const record of chunk(attempt, stream, wish.wholeCharacters)) {
             more = !wish.follow;

@@ -27,7 +27,10 @@ const types = ["text/plain", "application/x-ndjson", "text/event-stream"] as con
 
 const query = z.strictObject({
   attempt: wholeNumber(1, 1_000_000).optional().describe("the number of an attempt; the newest when not said"),
-  stream: z.enum(["stdout", "stderr"]).optional().describe("both when not said: stdout first, or both as they grow when following"),
+  stream: z
+    .enum(["stdout", "stderr"])
+    .optional()
+    .describe("both when not said: stdout first, or both as they grow when following"),
   from: offset.optional().describe("the byte offset to begin at; needs `stream`"),
   limit: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional().describe("at most so many bytes of output"),
   follow: flag.optional().describe("go on until the run has ended, through all its further attempts"),
@@ -93,10 +96,15 @@ const getLogs = route<{ id: string }, LogQuery, undefined>(
 
 function wishOf(asked: LogQuery, type: (typeof types)[number], lastEventId: string | undefined): LogWish {
   if (asked.from !== undefined && asked.stream === undefined) {
-    throw problem("malformed", "from is an offset in one stream: say which", { errors: [{ at: "stream", message: "is needed with from" }] });
+    throw problem("malformed", "from is an offset in one stream: say which", {
+      errors: [{ at: "stream", message: "is needed with from" }],
+    });
   }
   const resumed = lastEventId === undefined ? undefined : /^(\d{1,7}),(\d{1,15}),(\d{1,15})$/.exec(lastEventId);
-  if (resumed === null) throw problem("malformed", "Last-Event-ID is not one of this log", { errors: [{ at: "Last-Event-ID", message: "must be attempt,stdout,stderr" }] });
+  if (resumed === null)
+    throw problem("malformed", "Last-Event-ID is not one of this log", {
+      errors: [{ at: "Last-Event-ID", message: "must be attempt,stdout,stderr" }],
+    });
   const from = (stream: "stdout" | "stderr"): number => (asked.stream === stream ? (asked.from ?? 0) : 0);
   return {
     attempt: asked.attempt ?? null,

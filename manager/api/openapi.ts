@@ -1,6 +1,6 @@
 /** The OpenAPI document, from the same definitions that the requests are checked with. */
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
-import { z } from "zod";
+import type { z } from "zod";
 import { end } from "../../schema/end.ts";
 import { eventView } from "../../schema/event.ts";
 import { problems, type ProblemCode } from "../../schema/problem.ts";
@@ -37,8 +37,14 @@ named({
 });
 
 const tags = [
-  { name: "tasks", description: "A task is a definition: what to run, where it may run, how to treat it. Each edit makes a new version." },
-  { name: "runs", description: "A run is one requested execution of one task version; an attempt is one placement of a run on one worker." },
+  {
+    name: "tasks",
+    description: "A task is a definition: what to run, where it may run, how to treat it. Each edit makes a new version.",
+  },
+  {
+    name: "runs",
+    description: "A run is one requested execution of one task version; an attempt is one placement of a run on one worker.",
+  },
   { name: "workers", description: "A worker is the agent on a host. It belongs to one pool." },
   { name: "events", description: "An event is one line of history, append-only." },
   { name: "session", description: "Browsers sign in with a token and get a session." },
@@ -61,9 +67,22 @@ export function openApiDocument(routes: readonly AnyRoute[], version: string): J
   for (const [name, schema] of Object.entries(converter.components).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     registry.registerComponent("schemas", name, schema);
   }
-  registry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer", description: "`npm run token` makes one" });
-  registry.registerComponent("securitySchemes", "session", { type: "apiKey", in: "cookie", name: "muster_session", description: "`__Host-muster` with https" });
-  registry.registerComponent("securitySchemes", "ticket", { type: "http", scheme: "Ticket", description: "a worker's, for one attempt" });
+  registry.registerComponent("securitySchemes", "token", {
+    type: "http",
+    scheme: "bearer",
+    description: "`npm run token` makes one",
+  });
+  registry.registerComponent("securitySchemes", "session", {
+    type: "apiKey",
+    in: "cookie",
+    name: "muster_session",
+    description: "`__Host-muster` with https",
+  });
+  registry.registerComponent("securitySchemes", "ticket", {
+    type: "http",
+    scheme: "Ticket",
+    description: "a worker's, for one attempt",
+  });
   return getOpenAPI31Document({
     openapi: "3.1.0",
     info: {
@@ -83,7 +102,12 @@ function operationOf({ spec }: AnyRoute, converter: Converter, problem: JsonObje
   const content = !body
     ? undefined
     : body.kind === "json"
-      ? Object.fromEntries(body.types.map((type) => [type, { schema: converter.convert(body.shown ?? body.schema, "input"), example: body.example }]))
+      ? Object.fromEntries(
+          body.types.map((type) => [
+            type,
+            { schema: converter.convert(body.shown ?? body.schema, "input"), example: body.example },
+          ]),
+        )
       : Object.fromEntries(body.types.map((type) => [type, { schema: {} }]));
   const described = body?.kind === "bytes" ? { description: `${body.description}, at most ${body.maxBytes} bytes` } : {};
   return {
@@ -137,7 +161,13 @@ function repliesOf(replies: AnyRoute["spec"]["replies"], converter: Converter): 
       status,
       {
         description: reply.description,
-        ...(reply.headers ? { headers: Object.fromEntries(Object.entries(reply.headers).map(([name, description]) => [name, { description, schema: { type: "string" } }])) } : {}),
+        ...(reply.headers
+          ? {
+              headers: Object.fromEntries(
+                Object.entries(reply.headers).map(([name, description]) => [name, { description, schema: { type: "string" } }]),
+              ),
+            }
+          : {}),
         ...(reply.content ? { content: contentOf(reply.content, reply, converter) } : {}),
       },
     ]),
@@ -150,8 +180,12 @@ function contentOf(content: NonNullable<ReplySpec["content"]>, reply: ReplySpec,
       if (typeof schema === "string") return [type, { schema: { description: schema } }];
       const converted = converter.convert(schema, "output");
       // OpenAPI 3.1 has no schema for a sequence: the description names that of one line, or of one event's data.
-      const shown = type === "application/json" ? converted : { description: `a sequence of ${String(converted["$ref"]).split("/").at(-1)}` };
-      return [type, { schema: shown, ...(reply.example === undefined || type !== "application/json" ? {} : { example: reply.example }) }];
+      const shown =
+        type === "application/json" ? converted : { description: `a sequence of ${String(converted["$ref"]).split("/").at(-1)}` };
+      return [
+        type,
+        { schema: shown, ...(reply.example === undefined || type !== "application/json" ? {} : { example: reply.example }) },
+      ];
     }),
   );
 }
@@ -167,7 +201,10 @@ function problemsOf(spec: AnyRoute["spec"], problem: JsonObject): JsonObject {
   const shown: JsonObject = {};
   for (const [status, codes] of byStatus) {
     if (spec.replies[status]) continue;
-    const retry = status === 429 || status === 503 ? { headers: { "Retry-After": { description: "seconds", schema: { type: "integer" } } } } : {};
+    const retry =
+      status === 429 || status === 503
+        ? { headers: { "Retry-After": { description: "seconds", schema: { type: "integer" } } } }
+        : {};
     shown[status] = {
       description: codes.map((code) => `\`${code}\`: ${problems[code].title}`).join("; "),
       ...retry,

@@ -12,7 +12,9 @@ export const problemView = z.strictObject({
   detail: z.string().describe("what is wrong in this case and what to do"),
   code: z.enum(Object.keys(problems) as [ProblemCode, ...ProblemCode[]]),
   errors: z
-    .array(z.strictObject({ at: z.string().describe("a JSON pointer into the body, or a parameter's name"), message: z.string() }))
+    .array(
+      z.strictObject({ at: z.string().describe("a JSON pointer into the body, or a parameter's name"), message: z.string() }),
+    )
     .optional(),
   requestId: z.string().optional().describe("the same as the X-Request-Id header; the manager's log names it"),
   retryAfterSeconds: z.number().optional(),
@@ -61,7 +63,9 @@ export function replyOfError(error: unknown, requestId: string): Reply & { reado
       "content-type": "application/problem+json",
       ...(p.code === "unauthorized" ? { "www-authenticate": 'Bearer realm="muster"' } : {}),
       ...(p.allow === undefined ? {} : { allow: p.allow }),
-      ...(view.status === 503 || view.status === 429 ? { "retry-after": String(Math.max(1, Math.ceil(p.retryAfterSeconds ?? 1))) } : {}),
+      ...(view.status === 503 || view.status === 429
+        ? { "retry-after": String(Math.max(1, Math.ceil(p.retryAfterSeconds ?? 1))) }
+        : {}),
     },
   };
 }
@@ -75,7 +79,8 @@ export function fieldErrors(error: z.ZodError, kind: "body" | "parameter"): read
   for (const issue of error.issues) {
     const path = issue.path.map(String);
     if (issue.code === "unrecognized_keys") {
-      for (const key of issue.keys) found.push({ at: nameOf([...path, key], kind), message: `is not a known ${kind === "body" ? "field" : "parameter"}` });
+      for (const key of issue.keys)
+        found.push({ at: nameOf([...path, key], kind), message: `is not a known ${kind === "body" ? "field" : "parameter"}` });
     } else if (issue.code === "invalid_key") {
       found.push({ at: nameOf(path, kind), message: issue.issues.map((inner) => inner.message).join("; ") });
     } else found.push({ at: nameOf(path, kind), message: issue.message });
@@ -96,5 +101,9 @@ export function parsed<T>(schema: z.ZodType<T>, value: unknown, kind: "body" | "
   const first = errors[0];
   const where = first?.at ? `${first.at}: ` : "";
   const more = result.error.issues.length > 1 ? ` (and ${result.error.issues.length - 1} more)` : "";
-  throw problem("malformed", `${kind === "body" ? "the body does" : "the parameters do"} not fit: ${where}${first?.message ?? "see errors"}${more}`, { errors });
+  throw problem(
+    "malformed",
+    `${kind === "body" ? "the body does" : "the parameters do"} not fit: ${where}${first?.message ?? "see errors"}${more}`,
+    { errors },
+  );
 }

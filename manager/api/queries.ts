@@ -60,11 +60,13 @@ export function oneOrMoreOf<T extends string>(words: readonly T[]) {
 }
 
 /** An ISO-8601 instant as wall milliseconds. */
-export const instantMs = z.iso.datetime({ offset: true, error: "must be an ISO-8601 instant such as 2026-01-31T12:00:00Z" }).transform((text) => Date.parse(text));
+export const instantMs = z.iso
+  .datetime({ offset: true, error: "must be an ISO-8601 instant such as 2026-01-31T12:00:00Z" })
+  .transform((text) => Date.parse(text));
 
 export const sentence = z.string().max(requestLimits.sentenceChars);
 export const reason = sentence.optional().describe("why, for the record");
-export const pool = id.optional();
+export const poolFilter = id.optional();
 
 /** A page as `{items, next}` with a `Link` header to the next one. */
 export function pageReply<T, V>(request: Request, page: Page<T>, view: (item: T) => V): Reply {
@@ -79,5 +81,8 @@ export function pageReply<T, V>(request: Request, page: Page<T>, view: (item: T)
 
 /** The schema of a page. */
 export function pageOf<T extends z.ZodType>(item: T) {
-  return z.strictObject({ items: z.array(item), next: z.string().nullable().describe("cursor of the next page; null at the end") });
+  return z.strictObject({
+    items: z.array(item),
+    next: z.string().nullable().describe("cursor of the next page; null at the end"),
+  });
 }

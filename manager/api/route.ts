@@ -64,7 +64,13 @@ export type BodySpec<B> =
       readonly types: readonly string[];
       readonly example: unknown;
     }
-  | { readonly kind: "bytes"; readonly types: readonly string[]; readonly maxBytes: number; readonly description: string; readonly as?: B };
+  | {
+      readonly kind: "bytes";
+      readonly types: readonly string[];
+      readonly maxBytes: number;
+      readonly description: string;
+      readonly as?: B;
+    };
 
 export interface ReplySpec {
   readonly description: string;
@@ -92,25 +98,24 @@ export interface RouteSpec<P, Q, B> {
   readonly problems: readonly ProblemCode[];
 }
 
-export interface Route<P = unknown, Q = unknown, B = unknown> {
+/** Methods and not fields, because only a method's parameter may be narrower than that of `AnyRoute`. */
+export interface Route<P, Q, B> {
   readonly spec: RouteSpec<P, Q, B>;
-  readonly handle: (call: Call<P, Q, B>) => Promise<Reply> | Reply;
-  readonly guard: Guard<P, Q> | undefined;
+  handle(call: Call<P, Q, B>): Promise<Reply> | Reply;
+  /** Runs before the body is read; throws, or may bound the body further. */
+  guard?(call: Call<P, Q, unknown>): Promise<{ readonly maxBytes?: number }>;
 }
 
-/** Runs before the body is read; throws, or may bound the body further. */
-export type Guard<P, Q> = (call: Omit<Call<P, Q, unknown>, "body">) => Promise<{ readonly maxBytes?: number }>;
-
-/** Any route. Its three types are known to its own handler only, and a handler's parameter is contravariant: hence `any`. */
-export type AnyRoute = Route<any, any, any>;
+/** Any route: its three types are known to its own handler only. */
+export type AnyRoute = Route<unknown, unknown, unknown>;
 
 /** Ties a definition to its handler, so that the handler's types come from the schemas. */
 export function route<P = Record<never, never>, Q = Record<never, never>, B = undefined>(
   spec: RouteSpec<P, Q, B>,
   handle: Route<P, Q, B>["handle"],
-  guard?: Guard<P, Q>,
+  guard?: NonNullable<Route<P, Q, B>["guard"]>,
 ): Route<P, Q, B> {
-  return { spec, handle, guard };
+  return guard ? { spec, handle, guard } : { spec, handle };
 }
 
 /** A JSON answer. */

@@ -8,7 +8,18 @@ import type { AttemptRecord, RunRecord } from "../control/records.ts";
 import { makeBell } from "./bell.ts";
 import type { ApiParts } from "./deps.ts";
 import { runSummaryExample, runViewExample } from "./examples.ts";
-import { cursor, instantMs, labelFilter, limit, oneOrMoreOf, pageOf, pageReply, pool, sentence, wholeNumber } from "./queries.ts";
+import {
+  cursor,
+  instantMs,
+  labelFilter,
+  limit,
+  oneOrMoreOf,
+  pageOf,
+  pageReply,
+  poolFilter,
+  sentence,
+  wholeNumber,
+} from "./queries.ts";
 import { json, route, type AnyRoute, type Reply } from "./route.ts";
 import { given, stopBody } from "./tasks.ts";
 import { runSummaryOf, runViewOf } from "./views.ts";
@@ -39,15 +50,24 @@ const listRuns = route(
     query: z.strictObject({
       taskId: id.optional(),
       workerId: id.optional().describe("the worker of the newest attempt"),
-      state: oneOrMoreOf(runStates).optional().describe(`one or more of ${runStates.join(", ")}, with commas`),
+      state: oneOrMoreOf(runStates)
+        .optional()
+        .describe(`one or more of ${runStates.join(", ")}, with commas`),
       label: labelFilter,
       since: instantMs.optional().describe("made at this instant or later"),
       until: instantMs.optional().describe("made before this instant"),
-      pool,
+      pool: poolFilter,
       limit,
       cursor,
     }),
-    replies: { 200: { description: "a page of runs, without payloads", content: { "application/json": pageOf(runSummary) }, example: { items: [runSummaryExample], next: null }, headers: { Link: "the next page" } } },
+    replies: {
+      200: {
+        description: "a page of runs, without payloads",
+        content: { "application/json": pageOf(runSummary) },
+        example: { items: [runSummaryExample], next: null },
+        headers: { Link: "the next page" },
+      },
+    },
     problems: ["malformed"],
   },
   async ({ parts, query, request }) => {
@@ -67,14 +87,18 @@ const getRun = route(
     permission: "runs:read",
     params: byRunId,
     query: z.strictObject({
-      waitSeconds: wholeNumber(0, requestLimits.waitSecondsMax).optional().describe("answer when the run is terminal or after so long"),
+      waitSeconds: wholeNumber(0, requestLimits.waitSecondsMax)
+        .optional()
+        .describe("answer when the run is terminal or after so long"),
     }),
     replies: { 200: { description: "the run", content: { "application/json": runView }, example: runViewExample } },
     problems: ["malformed", "not-found", "too-many"],
   },
   async ({ parts, params, query, request, subject }) => {
     subject.runId = params.id;
-    const found = query.waitSeconds ? await waitForEnd(parts, params.id, query.waitSeconds, request.signal) : await findRun(parts, params.id);
+    const found = query.waitSeconds
+      ? await waitForEnd(parts, params.id, query.waitSeconds, request.signal)
+      : await findRun(parts, params.id);
     subject.taskId = found.run.taskId;
     return runReply(parts, found);
   },
@@ -118,10 +142,20 @@ const stopRun = route<{ id: string }, Record<never, never>, z.output<typeof stop
     description: "TERM to its process group, KILL to the whole tree after the grace. A terminal run stays as it is (200).",
     permission: "runs:stop",
     params: byRunId,
-    body: { kind: "json", schema: stopBody, optional: true, types: ["application/json"], example: { graceSeconds: 5, reason: "bad data" } },
+    body: {
+      kind: "json",
+      schema: stopBody,
+      optional: true,
+      types: ["application/json"],
+      example: { graceSeconds: 5, reason: "bad data" },
+    },
     replies: {
       200: { description: "it has ended; nothing was changed", content: { "application/json": runSummary } },
-      202: { description: "it is being stopped", content: { "application/json": runSummary }, example: { ...runSummaryExample, state: "stopping" } },
+      202: {
+        description: "it is being stopped",
+        content: { "application/json": runSummary },
+        example: { ...runSummaryExample, state: "stopping" },
+      },
     },
     problems: ["malformed", "not-found", "too-large", "unsupported-type"],
   },
@@ -153,12 +187,20 @@ const signalRun = route<{ id: string }, Record<never, never>, z.output<typeof si
     permission: "runs:stop",
     params: byRunId,
     body: { kind: "json", schema: signalBody, optional: false, types: ["application/json"], example: { signal: "SIGUSR1" } },
-    replies: { 202: { description: "the signal is on its way", content: { "application/json": runSummary }, example: runSummaryExample } },
+    replies: {
+      202: { description: "the signal is on its way", content: { "application/json": runSummary }, example: runSummaryExample },
+    },
     problems: ["malformed", "not-found", "too-large", "unsupported-type", "impossible"],
   },
   async ({ parts, params, body, by, subject }) => {
     subject.runId = params.id;
-    const outcome = await parts.plane.ask(await parts.pools.ofRun(params.id), { kind: "signalRun", runId: params.id, signal: body.signal, by, byReason: body.reason });
+    const outcome = await parts.plane.ask(await parts.pools.ofRun(params.id), {
+      kind: "signalRun",
+      runId: params.id,
+      signal: body.signal,
+      by,
+      byReason: body.reason,
+    });
     const reply = summaryReply(parts, outcome.kind === "run" ? outcome.run : undefined);
     return { ...reply, status: 202 };
   },

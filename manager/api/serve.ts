@@ -13,7 +13,10 @@ export interface ApiServer {
 }
 
 /** Listens; resolves when it does. Rejects with a sentence that names the setting when the port cannot be had. */
-export async function serveApi(api: Api, options: { readonly host: string; readonly port: number; readonly log: Log }): Promise<ApiServer> {
+export async function serveApi(
+  api: Api,
+  options: { readonly host: string; readonly port: number; readonly log: Log },
+): Promise<ApiServer> {
   const server = createAdaptorServer({
     fetch: api.fetch,
     serverOptions: {

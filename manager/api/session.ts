@@ -19,7 +19,11 @@ const sessionView = z.strictObject({
 const postLimits = new WeakMap<ApiParts["sessions"], RateLimiter>();
 function postLimit(parts: ApiParts): RateLimiter {
   let limiter = postLimits.get(parts.sessions);
-  if (!limiter) postLimits.set(parts.sessions, (limiter = makeRateLimiter(parts.clock, apiLimits.sessionPostsPerSecond, apiLimits.sessionPostBurst)));
+  if (!limiter)
+    postLimits.set(
+      parts.sessions,
+      (limiter = makeRateLimiter(parts.clock, apiLimits.sessionPostsPerSecond, apiLimits.sessionPostBurst)),
+    );
   return limiter;
 }
 
@@ -31,7 +35,13 @@ const postSession = route<Record<never, never>, Record<never, never>, { token: s
     tag,
     summary: "Sign in a browser with a token",
     permission: "open",
-    body: { kind: "json", schema: z.strictObject({ token: z.string().min(1).max(500) }), optional: false, types: ["application/json"], example: { token: "mst_…" } },
+    body: {
+      kind: "json",
+      schema: z.strictObject({ token: z.string().min(1).max(500) }),
+      optional: false,
+      types: ["application/json"],
+      example: { token: "mst_…" },
+    },
     replies: {
       201: {
         description: "signed in",
@@ -48,7 +58,11 @@ const postSession = route<Record<never, never>, Record<never, never>, { token: s
     const known = parts.credentials.verifyToken(body.token);
     if (!known) throw problem("unauthorized", "the token is not known; `npm run token` makes a new one");
     const { value, session } = parts.sessions.begin(body.token);
-    return json(201, { name: known.name, expiresAt: instant(session.expiresAt) }, { "set-cookie": setCookie(parts.secure, value) });
+    return json(
+      201,
+      { name: known.name, expiresAt: instant(session.expiresAt) },
+      { "set-cookie": setCookie(parts.secure, value) },
+    );
   },
 );
 

@@ -24,7 +24,8 @@ export function makeStreamBook(most: number): StreamBook {
       return live.size;
     },
     open(make, onError) {
-      if (live.size >= most) throw problem("too-many", `${most} streams are open, which is as many as this manager serves`, { retryAfterSeconds: 5 });
+      if (live.size >= most)
+        throw problem("too-many", `${most} streams are open, which is as many as this manager serves`, { retryAfterSeconds: 5 });
       const abort = new AbortController();
       live.add(abort);
       const chunks = make(abort.signal);

@@ -27,7 +27,13 @@ export async function findTask(parts: ApiParts, taskId: string): Promise<TaskFou
 }
 
 /** A task as one answer, with its version as ETag. */
-export function taskReply(parts: ApiParts, status: number, found: TaskFound, lastRun: RunRecord | null, headers: Record<string, string> = {}): Reply {
+export function taskReply(
+  parts: ApiParts,
+  status: number,
+  found: TaskFound,
+  lastRun: RunRecord | null,
+  headers: Record<string, string> = {},
+): Reply {
   const { task, version, definition } = found;
   const script = version.script ?? scriptOf(definition.run);
   const large = script !== null && script.size > requestLimits.inlineSpecBytes;
@@ -35,7 +41,7 @@ export function taskReply(parts: ApiParts, status: number, found: TaskFound, las
   const view: TaskView = {
     ...taskSummaryOf(task),
     ...definition,
-    run: run as TaskView["run"],
+    run,
     scriptSha256: script?.sha256 ?? null,
     scriptSize: script?.size ?? null,
     by: version.by,
@@ -62,7 +68,9 @@ export function ifMatchOf(header: string | undefined, starAllowed: boolean): num
   if (header === undefined || (starAllowed && header.trim() === "*")) return null;
   const version = /^ *"([0-9]{1,15})" *$/.exec(header)?.[1];
   if (version === undefined) {
-    throw problem("malformed", 'If-Match must be the ETag of one version, such as "3"', { errors: [{ at: "If-Match", message: 'must be such as "3"' }] });
+    throw problem("malformed", 'If-Match must be the ETag of one version, such as "3"', {
+      errors: [{ at: "If-Match", message: 'must be such as "3"' }],
+    });
   }
   return Number(version);
 }

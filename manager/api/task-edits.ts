@@ -18,7 +18,12 @@ import { byTaskId, ifMatch, tag, taskInputShown, withReason } from "./tasks.ts";
 type Fields = Record<string, unknown>;
 const anyObject = z.looseObject({});
 const jsonTypes = ["application/json"] as const;
-const changed = { description: "the new version", content: { "application/json": taskView }, example: taskViewExample, headers: { ETag: "the version in quotes" } };
+const changed = {
+  description: "the new version",
+  content: { "application/json": taskView },
+  example: taskViewExample,
+  headers: { ETag: "the version in quotes" },
+};
 
 const putTask = route<{ id: string }, { reason?: string | undefined }, Fields>(
   {
@@ -45,12 +50,19 @@ const patchTask = route<{ id: string }, { reason?: string | undefined }, Fields>
     operationId: "patchTask",
     tag,
     summary: "Change some fields of a task",
-    description: "A JSON merge patch (RFC 7396) of the newest definition: null takes a field back to its default. Without If-Match it is applied to whatever is newest.",
+    description:
+      "A JSON merge patch (RFC 7396) of the newest definition: null takes a field back to its default. Without If-Match it is applied to whatever is newest.",
     permission: "tasks:write",
     params: byTaskId,
     query: withReason,
     headers: ifMatch,
-    body: { kind: "json", schema: anyObject, optional: false, types: [...jsonTypes, "application/merge-patch+json"], example: { timeoutSeconds: 60 } },
+    body: {
+      kind: "json",
+      schema: anyObject,
+      optional: false,
+      types: [...jsonTypes, "application/merge-patch+json"],
+      example: { timeoutSeconds: 60 },
+    },
     replies: { 200: changed },
     problems: ["malformed", "not-found", "name-taken", "version-changed", "too-large", "unsupported-type", "impossible"],
   },
@@ -69,18 +81,29 @@ const putScript = route<{ id: string }, { reason?: string | undefined }, Uint8Ar
     params: byTaskId,
     query: withReason,
     headers: ifMatch,
-    body: { kind: "bytes", types: ["application/octet-stream", "text/*"], maxBytes: requestLimits.scriptBytes, description: "the script" },
+    body: {
+      kind: "bytes",
+      types: ["application/octet-stream", "text/*"],
+      maxBytes: requestLimits.scriptBytes,
+      description: "the script",
+    },
     replies: { 200: changed },
     problems: ["malformed", "not-found", "version-changed", "too-large", "unsupported-type", "impossible"],
   },
   async (call) => {
     const text = utf8Of(call.body);
     const content =
-      text === undefined ? { script: null, scriptBase64: Buffer.from(call.body).toString("base64") } : { script: text, scriptBase64: null };
+      text === undefined
+        ? { script: null, scriptBase64: Buffer.from(call.body).toString("base64") }
+        : { script: text, scriptBase64: null };
     return edit(
       call,
       ({ definition }) => {
-        if (!isScript(definition.run)) throw problem("impossible", `the task runs with the driver ${definition.run.driver}; only the driver script takes a script`);
+        if (!isScript(definition.run))
+          throw problem(
+            "impossible",
+            `the task runs with the driver ${definition.run.driver}; only the driver script takes a script`,
+          );
         return { ...definition, run: { ...definition.run, ...content } };
       },
       true,
@@ -103,16 +126,28 @@ async function edit(
   for (let tried = 1; ; tried += 1) {
     const found = await findTask(parts, params.id);
     if (wanted !== null && wanted !== found.task.version) {
-      throw problem("version-changed", `the task is at version ${found.task.version}, not ${wanted}; read it again and repeat the change`);
+      throw problem(
+        "version-changed",
+        `the task is at version ${found.task.version}, not ${wanted}; read it again and repeat the change`,
+      );
     }
     const definition = make(found);
     if (definition.pool !== found.task.pool) {
-      throw problem("impossible", `a task stays in its pool, ${found.task.pool}`, { errors: [{ at: "/pool", message: `must be ${found.task.pool}` }] });
+      throw problem("impossible", `a task stays in its pool, ${found.task.pool}`, {
+        errors: [{ at: "/pool", message: `must be ${found.task.pool}` }],
+      });
     }
     const store = await toStore(parts.store, definition, parts.limits.workerLostAfterSeconds);
     const expectedVersion = wanted ?? (fromNewest ? found.task.version : null);
     try {
-      const outcome = await parts.plane.ask(definition.pool, { kind: "changeTask", taskId: params.id, store, expectedVersion, by, byReason: query.reason ?? null });
+      const outcome = await parts.plane.ask(definition.pool, {
+        kind: "changeTask",
+        taskId: params.id,
+        store,
+        expectedVersion,
+        by,
+        byReason: query.reason ?? null,
+      });
       return await taskOutcome(parts, outcome, definition);
     } catch (error) {
       const overtaken = error instanceof ProblemError && error.problem.code === "version-changed" && wanted === null;
@@ -136,18 +171,38 @@ const putByName = route<{ name: string }, { pool: string; reason?: string | unde
     params: byName,
     query: byNameQuery,
     headers: ifMatch,
-    body: { kind: "json", schema: anyObject, shown: taskInputShown.partial({ name: true }), optional: false, types: jsonTypes, example: taskExample },
+    body: {
+      kind: "json",
+      schema: anyObject,
+      shown: taskInputShown.partial({ name: true }),
+      optional: false,
+      types: jsonTypes,
+      example: taskExample,
+    },
     replies: { 200: changed, 201: { ...changed, description: "created", headers: { ...changed.headers, Location: "the task" } } },
     problems: ["malformed", "version-changed", "too-large", "unsupported-type", "impossible"],
   },
   async ({ parts, params, query, body, by, subject, header }) => {
     const definition = parsed(taskInput, { name: params.name, pool: query.pool, ...body }, "body");
-    if (definition.name !== params.name) throw problem("impossible", `the address names the task ${params.name}`, { errors: [{ at: "/name", message: `must be ${params.name}` }] });
-    if (definition.pool !== query.pool) throw problem("impossible", `the address names the pool ${query.pool}`, { errors: [{ at: "/pool", message: `must be ${query.pool}` }] });
+    if (definition.name !== params.name)
+      throw problem("impossible", `the address names the task ${params.name}`, {
+        errors: [{ at: "/name", message: `must be ${params.name}` }],
+      });
+    if (definition.pool !== query.pool)
+      throw problem("impossible", `the address names the pool ${query.pool}`, {
+        errors: [{ at: "/pool", message: `must be ${query.pool}` }],
+      });
     parts.pools.mustBeLed(definition.pool);
     const ifMatchVersion = ifMatchOf(header("if-match"), false);
     const store = await toStore(parts.store, definition, parts.limits.workerLostAfterSeconds);
-    const outcome = await parts.plane.ask(definition.pool, { kind: "putTaskByName", id: parts.dice.id(), store, ifMatch: ifMatchVersion, by, byReason: query.reason ?? null });
+    const outcome = await parts.plane.ask(definition.pool, {
+      kind: "putTaskByName",
+      id: parts.dice.id(),
+      store,
+      ifMatch: ifMatchVersion,
+      by,
+      byReason: query.reason ?? null,
+    });
     if (outcome.kind === "task") subject.taskId = outcome.task.id;
     return taskOutcome(parts, outcome, definition);
   },

@@ -6,7 +6,7 @@ import { execRun, otherRun, scriptRun, taskInput, taskName, type TaskDefinition 
 import { taskSummary, taskView } from "../../schema/task-view.ts";
 import { toStore } from "./definition.ts";
 import { taskExample, taskViewExample } from "./examples.ts";
-import { cursor, flag, labelFilter, limit, pageOf, pageReply, pool, reason, sentence } from "./queries.ts";
+import { cursor, flag, labelFilter, limit, pageOf, pageReply, poolFilter, reason, sentence } from "./queries.ts";
 import { json, route, type AnyRoute } from "./route.ts";
 import { findTask, ifMatchOf, taskOutcome, taskReply } from "./task-answers.ts";
 import { taskSummaryOf } from "./views.ts";
@@ -19,7 +19,10 @@ export const withReason = z.strictObject({ reason });
 export const taskInputShown = taskInput.extend({ run: z.union([execRun, scriptRun, otherRun]) });
 
 export const ifMatch = {
-  "If-Match": { description: "the ETag that the change was made from; 412 when the task has changed since", schema: z.string().optional() },
+  "If-Match": {
+    description: "the ETag that the change was made from; 412 when the task has changed since",
+    schema: z.string().optional(),
+  },
 };
 
 const taskReplies = {
@@ -38,7 +41,14 @@ export const createTask = route<unknown, { reason?: string | undefined }, TaskDe
     summary: "Create a task",
     permission: "tasks:write",
     query: withReason,
-    body: { kind: "json", schema: taskInput, shown: taskInputShown, optional: false, types: ["application/json"], example: taskExample },
+    body: {
+      kind: "json",
+      schema: taskInput,
+      shown: taskInputShown,
+      optional: false,
+      types: ["application/json"],
+      example: taskExample,
+    },
     replies: { 201: { ...taskReplies, headers: { ...taskReplies.headers, Location: "the task" } } },
     problems: ["malformed", "name-taken", "too-large", "unsupported-type", "impossible"],
   },
@@ -47,7 +57,13 @@ export const createTask = route<unknown, { reason?: string | undefined }, TaskDe
     const store = await toStore(parts.store, body, parts.limits.workerLostAfterSeconds);
     const taskId = parts.dice.id();
     subject.taskId = taskId;
-    const outcome = await parts.plane.ask(body.pool, { kind: "createTask", id: taskId, store, by, byReason: query.reason ?? null });
+    const outcome = await parts.plane.ask(body.pool, {
+      kind: "createTask",
+      id: taskId,
+      store,
+      by,
+      byReason: query.reason ?? null,
+    });
     return taskOutcome(parts, outcome, body);
   },
 );
@@ -56,7 +72,7 @@ const listQuery = z.strictObject({
   name: taskName.optional(),
   kind: z.literal("batch").optional(),
   label: labelFilter,
-  pool,
+  pool: poolFilter,
   limit,
   cursor,
 });
@@ -70,7 +86,13 @@ const listTasks = route(
     summary: "List tasks",
     permission: "tasks:read",
     query: listQuery,
-    replies: { 200: { description: "a page of tasks, without what they run", content: { "application/json": pageOf(taskSummary) }, headers: { Link: "the next page" } } },
+    replies: {
+      200: {
+        description: "a page of tasks, without what they run",
+        content: { "application/json": pageOf(taskSummary) },
+        headers: { Link: "the next page" },
+      },
+    },
     problems: ["malformed"],
   },
   async ({ parts, query, request }) => {
@@ -111,7 +133,8 @@ const deleteTask = route(
     operationId: "deleteTask",
     tag,
     summary: "Remove a task",
-    description: "Its runs stay in the history and its name is free again. With live runs it is refused (409) unless `stop=true`, which stops them.",
+    description:
+      "Its runs stay in the history and its name is free again. With live runs it is refused (409) unless `stop=true`, which stops them.",
     permission: "tasks:write",
     params: byTaskId,
     query: z.strictObject({ stop: flag.optional(), reason }),
@@ -149,7 +172,13 @@ const stopTask = route(
     permission: "runs:stop",
     params: byTaskId,
     body: { kind: "json", schema: stopBody, optional: true, types: ["application/json"], example: { reason: "bad data" } },
-    replies: { 202: { description: "how many runs were asked to stop", content: { "application/json": z.strictObject({ runs: z.int() }) }, example: { runs: 3 } } },
+    replies: {
+      202: {
+        description: "how many runs were asked to stop",
+        content: { "application/json": z.strictObject({ runs: z.int() }) },
+        example: { runs: 3 },
+      },
+    },
     problems: ["malformed", "not-found", "too-large", "unsupported-type"],
   },
   async ({ parts, params, body, by, subject }) => {

@@ -10,7 +10,10 @@ export function parseVector(text: string, parameter: string): Vector {
   const vector = Object.create(null) as Record<string, number>;
   for (const part of text === "" ? [] : text.split(",")) {
     const match = entry.exec(part);
-    if (!match) throw problem("malformed", `${parameter} must be pool:number,…`, { errors: [{ at: parameter, message: "must be pool:number,…" }] });
+    if (!match)
+      throw problem("malformed", `${parameter} must be pool:number,…`, {
+        errors: [{ at: parameter, message: "must be pool:number,…" }],
+      });
     vector[match[1] as string] = Number(match[2]);
   }
   return vector;

@@ -10,7 +10,7 @@ import type { ApiParts } from "./deps.ts";
 import { workerExample } from "./examples.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { parsed } from "./problem.ts";
-import { cursor, flag, labelFilter, limit, oneOrMoreOf, pageOf, pageReply, pool, reason, sentence } from "./queries.ts";
+import { cursor, flag, labelFilter, limit, oneOrMoreOf, pageOf, pageReply, poolFilter, reason, sentence } from "./queries.ts";
 import { json, route, type AnyRoute, type Reply } from "./route.ts";
 import { given } from "./tasks.ts";
 import { workerViewOf } from "./views.ts";
@@ -38,13 +38,22 @@ const listWorkers = route(
     summary: "List workers",
     permission: "workers:read",
     query: z.strictObject({
-      state: oneOrMoreOf(workerStates).optional().describe(`one or more of ${workerStates.join(", ")}, with commas`),
-      pool,
+      state: oneOrMoreOf(workerStates)
+        .optional()
+        .describe(`one or more of ${workerStates.join(", ")}, with commas`),
+      pool: poolFilter,
       label: labelFilter,
       limit,
       cursor,
     }),
-    replies: { 200: { description: "a page of workers", content: { "application/json": pageOf(workerView) }, example: { items: [workerExample], next: null }, headers: { Link: "the next page" } } },
+    replies: {
+      200: {
+        description: "a page of workers",
+        content: { "application/json": pageOf(workerView) },
+        example: { items: [workerExample], next: null },
+        headers: { Link: "the next page" },
+      },
+    },
     problems: ["malformed"],
   },
   async ({ parts, query, request }) => {
@@ -74,7 +83,9 @@ const getWorker = route(
 );
 
 const patchBody = z.strictObject({
-  labels: z.record(labelKey, labelValue.nullable()).describe("null takes a label set here away; the worker's own then shows again"),
+  labels: z
+    .record(labelKey, labelValue.nullable())
+    .describe("null takes a label set here away; the worker's own then shows again"),
   reason: sentence.nullable().default(null),
 });
 
@@ -87,7 +98,13 @@ const patchWorker = route<{ id: string }, Record<never, never>, z.output<typeof 
     summary: "Set labels over the worker's own",
     permission: "workers:write",
     params: byWorkerId,
-    body: { kind: "json", schema: patchBody, optional: false, types: ["application/json", "application/merge-patch+json"], example: { labels: { zone: "a", old: null } } },
+    body: {
+      kind: "json",
+      schema: patchBody,
+      optional: false,
+      types: ["application/json", "application/merge-patch+json"],
+      example: { labels: { zone: "a", old: null } },
+    },
     replies: { 200: shown },
     problems: ["malformed", "not-found", "too-large", "unsupported-type"],
   },
@@ -95,7 +112,13 @@ const patchWorker = route<{ id: string }, Record<never, never>, z.output<typeof 
     subject.workerId = params.id;
     const worker = await findWorker(parts, params.id);
     const merged = parsed(labels, mergePatch(worker.apiLabels, body.labels), "body");
-    const outcome = await parts.plane.ask(worker.pool, { kind: "labelWorker", workerId: params.id, labels: merged, by, byReason: body.reason });
+    const outcome = await parts.plane.ask(worker.pool, {
+      kind: "labelWorker",
+      workerId: params.id,
+      labels: merged,
+      by,
+      byReason: body.reason,
+    });
     return workerReply(parts, outcome.kind === "worker" ? outcome.worker : await findWorker(parts, params.id));
   },
 );
@@ -107,7 +130,8 @@ const deleteWorker = route(
     operationId: "deleteWorker",
     tag,
     summary: "Remove a worker",
-    description: "With live attempts it is refused (409) unless `stop=true`: they then end `lost`, because nobody will hear of them again.",
+    description:
+      "With live attempts it is refused (409) unless `stop=true`: they then end `lost`, because nobody will hear of them again.",
     permission: "workers:write",
     params: byWorkerId,
     query: z.strictObject({ stop: flag.optional(), reason }),
@@ -117,7 +141,13 @@ const deleteWorker = route(
   async ({ parts, params, query, by, subject }) => {
     subject.workerId = params.id;
     const pool = await parts.pools.ofWorker(params.id);
-    await parts.plane.ask(pool, { kind: "deleteWorker", workerId: params.id, stop: query.stop ?? false, by, byReason: query.reason ?? null });
+    await parts.plane.ask(pool, {
+      kind: "deleteWorker",
+      workerId: params.id,
+      stop: query.stop ?? false,
+      by,
+      byReason: query.reason ?? null,
+    });
     return { status: 204 };
   },
 );
@@ -147,4 +177,11 @@ function drainRoute(on: boolean): AnyRoute {
   );
 }
 
-export const workerRoutes: readonly AnyRoute[] = [listWorkers, getWorker, patchWorker, deleteWorker, drainRoute(true), drainRoute(false)];
+export const workerRoutes: readonly AnyRoute[] = [
+  listWorkers,
+  getWorker,
+  patchWorker,
+  deleteWorker,
+  drainRoute(true),
+  drainRoute(false),
+];

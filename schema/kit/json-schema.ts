@@ -32,7 +32,8 @@ export function makeConverter(prefix: string, inputSuffix = "Input"): Converter 
       const nameOf = (name: string): string => (io === "input" && !name.endsWith(inputSuffix) ? `${name}${inputSuffix}` : name);
       const settle = (value: unknown): unknown => rewrite(value, (name) => `${prefix}${nameOf(name)}`);
       const defs = (made["$defs"] ?? {}) as Record<string, JsonObject>;
-      for (const [name, { id: _, ...def }] of Object.entries(defs)) if (!isNameless(name)) components[nameOf(name)] = settle(def) as JsonObject;
+      for (const [name, { id: _, ...def }] of Object.entries(defs))
+        if (!isNameless(name)) components[nameOf(name)] = settle(def) as JsonObject;
       return settle(made["items"]) as JsonObject;
     },
   };

@@ -34,7 +34,12 @@ interface Topic {
 }
 
 const uplinks: Readonly<Record<UplinkKind, Omit<Topic, "address" | "from">>> = {
-  hello: { summary: "Who the worker is and what it has, after each connect and until a sync answers it", schema: messages.hello, qos: 1, retain: false },
+  hello: {
+    summary: "Who the worker is and what it has, after each connect and until a sync answers it",
+    schema: messages.hello,
+    qos: 1,
+    retain: false,
+  },
   reports: {
     summary: "What became of attempts, in order of seq; sent again until the manager's ack covers it",
     schema: messages.reportsEnvelope.extend({ items: z.array(messages.report).max(wireLimits.itemsPerMessage) }),
@@ -42,7 +47,12 @@ const uplinks: Readonly<Record<UplinkKind, Omit<Topic, "address" | "from">>> = {
     retain: false,
   },
   heartbeat: { summary: "The worker lives, and what it has free", schema: messages.heartbeat, qos: 0, retain: false },
-  logs: { summary: "A stretch of output, or of output that was dropped; kept by the worker until logsAck names a higher offset", schema: messages.logs, qos: 1, retain: false },
+  logs: {
+    summary: "A stretch of output, or of output that was dropped; kept by the worker until logsAck names a higher offset",
+    schema: messages.logs,
+    qos: 1,
+    retain: false,
+  },
   status: { summary: "Whether the worker is connected; `gone` is its last will", schema: messages.status, qos: 1, retain: true },
 };
 
@@ -55,7 +65,12 @@ const topics: Readonly<Record<string, Topic>> = {
     qos: 1,
     retain: false,
   },
-  ...Object.fromEntries(uplinkKinds.map((kind) => [kind, { ...uplinks[kind], address: uplinkTopic("{prefix}", "{pool}", "{worker}", kind), from: "worker" as const }])),
+  ...Object.fromEntries(
+    uplinkKinds.map((kind) => [
+      kind,
+      { ...uplinks[kind], address: uplinkTopic("{prefix}", "{pool}", "{worker}", kind), from: "worker" as const },
+    ]),
+  ),
 };
 
 /** The AsyncAPI 3.0 document of the wire: one channel per topic, seen from the manager. */
@@ -73,14 +88,29 @@ export function asyncApiDocument(version: string): JsonObject {
     },
     defaultContentType: "application/json",
     servers: {
-      broker: { host: "127.0.0.1:7071", protocol: "mqtt", protocolVersion: "3.1.1", security: [{ $ref: "#/components/securitySchemes/password" }] },
+      broker: {
+        host: "127.0.0.1:7071",
+        protocol: "mqtt",
+        protocolVersion: "3.1.1",
+        security: [{ $ref: "#/components/securitySchemes/password" }],
+      },
     },
     channels: Object.fromEntries(entries.map(([name, topic]) => [name, channelOf(name, topic)])),
-    operations: Object.fromEntries(entries.map(([name, topic]) => [`${topic.from === "manager" ? "send" : "receive"}${capital(name)}`, operationOf(name, topic)])),
+    operations: Object.fromEntries(
+      entries.map(([name, topic]) => [
+        `${topic.from === "manager" ? "send" : "receive"}${capital(name)}`,
+        operationOf(name, topic),
+      ]),
+    ),
     components: {
       messages: messagesPart,
       schemas: Object.fromEntries(Object.entries(converter.components).toSorted(([a], [b]) => (a < b ? -1 : 1))),
-      securitySchemes: { password: { type: "userPassword", description: "the username is the worker's id; it may publish and subscribe only under its own tree" } },
+      securitySchemes: {
+        password: {
+          type: "userPassword",
+          description: "the username is the worker's id; it may publish and subscribe only under its own tree",
+        },
+      },
     },
   };
 }

@@ -19,13 +19,20 @@ test.each([openApi, asyncApi])("$file is what the code says", async (generator) 
 });
 
 test("openapi.yaml is valid OpenAPI 3.1 and has every route, each with its own id, a permission and a summary", async () => {
-  const document = parse(await read("openapi.yaml")) as { openapi: string; paths: Record<string, Record<string, Record<string, unknown>>> };
+  const document = parse(await read("openapi.yaml")) as {
+    openapi: string;
+    paths: Record<string, Record<string, Record<string, unknown>>>;
+  };
   expect(document.openapi).toMatch(/^3\.1\./);
   const result = await new Validator().validate(structuredClone(document));
   expect(result.errors ?? []).toEqual([]);
   expect(result.valid).toBe(true);
-  const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, it]) => ({ path, method, it })));
-  expect(operations.map(({ method, path }) => `${method} ${path}`).toSorted()).toEqual(routes.map(({ spec }) => `${spec.method} ${spec.path}`).toSorted());
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, it]) => ({ path, method, it })),
+  );
+  expect(operations.map(({ method, path }) => `${method} ${path}`).toSorted()).toEqual(
+    routes.map(({ spec }) => `${spec.method} ${spec.path}`).toSorted(),
+  );
   expect(new Set(operations.map(({ it }) => it["operationId"])).size).toBe(routes.length);
   for (const { it } of operations) {
     expect(it["x-permission"]).toBeTypeOf("string");

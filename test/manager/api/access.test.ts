@@ -1,10 +1,8 @@
-import { createHmac } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
-import { sha256Hex } from "../../../schema/digest.ts";
 import { apiLimits } from "../../../schema/limits.ts";
-import { buildTicket, type TicketGrant } from "../../../schema/ticket.ts";
 import { routes } from "../../../manager/api/routes.ts";
-import { attemptRow, problemIn, rig, runRow, taskOf, token, type Rig } from "./kit.ts";
+import { problemIn, rig, token, type Rig } from "./kit.ts";
+import { taskOf } from "./rows.ts";
 
 let r: Rig;
 beforeEach(async () => {
@@ -16,13 +14,28 @@ const open = ["GET /docs", "GET /health", "GET /livez", "GET /openapi.json", "GE
 
 describe("without a token", () => {
   test("the open routes are these", () => {
-    expect(routes.filter(({ spec }) => spec.permission === "open").map(({ spec }) => `${spec.method.toUpperCase()} ${spec.path}`).toSorted()).toEqual(open);
+    expect(
+      routes
+        .filter(({ spec }) => spec.permission === "open")
+        .map(({ spec }) => `${spec.method.toUpperCase()} ${spec.path}`)
+        .toSorted(),
+    ).toEqual(open);
   });
 
   test.each(routes.map(({ spec }) => [`${spec.method.toUpperCase()} ${spec.path}`, spec] as const))("%s", async (name, spec) => {
     const path = spec.path.replaceAll("{sha256}", "0".repeat(64)).replaceAll(/\{\w+\}/g, "x1");
-    for (const headers of [{}, { authorization: "Bearer wrong" }, { authorization: "Basic YTpi" }, { authorization: `Bearer ${token}x` }, { cookie: "muster_session=none" }]) {
-      const response = await r.call(spec.method.toUpperCase(), path, { bare: true, headers: { "content-type": "application/json", ...headers }, ...(spec.method === "get" ? {} : { body: "{}" }) });
+    for (const headers of [
+      {},
+      { authorization: "Bearer wrong" },
+      { authorization: "Basic YTpi" },
+      { authorization: `Bearer ${token}x` },
+      { cookie: "muster_session=none" },
+    ]) {
+      const response = await r.call(spec.method.toUpperCase(), path, {
+        bare: true,
+        headers: { "content-type": "application/json", ...headers },
+        ...(spec.method === "get" ? {} : { body: "{}" }),
+      });
       if (open.includes(name)) expect(response.status).not.toBe(401);
       else {
         expect(response.status).toBe(401);
@@ -34,7 +47,8 @@ describe("without a token", () => {
   });
 
   test("what does not exist tells strangers only that a token is needed", async () => {
-    for (const path of ["/", "/nothing", "/metrics", "/tasks/a/b/c", "/.env"]) expect((await r.call("GET", path, { bare: true })).status).toBe(401);
+    for (const path of ["/", "/nothing", "/metrics", "/tasks/a/b/c", "/.env"])
+      expect((await r.call("GET", path, { bare: true })).status).toBe(401);
     expect((await r.call("POST", "/health", { bare: true })).status).toBe(401);
   });
 });
@@ -92,7 +106,8 @@ describe("sessions", () => {
     expect(cookie).toMatch(/^muster_session=/);
     expect(cookie).not.toContain(token);
     expect((await r.call("GET", "/tasks", { bare: true, headers: { cookie } })).status).toBe(200);
-    const post = (headers: Record<string, string>): Promise<Response> => r.call("POST", "/tasks/t1/stop", { bare: true, headers: { cookie, ...headers } });
+    const post = (headers: Record<string, string>): Promise<Response> =>
+      r.call("POST", "/tasks/t1/stop", { bare: true, headers: { cookie, ...headers } });
     r.plane.answer = () => ({ kind: "stopping", runs: 0 });
     expect((await post({})).status).toBe(403);
     expect((await post({ origin: "https://evil.example" })).status).toBe(403);
@@ -104,7 +119,8 @@ describe("sessions", () => {
   });
 
   test("it ends by sign-out, by idleness, by age, and with its token", async () => {
-    const read = async (cookie: string): Promise<number> => (await r.call("GET", "/tasks", { bare: true, headers: { cookie } })).status;
+    const read = async (cookie: string): Promise<number> =>
+      (await r.call("GET", "/tasks", { bare: true, headers: { cookie } })).status;
     const out = await signIn();
     const bye = await r.call("DELETE", "/session", { bare: true, headers: { cookie: out, "sec-fetch-site": "same-origin" } });
     expect(bye.status).toBe(204);
@@ -133,16 +149,23 @@ describe("sessions", () => {
 
   test("with https the cookie is Secure and bound to the host", async () => {
     r = await rig({ publicUrl: "https://muster.example" });
-    const response = await r.call("POST", "/session", { bare: true, body: { token }, headers: { origin: "https://muster.example" } });
+    const response = await r.call("POST", "/session", {
+      bare: true,
+      body: { token },
+      headers: { origin: "https://muster.example" },
+    });
     expect(response.headers.get("set-cookie")).toMatch(/^__Host-muster=.*; Path=\/; HttpOnly; SameSite=Strict; .*; Secure$/);
   });
 
   test("a wrong token is 401, a foreign page 403, and guessing is slowed", async () => {
     expect((await r.call("POST", "/session", { bare: true, body: { token: "wrong" } })).status).toBe(401);
-    expect((await r.call("POST", "/session", { bare: true, body: { token }, headers: { origin: "https://evil.example" } })).status).toBe(403);
+    expect(
+      (await r.call("POST", "/session", { bare: true, body: { token }, headers: { origin: "https://evil.example" } })).status,
+    ).toBe(403);
     const statuses = new Set<number>();
-    for (let tried = 0; tried < apiLimits.sessionPostBurst; tried += 1) statuses.add((await r.call("POST", "/session", { bare: true, body: { token: "wrong" } })).status);
-    expect([...statuses].toSorted()).toEqual([401, 429]);
+    for (let tried = 0; tried < apiLimits.sessionPostBurst; tried += 1)
+      statuses.add((await r.call("POST", "/session", { bare: true, body: { token: "wrong" } })).status);
+    expect(statuses).toEqual(new Set([401, 429]));
   });
 });
 
@@ -158,74 +181,18 @@ test("a token that asks too fast gets 429 and how long to wait; others are not d
   expect((await r.call("GET", "/tasks")).status).toBe(200);
 });
 
-describe("tickets", () => {
-  const text = JSON.stringify({ spec: {}, env: {} });
-  const sha256 = sha256Hex(text);
-  const sign = async (grant: TicketGrant, rigged = r): Promise<Record<string, string>> => {
-    const key = await rigged.store.secret("ticket");
-    return { authorization: `Ticket ${buildTicket(grant, (signed) => createHmac("sha256", key).update(signed).digest("base64url"))}` };
-  };
-  const get = { direction: "get", worker: "w1", attempt: "a1", sha256 } as const;
-  const put = { direction: "put", worker: "w1", attempt: "a1", maxBytes: 1_000 } as const;
-
-  beforeEach(async () => {
-    await r.commit({ op: "insertRun", row: runRow() }, { op: "insertAttempt", row: attemptRow({ id: "a1" }) });
-    await r.store.putBody(sha256, Buffer.from(text));
-  });
-
-  test("a body is given to its ticket until the attempt has ended", async () => {
-    const headers = await sign(get);
-    const response = await r.call("GET", `/bodies/${sha256}`, { bare: true, headers });
-    expect(response.status).toBe(200);
-    expect(await response.text()).toBe(text);
-    expect((await r.call("GET", `/bodies/${sha256}`, { bare: true, headers })).status).toBe(200);
-    await r.commit({ op: "updateAttempt", id: "a1", set: { state: "ended" } });
-    expect((await r.call("GET", `/bodies/${sha256}`, { bare: true, headers })).status).toBe(403);
-  });
-
-  test("a ticket holds for what it says and nothing else", async () => {
-    const bad = [
-      await sign({ ...get, sha256: "0".repeat(64) }),
-      await sign({ ...get, attempt: "unknown" }),
-      await sign({ ...get, worker: "w2" }),
-      await sign(put),
-      { authorization: `${(await sign(get))["authorization"]}A` },
-      { authorization: (await sign(get, await rig()))["authorization"] as string },
-      { authorization: "Ticket nonsense" },
-    ];
-    for (const headers of bad) expect((await r.call("GET", `/bodies/${sha256}`, { bare: true, headers })).status).toBe(403);
-    expect((await r.call("GET", `/bodies/${sha256}`)).status).toBe(401);
-    expect((await r.call("GET", `/bodies/xyz`, { bare: true, headers: await sign(get) })).status).toBe(400);
-    const missing = { ...get, sha256: "1".repeat(64) };
-    expect((await r.call("GET", `/bodies/${missing.sha256}`, { bare: true, headers: await sign(missing) })).status).toBe(404);
-  });
-
-  test("a result is stored by its digest, within the ticket's size, and must be JSON", async () => {
-    const headers = { ...(await sign(put)), "content-type": "application/json" };
-    const response = await r.call("PUT", "/attempts/a1/result", { bare: true, body: '{"a": 1}', headers });
-    expect(await response.json()).toEqual({ sha256: sha256Hex('{"a": 1}'), size: 8 });
-    expect(Buffer.from((await r.store.getBody(sha256Hex('{"a": 1}'))) ?? []).toString()).toBe('{"a": 1}');
-    expect((await r.call("PUT", "/attempts/a1/result", { bare: true, body: `"${"x".repeat(1_000)}"`, headers })).status).toBe(413);
-    expect((await r.call("PUT", "/attempts/a1/result", { bare: true, body: "{", headers })).status).toBe(400);
-    expect((await r.call("PUT", "/attempts/a1/result", { bare: true, body: Buffer.from([0x22, 0xff, 0x22]), headers })).status).toBe(400);
-    expect((await r.call("PUT", "/attempts/a2/result", { bare: true, body: "{}", headers })).status).toBe(403);
-    expect((await r.call("PUT", "/attempts/a1/result", { bare: true, body: "{}", headers: { ...(await sign(get)), "content-type": "application/json" } })).status).toBe(403);
-  });
-
-  test("without a good ticket not a byte of a body is read", async () => {
-    let pulled = 0;
-    const body = new ReadableStream({ pull: (controller) => ((pulled += 1), controller.enqueue(new Uint8Array(65_536))) }, { highWaterMark: 0 });
-    const response = await r.call("PUT", "/attempts/a1/result", { bare: true, body, headers: { ...(await sign({ ...put, worker: "w2" })), "content-type": "application/json" } });
-    expect(response.status).toBe(403);
-    expect(pulled).toBe(0);
-  });
-});
-
 test("each request is one line that says who, what, how long and how it went, and never a token", async () => {
   await r.call("POST", "/tasks", { body: { nonsense: 1 } });
   await r.call("GET", "/runs/r9?waitSeconds=0");
   const [first, second] = r.lines;
-  expect(first).toMatchObject({ method: "POST", route: "/tasks", status: 400, outcome: "malformed", tokenName: "ana", durationMs: 0 });
+  expect(first).toMatchObject({
+    method: "POST",
+    route: "/tasks",
+    status: 400,
+    outcome: "malformed",
+    tokenName: "ana",
+    durationMs: 0,
+  });
   expect(second).toMatchObject({ method: "GET", route: "/runs/{id}", status: 404, outcome: "not-found", runId: "r9" });
   expect(first?.["requestId"]).not.toBe(second?.["requestId"]);
   expect(JSON.stringify(r.lines)).not.toContain(token);
@@ -242,5 +209,7 @@ test("a bug of ours is a 500 that tells nothing but the request's id; the log ha
   const { code, requestId } = await problemIn(response);
   expect(code).toBe("internal");
   expect(requestId).toBe(response.headers.get("x-request-id"));
-  expect(r.lines.some((line) => line["requestId"] === requestId && (line["err"] as Error | undefined)?.message.includes("secret"))).toBe(true);
+  expect(
+    r.lines.some((line) => line["requestId"] === requestId && (line["err"] as Error | undefined)?.message.includes("secret")),
+  ).toBe(true);
 });

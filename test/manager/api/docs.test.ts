@@ -2,14 +2,15 @@ import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { taskExample, taskViewExample, runSummaryExample, runViewExample, workerExample } from "../../../manager/api/examples.ts";
 import { preferred } from "../../../manager/api/accept.ts";
-import { html, prose } from "../../../manager/api/html.ts";
+import { markup, prose } from "../../../manager/api/html.ts";
 import { mergePatch } from "../../../manager/api/merge-patch.ts";
 import { routes } from "../../../manager/api/routes.ts";
 import { runSummary, runView } from "../../../schema/run.ts";
 import { taskInput } from "../../../schema/task.ts";
 import { taskView } from "../../../schema/task-view.ts";
 import { workerView } from "../../../schema/worker.ts";
-import { document, refuse, rig } from "./kit.ts";
+import { document } from "./contract.ts";
+import { refuse, rig } from "./kit.ts";
 
 test("the examples are what they show", () => {
   expect(taskInput.safeParse(taskExample).error).toBeUndefined();
@@ -40,12 +41,18 @@ test("/docs has every operation and schema, runs only its own script and style, 
   expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
   const page = await response.text();
   for (const { spec } of routes) expect(page).toContain(`id="${spec.operationId}"`);
-  for (const name of Object.keys((document["components"] as { schemas: object }).schemas)) expect(page).toContain(`id="schema-${name}"`);
+  for (const name of Object.keys((document["components"] as { schemas: object }).schemas))
+    expect(page).toContain(`id="schema-${name}"`);
   const anchors = [...page.matchAll(/href="#([^"]+)"/g)].map(([, id]) => id);
   for (const id of new Set(anchors)) expect(page, `#${id}`).toContain(`id="${id}"`);
   const csp = response.headers.get("content-security-policy") ?? "";
   expect(csp).not.toContain("unsafe");
-  for (const [, , text] of page.matchAll(/<(script|style)>([\s\S]*?)<\/\1>/g)) expect(csp).toContain(createHash("sha256").update(text as string).digest("base64"));
+  for (const [, , text] of page.matchAll(/<(script|style)>([\s\S]*?)<\/\1>/g))
+    expect(csp).toContain(
+      createHash("sha256")
+        .update(text as string)
+        .digest("base64"),
+    );
   expect(page).not.toMatch(/(src|srcset|action)=|@import|url\(|style="|onclick/);
 });
 
@@ -58,9 +65,17 @@ test("health: pass and warn are 200, fail is 503; alarms make it warn", async ()
   };
   expect(await health()).toMatchObject({ http: 200, status: "pass" });
   r.plane.alarmList.push({ kind: "duplicateWorker", since: 5_000, sentence: "two hosts have the id w1" });
-  expect(await health()).toMatchObject({ http: 200, status: "warn", alarms: [{ kind: "duplicateWorker", since: "1970-01-01T00:00:05.000Z", sentence: "two hosts have the id w1" }] });
+  expect(await health()).toMatchObject({
+    http: 200,
+    status: "warn",
+    alarms: [{ kind: "duplicateWorker", since: "1970-01-01T00:00:05.000Z", sentence: "two hosts have the id w1" }],
+  });
   r.plane.health = [{ name: "store", status: "fail", sentence: "the disk is full" }];
-  expect(await health()).toMatchObject({ http: 503, status: "fail", checks: [{ name: "store", status: "fail", sentence: "the disk is full" }] });
+  expect(await health()).toMatchObject({
+    http: 503,
+    status: "fail",
+    checks: [{ name: "store", status: "fail", sentence: "the disk is full" }],
+  });
   r.plane.checks = async () => {
     throw refuse("internal", "cannot look");
   };
@@ -114,7 +129,11 @@ test("merge patch: the examples of RFC 7396, appendix A", () => {
     [{ a: "c" }, { a: ["b"] }, { a: ["b"] }],
     [{ a: { b: "c" } }, { a: { b: "d", c: null } }, { a: { b: "d" } }],
     [{ a: [{ b: "c" }] }, { a: [1] }, { a: [1] }],
-    [["a", "b"], ["c", "d"], ["c", "d"]],
+    [
+      ["a", "b"],
+      ["c", "d"],
+      ["c", "d"],
+    ],
     [{ a: "b" }, ["c"], ["c"]],
     [{ a: "foo" }, null, null],
     [{ a: "foo" }, "bar", "bar"],
@@ -126,6 +145,6 @@ test("merge patch: the examples of RFC 7396, appendix A", () => {
 });
 
 test("what is put into HTML stays text", () => {
-  expect(html`<b title="${'"><script>'}">${"<&>"}</b>`.text).toBe('<b title="&quot;&gt;&lt;script&gt;">&lt;&amp;&gt;</b>');
+  expect(markup`<b title="${'"><script>'}">${"<&>"}</b>`.text).toBe('<b title="&quot;&gt;&lt;script&gt;">&lt;&amp;&gt;</b>');
   expect(prose("a `<b>` c").text).toBe("a <code>&lt;b&gt;</code> c");
 });

@@ -3,14 +3,16 @@ import type { EventView } from "../../../schema/event.ts";
 import { apiLimits } from "../../../schema/limits.ts";
 import { formatVector, parseVector } from "../../../manager/api/vector.ts";
 import type { EventRecord } from "../../../manager/control/records.ts";
-import { eventRow, rig, type Rig } from "./kit.ts";
+import { rig, type Rig } from "./kit.ts";
+import { eventRow } from "./rows.ts";
 
 let r: Rig;
 beforeEach(async () => {
   r = await rig();
 });
 
-const insert = (...events: EventRecord[]): Promise<void> => r.commit(...events.map((row) => ({ op: "insertEvent" as const, row })));
+const insert = (...events: EventRecord[]): Promise<void> =>
+  r.commit(...events.map((row) => ({ op: "insertEvent" as const, row })));
 
 interface Seen {
   readonly event?: string;
@@ -29,7 +31,7 @@ function reader(response: Response) {
         if (end >= 0) {
           const block = text.slice(0, end);
           text = text.slice(end + 2);
-          return Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s) as [string, string])) as Seen;
+          return Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s) as [string, string]));
         }
         const { done, value } = await chunks.read();
         if (done) return undefined;
@@ -51,7 +53,11 @@ async function open(path: string, headers: Record<string, string> = {}): Promise
 
 describe("pages", () => {
   test("oldest first, by every filter, on by cursor or after", async () => {
-    await insert(eventRow(1), eventRow(2, { runId: "r2", kind: "runEnded" }), eventRow(3, { taskId: "t9", workerId: "w1", kind: "attemptSent" }));
+    await insert(
+      eventRow(1),
+      eventRow(2, { runId: "r2", kind: "runEnded" }),
+      eventRow(3, { taskId: "t9", workerId: "w1", kind: "attemptSent" }),
+    );
     const page = async (query: string): Promise<{ items: EventView[]; next: string | null; link: string | null }> => {
       const response = await r.call("GET", `/events${query}`);
       expect(response.status).toBe(200);
@@ -73,7 +79,14 @@ describe("pages", () => {
     expect(rest.next).toBeNull();
   });
 
-  test.each(["?after=x", "?after=default:-1", "?cursor=default", "?after=default:1&cursor=default:1", "?kind=nothing", "?since=1"])("%s is 400", async (query) => {
+  test.each([
+    "?after=x",
+    "?after=default:-1",
+    "?cursor=default",
+    "?after=default:1&cursor=default:1",
+    "?kind=nothing",
+    "?since=1",
+  ])("%s is 400", async (query) => {
     expect((await r.call("GET", `/events${query}`)).status).toBe(400);
   });
 });

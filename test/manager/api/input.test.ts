@@ -2,15 +2,18 @@ import * as fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { requestLimits } from "../../../schema/limits.ts";
 import { taskInput } from "../../../schema/task.ts";
-import { problemIn, rig, runRow, taskOf, taskRow, versionRow, type Rig } from "./kit.ts";
+import { problemIn, rig, type Rig } from "./kit.ts";
+import { runRow, taskOf, taskRow, versionRow } from "./rows.ts";
 
 let r: Rig;
 beforeEach(async () => {
   r = await rig();
 });
 
-const send = (body: string | Uint8Array, headers: Record<string, string> = { "content-type": "application/json" }): Promise<Response> =>
-  r.call("POST", "/tasks", { body, headers });
+const send = (
+  body: string | Uint8Array,
+  headers: Record<string, string> = { "content-type": "application/json" },
+): Promise<Response> => r.call("POST", "/tasks", { body, headers });
 
 describe("bodies", () => {
   test.each([
@@ -50,11 +53,14 @@ describe("bodies", () => {
     expect((await send(JSON.stringify(taskOf({ params: { a: "__proto__" } })))).status).toBe(201);
   });
 
-  test.each([undefined, "text/plain", "application/x-www-form-urlencoded", "application/jsonp", "text/json"])("the content type %s is 415", async (type) => {
-    const response = await r.call("POST", "/tasks", { body: Buffer.from("{}"), headers: type ? { "content-type": type } : {} });
-    expect(response.status).toBe(415);
-    expect((await problemIn(response)).detail).toContain("application/json");
-  });
+  test.each([undefined, "text/plain", "application/x-www-form-urlencoded", "application/jsonp", "text/json"])(
+    "the content type %s is 415",
+    async (type) => {
+      const response = await r.call("POST", "/tasks", { body: Buffer.from("{}"), headers: type ? { "content-type": type } : {} });
+      expect(response.status).toBe(415);
+      expect((await problemIn(response)).detail).toContain("application/json");
+    },
+  );
 
   test("more than a mebibyte is 413: announced, or counted while it comes", async () => {
     const large = JSON.stringify(taskOf({ env: { A: "x".repeat(2_000_000) } }));
@@ -75,7 +81,9 @@ describe("bodies", () => {
   });
 
   test("no more than a hundred wrong fields are listed", async () => {
-    const response = await send(JSON.stringify({ ...taskOf(), ...Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`x${index}`, 1])) }));
+    const response = await send(
+      JSON.stringify({ ...taskOf(), ...Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`x${index}`, 1])) }),
+    );
     expect((await problemIn(response)).errors).toHaveLength(requestLimits.fieldErrors);
   });
 });
@@ -87,8 +95,26 @@ test("whatever JSON comes, the answer is one of ours, and only what fits is aske
   const nearly = fc.record(
     {
       name: fc.oneof(fc.string(), anything),
-      run: fc.oneof(anything, fc.record({ driver: fc.oneof(fc.constantFrom("exec", "script", "mine"), anything), program: anything, interpreter: anything, args: anything }, { requiredKeys: [] })),
-      params: anything, env: anything, retry: anything, requires: anything, labels: anything, constraints: anything, timeoutSeconds: anything, extra: anything,
+      run: fc.oneof(
+        anything,
+        fc.record(
+          {
+            driver: fc.oneof(fc.constantFrom("exec", "script", "mine"), anything),
+            program: anything,
+            interpreter: anything,
+            args: anything,
+          },
+          { requiredKeys: [] },
+        ),
+      ),
+      params: anything,
+      env: anything,
+      retry: anything,
+      requires: anything,
+      labels: anything,
+      constraints: anything,
+      timeoutSeconds: anything,
+      extra: anything,
     },
     { requiredKeys: [] },
   );
@@ -116,8 +142,16 @@ test("whatever an address says, the answer is one of ours", async () => {
   await r.commit({ op: "insertRun", row: runRow() });
   const part = fc.string({ unit: "binary", maxLength: 20 }).map(encodeURIComponent);
   const paths = fc.oneof(
-    fc.tuple(fc.constantFrom("/tasks/", "/runs/", "/workers/", "/tasks/by-name/", "/bodies/", "/"), part).map(([path, id]) => path + id),
-    fc.tuple(fc.constantFrom("/tasks", "/runs", "/workers", "/events", "/runs/r1", "/runs/r1/logs"), fc.constantFrom("limit", "cursor", "state", "label", "since", "after", "from", "attempt", "x"), part).map(([path, name, value]) => `${path}?${name}=${value}`),
+    fc
+      .tuple(fc.constantFrom("/tasks/", "/runs/", "/workers/", "/tasks/by-name/", "/bodies/", "/"), part)
+      .map(([path, id]) => path + id),
+    fc
+      .tuple(
+        fc.constantFrom("/tasks", "/runs", "/workers", "/events", "/runs/r1", "/runs/r1/logs"),
+        fc.constantFrom("limit", "cursor", "state", "label", "since", "after", "from", "attempt", "x"),
+        part,
+      )
+      .map(([path, name, value]) => `${path}?${name}=${value}`),
   );
   await fc.assert(
     fc.asyncProperty(paths, async (path) => {

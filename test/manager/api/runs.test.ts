@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { sha256Hex } from "../../../schema/digest.ts";
 import type { RunView } from "../../../schema/run.ts";
-import { attemptRow, eventRow, problemIn, refuse, rig, runRow, type Rig } from "./kit.ts";
+import { problemIn, refuse, rig, type Rig } from "./kit.ts";
+import { attemptRow, eventRow, runRow } from "./rows.ts";
 import { until } from "../../kit/until.ts";
 
 let r: Rig;
@@ -18,9 +19,23 @@ async function listed(path: string): Promise<string[]> {
 describe("GET /runs", () => {
   beforeEach(async () => {
     await r.commit(
-      { op: "insertRun", row: runRow({ id: "r1", order: 1, createdAt: 1_000, labels: { team: "a" }, state: "succeeded", end: { how: "exited", code: 0 }, workerId: "w1" }) },
+      {
+        op: "insertRun",
+        row: runRow({
+          id: "r1",
+          order: 1,
+          createdAt: 1_000,
+          labels: { team: "a" },
+          state: "succeeded",
+          end: { how: "exited", code: 0 },
+          workerId: "w1",
+        }),
+      },
       { op: "insertRun", row: runRow({ id: "r2", order: 2, createdAt: 2_000, taskId: "t2" }) },
-      { op: "insertRun", row: runRow({ id: "r3", order: 3, createdAt: 3_000, state: "failed", end: { how: "exited", code: 3 } }) },
+      {
+        op: "insertRun",
+        row: runRow({ id: "r3", order: 3, createdAt: 3_000, state: "failed", end: { how: "exited", code: 3 } }),
+      },
     );
   });
 
@@ -52,7 +67,15 @@ describe("GET /runs", () => {
     expect(items.map(({ reason }) => reason)).toEqual(["exited 3", "why r2 waits", "exited 0"]);
   });
 
-  test.each(["/runs?state=done", "/runs?state=", "/runs?since=yesterday", "/runs?until=2026-13-01T00:00:00Z", "/runs?taskId=a%20b", "/runs?cursor=nonsense", "/runs?offset=1"])("%s is 400", async (path) => {
+  test.each([
+    "/runs?state=done",
+    "/runs?state=",
+    "/runs?since=yesterday",
+    "/runs?until=2026-13-01T00:00:00Z",
+    "/runs?taskId=a%20b",
+    "/runs?cursor=nonsense",
+    "/runs?offset=1",
+  ])("%s is 400", async (path) => {
     const response = await r.call("GET", path);
     expect(response.status).toBe(400);
     await problemIn(response);
@@ -68,7 +91,12 @@ describe("GET /runs/{id}", () => {
     );
     const run = (await (await r.call("GET", "/runs/r1")).json()) as RunView;
     expect(run.attempts.map(({ number }) => number)).toEqual([1, 2]);
-    expect(run.attempts[1]).toMatchObject({ workerId: "w1", pid: 42, end: { how: "exited", code: 0 }, startedAt: "1970-01-01T00:00:01.100Z" });
+    expect(run.attempts[1]).toMatchObject({
+      workerId: "w1",
+      pid: 42,
+      end: { how: "exited", code: 0 },
+      startedAt: "1970-01-01T00:00:01.100Z",
+    });
     expect(run).toMatchObject({ result: { lines: 3, deep: { a: [1] } }, params: { a: "b" }, traceId: "a".repeat(32) });
     expect((await r.call("GET", "/runs/none")).status).toBe(404);
     expect((await r.call("GET", "/runs/a%2Fb")).status).toBe(400);
@@ -144,7 +172,11 @@ describe("stop and signal", () => {
     r.plane.answer = () => ({ kind: "run", run: runRow({ state: "stopping" }), repeated: false });
     expect((await r.call("POST", "/runs/r1/stop", { body: { graceSeconds: 0, reason: "x" } })).status).toBe(202);
     expect(r.plane.asked[0]?.request).toEqual({ kind: "stopRun", runId: "r1", graceSeconds: 0, by: "ana", byReason: "x" });
-    r.plane.answer = () => ({ kind: "run", run: runRow({ state: "succeeded", end: { how: "exited", code: 0 } }), repeated: false });
+    r.plane.answer = () => ({
+      kind: "run",
+      run: runRow({ state: "succeeded", end: { how: "exited", code: 0 } }),
+      repeated: false,
+    });
     const done = await r.call("POST", "/runs/r1/stop");
     expect(done.status).toBe(200);
     expect(await done.json()).toMatchObject({ state: "succeeded" });
@@ -155,7 +187,8 @@ describe("stop and signal", () => {
     r.plane.answer = () => ({ kind: "run", run: runRow({ state: "running" }), repeated: false });
     expect((await r.call("POST", "/runs/r1/signal", { body: { signal: "SIGUSR1" } })).status).toBe(202);
     expect(r.plane.asked[0]?.request).toMatchObject({ kind: "signalRun", runId: "r1", signal: "SIGUSR1" });
-    for (const body of [{ signal: "USR1" }, { signal: "SIGUSR1; rm" }, {}, undefined]) expect((await r.call("POST", "/runs/r1/signal", body ? { body } : {})).status).toBe(400);
+    for (const body of [{ signal: "USR1" }, { signal: "SIGUSR1; rm" }, {}, undefined])
+      expect((await r.call("POST", "/runs/r1/signal", body ? { body } : {})).status).toBe(400);
     r.plane.answer = () => {
       throw refuse("impossible", "it does not run");
     };

@@ -2,7 +2,8 @@ import { connect } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { silentLog } from "../../../schema/kit/log.ts";
 import { serveApi, type ApiServer } from "../../../manager/api/serve.ts";
-import { rig, runRow, token, type Rig } from "./kit.ts";
+import { rig, token, type Rig } from "./kit.ts";
+import { runRow } from "./rows.ts";
 import { until } from "../../kit/until.ts";
 
 let r: Rig;
@@ -19,9 +20,17 @@ beforeEach(async () => {
 afterEach(() => server.close());
 
 test("serves over a real socket, answers whole, again and again", async () => {
-  r.plane.answer = (_, request) => ({ kind: "run", run: runRow({ id: request.kind === "startRun" ? request.item.runId : "x" }), repeated: false });
+  r.plane.answer = (_, request) => ({
+    kind: "run",
+    run: runRow({ id: request.kind === "startRun" ? request.item.runId : "x" }),
+    repeated: false,
+  });
   for (let round = 0; round < 20; round += 1) {
-    const response = await fetch(`${base}/tasks/t1/start`, { method: "POST", headers: { authorization, "content-type": "application/json" }, body: '{"params":{}}' });
+    const response = await fetch(`${base}/tasks/t1/start`, {
+      method: "POST",
+      headers: { authorization, "content-type": "application/json" },
+      body: '{"params":{}}',
+    });
     expect(response.status).toBe(202);
     expect(response.headers.get("location")).toBe(`/runs/${((await response.json()) as { id: string }).id}`);
     expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
@@ -45,21 +54,32 @@ async function raw(request: string, enough: (text: string) => boolean): Promise<
 
 test("a chunked body is counted while it comes: 413 long before its end, and others are served meanwhile", async () => {
   const chunk = `10000\r\n${"a".repeat(65_536)}\r\n`;
-  const answer = raw(`POST /tasks HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${chunk.repeat(40)}`, (text) => text.includes("too-large"));
+  const answer = raw(
+    `POST /tasks HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${chunk.repeat(40)}`,
+    (text) => text.includes("too-large"),
+  );
   expect((await fetch(`${base}/livez`)).status).toBe(200);
   expect(await answer).toMatch(/^HTTP\/1\.1 413 /);
 });
 
 test("an announced length is enough for 413", async () => {
-  const answer = await raw(`POST /tasks HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n{`, (text) => text.includes("too-large"));
+  const answer = await raw(
+    `POST /tasks HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n{`,
+    (text) => text.includes("too-large"),
+  );
   expect(answer).toMatch(/^HTTP\/1\.1 413 /);
 });
 
 test("a client that leaves in the middle of its body or of its wait disturbs nobody", async () => {
   await r.commit({ op: "insertRun", row: runRow({ state: "running" }) });
-  await raw(`POST /tasks HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"a"`, () => true);
+  await raw(
+    `POST /tasks HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"a"`,
+    () => true,
+  );
   const leave = new AbortController();
-  const waiting = fetch(`${base}/runs/r1?waitSeconds=60`, { headers: { authorization }, signal: leave.signal }).catch((error: unknown) => error);
+  const waiting = fetch(`${base}/runs/r1?waitSeconds=60`, { headers: { authorization }, signal: leave.signal }).catch(
+    (error: unknown) => error,
+  );
   await until("the wait to have begun", async () => (await fetch(`${base}/livez`)).ok);
   leave.abort();
   await waiting;
@@ -69,11 +89,16 @@ test("a client that leaves in the middle of its body or of its wait disturbs nob
 
 test("a client of an event stream that leaves gives its place back", async () => {
   const leave = new AbortController();
-  const response = await fetch(`${base}/events`, { headers: { authorization, accept: "text/event-stream" }, signal: leave.signal });
+  const response = await fetch(`${base}/events`, {
+    headers: { authorization, accept: "text/event-stream" },
+    signal: leave.signal,
+  });
   expect(response.headers.get("content-type")).toBe("text/event-stream");
   await (response.body as ReadableStream).getReader().read();
   leave.abort();
-  await until("the stream to have been let go", () => r.lines.find((line) => line["route"] === "/events" && line["outcome"] === "left"));
+  await until("the stream to have been let go", () =>
+    r.lines.find((line) => line["route"] === "/events" && line["outcome"] === "left"),
+  );
 });
 
 test("close ends streams cleanly and lets go of the port", async () => {

@@ -2,17 +2,33 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { RunSummary } from "../../../schema/run.ts";
 import type { StartItem } from "../../../manager/control/inputs.ts";
 import type { ItemOutcome } from "../../../manager/control/outputs.ts";
-import { problemIn, refuse, rig, runRow, taskRow, type Rig } from "./kit.ts";
+import { problemIn, refuse, rig, type Rig } from "./kit.ts";
+import { runRow, taskRow } from "./rows.ts";
 
 let r: Rig;
 beforeEach(async () => {
   r = await rig();
-  const start = (item: StartItem): ItemOutcome => ({ ok: true, run: runRow({ id: item.runId, taskId: item.taskId, params: item.params, trace: item.trace }), repeated: false });
+  const start = (item: StartItem): ItemOutcome => ({
+    ok: true,
+    run: runRow({ id: item.runId, taskId: item.taskId, params: item.params, trace: item.trace }),
+    repeated: false,
+  });
   r.plane.answer = (_, request) => {
-    if (request.kind === "startRun") return { kind: "run", run: runRow({ id: request.item.runId, taskId: request.item.taskId, trace: request.item.trace }), repeated: false };
-    if (request.kind === "rerun") return { kind: "run", run: runRow({ id: request.runId, rerunOf: request.of }), repeated: false };
+    if (request.kind === "startRun")
+      return {
+        kind: "run",
+        run: runRow({ id: request.item.runId, taskId: request.item.taskId, trace: request.item.trace }),
+        repeated: false,
+      };
+    if (request.kind === "rerun")
+      return { kind: "run", run: runRow({ id: request.runId, rerunOf: request.of }), repeated: false };
     if (request.kind === "startRuns") {
-      return { kind: "runs", items: request.items.map((item) => (item.taskId === "bad" ? { ok: false, problem: { code: "impossible", detail: "no" } } : start(item))) };
+      return {
+        kind: "runs",
+        items: request.items.map((item) =>
+          item.taskId === "bad" ? { ok: false, problem: { code: "impossible", detail: "no" } } : start(item),
+        ),
+      };
     }
     throw new Error(request.kind);
   };
@@ -28,12 +44,22 @@ describe("POST /tasks/{id}/start", () => {
   test("answers 202 with the run and its place, and reads nothing from the store in a lone pool", async () => {
     let reads = 0;
     Object.assign(r.store, { task: async () => ((reads += 1), null) });
-    const response = await r.call("POST", "/tasks/t1/start", { body: { params: { city: "Ostrava" }, workerId: "w1", labels: { a: "b" }, reason: "because" } });
+    const response = await r.call("POST", "/tasks/t1/start", {
+      body: { params: { city: "Ostrava" }, workerId: "w1", labels: { a: "b" }, reason: "because" },
+    });
     expect(response.status).toBe(202);
     const run = (await response.json()) as RunSummary;
     expect(response.headers.get("location")).toBe(`/runs/${run.id}`);
     expect(run).toMatchObject({ taskId: "t1", state: "queued", reason: `why ${run.id} waits` });
-    expect(started()).toMatchObject({ taskId: "t1", runId: run.id, mayExist: false, params: { city: "Ostrava" }, workerId: "w1", labels: { a: "b" }, idempotencyKey: null });
+    expect(started()).toMatchObject({
+      taskId: "t1",
+      runId: run.id,
+      mayExist: false,
+      params: { city: "Ostrava" },
+      workerId: "w1",
+      labels: { a: "b" },
+      idempotencyKey: null,
+    });
     expect(r.plane.asked[0]?.request).toMatchObject({ by: "ana", byReason: "because" });
     expect(reads).toBe(0);
   });
@@ -111,20 +137,34 @@ describe("POST /tasks/{id}/start", () => {
 
 describe("POST /runs", () => {
   test("answers each item in order", async () => {
-    const response = await r.call("POST", "/runs", { body: { items: [{ taskId: "t1", params: { a: "1" }, idempotencyKey: "k1" }, { taskId: "bad" }, { taskId: "t3" }], reason: "bulk" } });
+    const response = await r.call("POST", "/runs", {
+      body: {
+        items: [{ taskId: "t1", params: { a: "1" }, idempotencyKey: "k1" }, { taskId: "bad" }, { taskId: "t3" }],
+        reason: "bulk",
+      },
+    });
     expect(response.status).toBe(200);
     const { items } = (await response.json()) as { items: { status: number; run?: RunSummary; problem?: { code: string } }[] };
     expect(items.map(({ status }) => status)).toEqual([202, 422, 202]);
     expect(items[0]?.run?.taskId).toBe("t1");
     expect(items[1]?.problem?.code).toBe("impossible");
     expect(r.plane.asked).toHaveLength(1);
-    expect(r.plane.asked[0]?.request).toMatchObject({ kind: "startRuns", by: "ana", byReason: "bulk", items: [{ idempotencyKey: "k1" }, {}, {}] });
+    expect(r.plane.asked[0]?.request).toMatchObject({
+      kind: "startRuns",
+      by: "ana",
+      byReason: "bulk",
+      items: [{ idempotencyKey: "k1" }, {}, {}],
+    });
   });
 
   test("refuses none and more than a thousand, and names the item that is wrong", async () => {
     expect((await r.call("POST", "/runs", { body: { items: [] } })).status).toBe(400);
-    expect((await r.call("POST", "/runs", { body: { items: Array.from({ length: 1_001 }, () => ({ taskId: "t1" })) } })).status).toBe(400);
-    expect((await r.call("POST", "/runs", { body: { items: Array.from({ length: 1_000 }, () => ({ taskId: "t1" })) } })).status).toBe(200);
+    expect(
+      (await r.call("POST", "/runs", { body: { items: Array.from({ length: 1_001 }, () => ({ taskId: "t1" })) } })).status,
+    ).toBe(400);
+    expect(
+      (await r.call("POST", "/runs", { body: { items: Array.from({ length: 1_000 }, () => ({ taskId: "t1" })) } })).status,
+    ).toBe(200);
     const response = await r.call("POST", "/runs", { body: { items: [{ taskId: "t1" }, { taskId: "a/b", x: 1 }] } });
     expect((await problemIn(response)).errors?.map(({ at }) => at).toSorted()).toEqual(["/items/1/taskId", "/items/1/x"]);
   });
@@ -133,7 +173,9 @@ describe("POST /runs", () => {
     r.plane.answer = () => {
       throw refuse("outcome-unknown", "the leader went away");
     };
-    const response = await r.call("POST", "/runs", { body: { items: [{ taskId: "t1", idempotencyKey: "mine" }, { taskId: "t1" }] } });
+    const response = await r.call("POST", "/runs", {
+      body: { items: [{ taskId: "t1", idempotencyKey: "mine" }, { taskId: "t1" }] },
+    });
     expect(response.status).toBe(503);
     const { idempotencyKeys } = await problemIn(response);
     expect(idempotencyKeys?.[0]).toBe("mine");
@@ -142,7 +184,10 @@ describe("POST /runs", () => {
 
   test("goes to every pool at once; the failure of one is that of its items", async () => {
     r.plane.pools = ["default", "edge"];
-    await r.commit({ op: "insertTask", row: taskRow({ id: "t1" }) }, { op: "insertTask", row: taskRow({ id: "t2", pool: "edge", name: "far" }) });
+    await r.commit(
+      { op: "insertTask", row: taskRow({ id: "t1" }) },
+      { op: "insertTask", row: taskRow({ id: "t2", pool: "edge", name: "far" }) },
+    );
     const inner = r.plane.answer;
     r.plane.answer = (pool, request) => {
       if (pool === "edge") throw refuse("outcome-unknown", "gone");

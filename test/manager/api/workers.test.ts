@@ -1,13 +1,17 @@
 import { beforeEach, expect, test } from "vitest";
 import type { WorkerView } from "../../../schema/worker.ts";
 import type { Outcome } from "../../../manager/control/outputs.ts";
-import { problemIn, refuse, rig, workerRow, type Rig } from "./kit.ts";
+import { problemIn, refuse, rig, type Rig } from "./kit.ts";
+import { workerRow } from "./rows.ts";
 
 let r: Rig;
 beforeEach(async () => {
   r = await rig();
   await r.commit(
-    { op: "insertWorker", row: workerRow({ id: "w1", ownLabels: { zone: "a", disk: "ssd" }, apiLabels: { zone: "b" }, lastSeenAt: 5_000 }) },
+    {
+      op: "insertWorker",
+      row: workerRow({ id: "w1", ownLabels: { zone: "a", disk: "ssd" }, apiLabels: { zone: "b" }, lastSeenAt: 5_000 }),
+    },
     { op: "insertWorker", row: workerRow({ id: "w2", state: "draining" }) },
   );
   r.plane.answer = async (_, request): Promise<Outcome> => {
@@ -19,7 +23,8 @@ beforeEach(async () => {
 });
 
 test("the list is filtered and shows labels overlaid", async () => {
-  const ids = async (query: string): Promise<string[]> => ((await (await r.call("GET", `/workers${query}`)).json()) as { items: WorkerView[] }).items.map(({ id }) => id);
+  const ids = async (query: string): Promise<string[]> =>
+    ((await (await r.call("GET", `/workers${query}`)).json()) as { items: WorkerView[] }).items.map(({ id }) => id);
   expect((await ids("")).toSorted()).toEqual(["w1", "w2"]);
   expect(await ids("?state=draining,lost")).toEqual(["w2"]);
   expect(await ids("?label=zone=b&pool=default")).toEqual(["w1"]);
@@ -28,18 +33,45 @@ test("the list is filtered and shows labels overlaid", async () => {
 
 test("a worker is the stored row overlaid by what the leader knows", async () => {
   const still = (await (await r.call("GET", "/workers/w1")).json()) as WorkerView;
-  expect(still).toMatchObject({ labels: { zone: "b", disk: "ssd" }, used: { slots: 0 }, attempts: 0, lastSeenAt: "1970-01-01T00:00:05.000Z", heartbeatSeconds: 10, reason: null });
-  r.plane.live["w1"] = { used: { slots: 3, memoryMb: 64, cpus: 1 }, load: { cpu: 0.5, memoryMb: 10 }, attempts: 3, lastSeenWall: 9_000, heartbeatMs: 2_000, reason: "no heartbeat for 25 s" };
+  expect(still).toMatchObject({
+    labels: { zone: "b", disk: "ssd" },
+    used: { slots: 0 },
+    attempts: 0,
+    lastSeenAt: "1970-01-01T00:00:05.000Z",
+    heartbeatSeconds: 10,
+    reason: null,
+  });
+  r.plane.live["w1"] = {
+    used: { slots: 3, memoryMb: 64, cpus: 1 },
+    load: { cpu: 0.5, memoryMb: 10 },
+    attempts: 3,
+    lastSeenWall: 9_000,
+    heartbeatMs: 2_000,
+    reason: "no heartbeat for 25 s",
+  };
   const live = (await (await r.call("GET", "/workers/w1")).json()) as WorkerView;
-  expect(live).toMatchObject({ used: { slots: 3 }, attempts: 3, lastSeenAt: "1970-01-01T00:00:09.000Z", heartbeatSeconds: 2, reason: "no heartbeat for 25 s" });
+  expect(live).toMatchObject({
+    used: { slots: 3 },
+    attempts: 3,
+    lastSeenAt: "1970-01-01T00:00:09.000Z",
+    heartbeatSeconds: 2,
+    reason: "no heartbeat for 25 s",
+  });
   expect((await r.call("GET", "/workers/none")).status).toBe(404);
 });
 
 test("PATCH merges labels; null takes one away so that the worker's own shows again", async () => {
   const response = await r.call("PATCH", "/workers/w1", { body: { labels: { zone: null, gpu: "yes" }, reason: "moved" } });
   expect(((await response.json()) as WorkerView).labels).toEqual({ zone: "a", disk: "ssd", gpu: "yes" });
-  expect(r.plane.asked[0]?.request).toEqual({ kind: "labelWorker", workerId: "w1", labels: { gpu: "yes" }, by: "ana", byReason: "moved" });
-  for (const body of [{ labels: { "-bad": "x" } }, { labels: { a: 1 } }, { pool: "x" }, {}]) expect((await r.call("PATCH", "/workers/w1", { body })).status).toBe(400);
+  expect(r.plane.asked[0]?.request).toEqual({
+    kind: "labelWorker",
+    workerId: "w1",
+    labels: { gpu: "yes" },
+    by: "ana",
+    byReason: "moved",
+  });
+  for (const body of [{ labels: { "-bad": "x" } }, { labels: { a: 1 } }, { pool: "x" }, {}])
+    expect((await r.call("PATCH", "/workers/w1", { body })).status).toBe(400);
   expect((await r.call("PATCH", "/workers/none", { body: { labels: {} } })).status).toBe(404);
 });
 
