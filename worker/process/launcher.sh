@@ -37,6 +37,11 @@ shim() {
   pid=${line%% *}
   set -f
   set -- ${line##*) }
+  # A signal to the group reaches the shim too, which has to see the end. Caught, not ignored: what is ignored stays so
+  # in the program. By number: shells differ in the names they know. Before `started`, from which on signals may come.
+  told=
+  trap : 4 5 6 7 8 11 13 16 24 25 26 27 29 30 31
+  for n in 1 2 3 10 12 14 15; do trap "told=$n" "$n"; done
   # Rule 23: whoever makes `started` decides whether it runs. noclobber is O_EXCL.
   set -C
   exec 3>started || exit 0
@@ -49,11 +54,10 @@ shim() {
   fi
   exec 3>&-
   ring
-  # A signal to the group reaches the shim too, which has to see the end. Caught, not ignored: what is ignored stays so
-  # in the program. By number: shells differ in the names they know. Every signal that a process can catch.
-  trap : 1 2 3 4 5 6 7 8 10 11 12 13 14 15 16 24 25 26 27 29 30 31
   # In the foreground: a background child of a shell without job control ignores INT and QUIT for ever.
   (
+    # It came before there was a program to take it.
+    if [ -n "$told" ]; then read -r line </proc/self/stat && kill -s "$told" "${line%% *}"; fi
     trap 'norun $?' 0
     . ./launch
     norun $?
@@ -72,6 +76,16 @@ shim() {
 if [ "$mode" = shim ]; then
   shim "$4"
 fi
+
+# What the agent inherited without meaning to must not reach every program. dash can name only one digit, and keeps its own
+# file, like bash, higher up.
+for fd in /proc/self/fd/*; do
+  fd=${fd##*/}
+  case $fd in
+    [3-9]) eval "exec $fd>&-" ;;
+    [1-9]*) if [ -n "${BASH_VERSION-}" ] && ! [ "/proc/self/fd/$fd" -ef "$here" ]; then eval "exec $fd>&-"; fi ;;
+  esac
+done
 
 case $how in groups) set -m ;; esac
 

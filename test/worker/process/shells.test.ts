@@ -1,0 +1,86 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { until } from "../../kit/until.ts";
+import { findLauncherShell, type LauncherShell } from "../../../worker/process/launcher.ts";
+import { onPath } from "../../../worker/process/who.ts";
+import { clock, openRig, runs } from "./kit.ts";
+
+/** busybox is a sh when it is called by that name. */
+function busybox(): string {
+  const found = onPath("busybox", process.env["PATH"] ?? "");
+  if (found === undefined) return "busybox";
+  const sh = join(mkdtempSync(join(tmpdir(), "muster-busybox-")), "sh");
+  symlinkSync(found, sh);
+  return sh;
+}
+
+const setsid = "env --default-signal=INT,QUIT setsid";
+const shells: readonly (readonly [name: string, shell: string, how: string])[] = [
+  ["bash with job control", "/bin/bash", "groups"],
+  ["dash with setsid", "/bin/dash", setsid],
+  ["dash with a setsid alone", "/bin/dash", "setsid"],
+  ["bash with setsid", "/bin/bash", setsid],
+  ["busybox with setsid", busybox(), setsid],
+];
+
+test("the shell that this host offers is one of them", () => {
+  const found = findLauncherShell();
+  expect(shells.map(([, shell, how]) => ({ shell, how }))).toContainEqual(found);
+});
+
+test.for(["launcher.sh", "watchdog.sh"])("%s is plain POSIX sh to every shell that is here", (script) => {
+  const file = new URL(`../../../worker/process/${script}`, import.meta.url).pathname;
+  const checked = [["/bin/dash"], ["/bin/bash", "--posix"], [busybox()]].filter(([shell]) => existsSync(shell as string));
+  expect(checked.length).toBeGreaterThan(0);
+  for (const [shell, ...args] of checked) expect(spawnSync(shell as string, [...args, "-n", file], { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+});
+
+describe.for(shells)("%s", ([, shell, how]) => {
+  const launcherShell: LauncherShell = { shell, how };
+
+  test("starts, feeds, ends and empties attempts alike", async (ctx) => {
+    if (!existsSync(shell)) ctx.skip(`${shell} is not on this host`);
+    await using rig = await openRig({ launcherShell });
+    const code = rig.launch("/bin/sh", ["-c", "cat; setsid sleep 600 & echo $!; exit 42"], { stdin: "in\n", env: { ODD: "it's \n $x" } });
+    const nowhere = rig.launch(process.execPath, Array.from({ length: 40 }, () => "x".repeat(131_000)));
+    const stubborn = rig.launch("/bin/sh", ["-c", "trap '' TERM; echo ready; while :; do sleep 600; done"]);
+    const interrupted = rig.launch("sleep", ["600"]);
+    expect((await rig.ended(code)).exit).toEqual({ read: "code", code: 42 });
+    expect(rig.output(code).toString()).toMatch(/^in\n[0-9]+\n$/);
+    expect(runs(Number(rig.output(code).toString().split("\n")[1]))).toBe(false);
+    expect(await rig.notStarted(nowhere)).toMatchObject({ how: "failedToStart", why: expect.stringMatching(/could not be executed: .*argument list too long/i) });
+    await until("it ignores TERM", () => rig.output(stubborn).toString() === "ready\n");
+    rig.host.terminate(stubborn);
+    rig.host.kill(stubborn);
+    expect(await rig.ended(stubborn)).toMatchObject({ termBefore: true, exit: { read: "signal", signal: "SIGKILL" } });
+    await rig.started(interrupted);
+    // Where nothing can undo that background children of dash ignore INT, TERM is what works.
+    const signal = how === "setsid" ? "SIGTERM" : "SIGINT";
+    rig.host.signal(interrupted, signal);
+    expect((await rig.ended(interrupted)).exit).toEqual({ read: "signal", signal });
+  }, 60_000);
+
+  test("keeps deadlines", async (ctx) => {
+    if (!existsSync(shell)) ctx.skip(`${shell} is not on this host`);
+    await using rig = await openRig({ launcherShell });
+    const attempt = rig.launch("sleep", ["600"], { deadlines: { timeoutMono: clock.now().mono + 500, fenceMono: null, graceMs: 1_000 } });
+    expect(await rig.ended(attempt)).toMatchObject({ timedOut: true, exit: { read: "code", code: 143 } });
+  }, 30_000);
+
+  test("leaves no zombies behind", async (ctx) => {
+    if (!existsSync(shell)) ctx.skip(`${shell} is not on this host`);
+    await using rig = await openRig({ launcherShell });
+    const keep = rig.launch("sleep", ["600"]);
+    const { process: shim } = await rig.started(keep);
+    const launcher = /^PPid:\s+([0-9]+)/m.exec(readFileSync(`/proc/${shim.pid}/status`, "latin1"))?.[1];
+    await Promise.all(Array.from({ length: 130 }, () => rig.ended(rig.launch("true"))));
+    const children = (): number => spawnSync("pgrep", ["-P", String(launcher)], { encoding: "utf8" }).stdout.trim().split("\n").length;
+    // The launcher is told to forget its dead after every 64 ends.
+    await until("few children are left", () => children() <= 64);
+    rig.host.kill(keep);
+    await rig.ended(keep);
+  }, 60_000);
+});
