@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { timing } from "../../schema/limits.ts";
 import { freePorts } from "../kit/ports.ts";
-import { sweep } from "../kit/sweep.ts";
+import { pidsThatMention, sweep } from "../kit/sweep.ts";
 import { until } from "../kit/until.ts";
 
 const launcher = join(import.meta.dirname, "../../scripts/muster.mjs");
@@ -31,7 +31,7 @@ afterEach(async () => {
     one.process.kill("SIGTERM");
     await one.exited;
   }
-  await sweep(folder);
+  sweep(folder);
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -163,15 +163,16 @@ test("a manager that dies is started again, with one line", async () => {
 });
 
 test.each([
-  [0, "MUSTER_HTTP_PORT"],
-  [1, "MUSTER_BROKER_PORT"],
-])("a busy port (%i) names the setting that moves it, and nothing is left running", async (which, setting) => {
-  const server = createServer();
+  ["the API's", 0, "MUSTER_HTTP_PORT"],
+  ["the broker's", 1, "MUSTER_BROKER_PORT"],
+] as const)("when %s port is busy, the setting that moves it is named, and nothing is left running", async (_name, which, setting) => {
+  const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve) => server.listen(ports[which], "127.0.0.1", resolve));
   try {
     const one = start();
     expect(await one.exited).toEqual([1, null]);
     expect(one.said()).toContain(setting);
+    expect(pidsThatMention(folder)).toEqual([]);
   } finally {
     await new Promise((resolve) => server.close(resolve));
   }
