@@ -1,6 +1,6 @@
 /** What each worker has in use, and in which of the open sets it belongs. Everything that changes either comes through here. */
 import type { Facts } from "../../schema/worker.ts";
-import { mayTake } from "./feasible.ts";
+import { isFast, mayTake } from "./feasible.ts";
 import { setOpen, type WorkerInView } from "./openset.ts";
 import type { WorkerRecord } from "./records.ts";
 import type { AttemptCell, ControlState, WorkerCell } from "./state.ts";
@@ -68,5 +68,5 @@ export function placeInSets(state: ControlState, worker: WorkerCell): void {
   const taker = mayTake(worker);
   setOpen(state.takers, view, taker);
   setOpen(state.free, view, taker && view.free.slots > 0);
-  setOpen(state.eager, view, taker && view.free.slots <= 0 && view.free.slots + state.options.limits.prefetch > 0);
+  setOpen(state.eager, view, taker && isFast(worker) && view.free.slots <= 0 && view.free.slots + state.options.limits.prefetch > 0);
 }

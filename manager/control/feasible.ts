@@ -18,8 +18,12 @@ export function mayTake(worker: WorkerCell): boolean {
  * the running ones are long, so only a worker whose slots come free all the time gets any.
  */
 export function prefetchOf(state: ControlState, worker: WorkerCell, nowMono: number): number {
-  const fast = worker.endIntervalMs <= fastIntervalMs && nowMono - worker.lastEndMono <= fastMs;
-  return fast ? state.options.limits.prefetch : 0;
+  return isFast(worker) && nowMono - worker.lastEndMono <= fastMs ? state.options.limits.prefetch : 0;
+}
+
+/** Whether its slots have come free fast lately. */
+export function isFast(worker: WorkerCell): boolean {
+  return worker.endIntervalMs <= fastIntervalMs;
 }
 
 /** Whether the worker could ever take it, as it is now: everything but what is in use. */

@@ -7,7 +7,7 @@ import { armWake } from "./due.ts";
 import { allows, hasRoom, mayTake, prefetchOf, suits } from "./feasible.ts";
 import type { OpenSet } from "./openset.ts";
 import type { OpenWorker } from "./placement/placement.ts";
-import { beyond, block, compileLine, dequeue, headOf, nextLine, unblock, type Line } from "./queue.ts";
+import { block, compileLine, dequeue, headOf, nextLine, unblock, type Line } from "./queue.ts";
 import { versionKey, type RunCell, type WorkerCell } from "./state.ts";
 import type { Turn } from "./turn.ts";
 import { turnWindow } from "./window.ts";
@@ -47,7 +47,8 @@ function wakeLines(turn: Turn): void {
   const { state } = turn;
   const { queue, changed } = state;
   if (changed.size === 0) return;
-  queue.turnsLeft = beyond(queue);
+  // A whole round: the window may stand anywhere in the queue.
+  queue.turnsLeft = queue.queued;
   const careful = queue.blocked.size * changed.size <= carefulLooks;
   for (const line of [...queue.blocked]) {
     const version = line.compiled;

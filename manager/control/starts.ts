@@ -196,6 +196,7 @@ function waitInQueue(turn: Turn, row: RunRecord, version: CompiledVersion): void
     enqueue(state, run);
   } else {
     state.batch.fresh += 1;
+    state.queue.turnsLeft = state.queue.queued;
     state.batch.runs.set(row.id, { run: row, attempts: [] });
   }
 }

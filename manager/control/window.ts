@@ -14,7 +14,7 @@ const turnMs = 250;
 export function pageSize(state: ControlState): number {
   const { queue, options, batch } = state;
   if (queue.paged || beyond(queue) - batch.fresh <= 0) return 0;
-  if (queue.inMemory >= options.limits.queueWindow / 2) return 0;
+  if (queue.inMemory > options.limits.queueWindow / 2) return 0;
   return Math.min(managerLimits.readsPerBatch, options.limits.queueWindow - queue.inMemory);
 }
 
@@ -46,12 +46,12 @@ export function turnWindow(turn: Turn): void {
   const { state, now } = turn;
   const { queue, options } = state;
   if (beyond(queue) <= 0) return;
-  if (queue.inMemory < options.limits.queueWindow / 2) {
+  if (queue.inMemory <= options.limits.queueWindow / 2) {
     armWake(state, now.mono);
     return;
   }
-  const blockedWhole = state.takers.size > 0 && state.free.size + state.eager.size > 0 && nextLine(queue) === undefined;
-  if (!blockedWhole || queue.turnsLeft <= 0) return;
+  // Where no slot is free the window waits as it is: what is oldest goes first.
+  if (state.free.size === 0 || nextLine(queue) !== undefined || queue.turnsLeft <= 0) return;
   if (now.mono < queue.turnNotBeforeMono) {
     armWake(state, queue.turnNotBeforeMono);
     return;
