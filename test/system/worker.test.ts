@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFailed, test } from "vitest";
 import { HandManager } from "../kit/hand-manager.ts";
@@ -54,6 +54,26 @@ test("output that is binary, or one line of 10 MB, arrives byte for byte while h
   expect(manager.logs.bytes("bin", "stdout").equals(binary)).toBe(true);
   expect(manager.logs.bytes("line", "stdout").every((byte) => byte === 120)).toBe(true);
   await manager.synced();
+});
+
+test("output that never stops keeps the worker's disk bounded, and every byte is shipped or told of as a gap", async () => {
+  await using it = await pair();
+  const { manager, worker } = it;
+  const cap = 1_000_000;
+  const file = join(worker.attemptFolder("flood"), "stdout");
+  await manager.send(manager.script("flood", "exec yes", { limits: { logStreamBytes: cap, resultBytes: 1 } }));
+  await until("300 MB to be written and most of them to be freed", () => {
+    const stat = statSync(file, { throwIfNoEntry: false });
+    return stat !== undefined && stat.size > 300_000_000 && stat.blocks * 512 < stat.size / 2;
+  });
+  await manager.send({ kind: "stop", attempt: "flood", by: "ana", graceSeconds: 5 });
+  await manager.endOf("flood");
+  await until("the folder to go", () => !existsSync(worker.attemptFolder("flood")));
+  expect(manager.logs.bytes("flood", "stdout").toString()).toBe("y\n".repeat(cap / 2));
+  const gaps = manager.logs.gaps("flood", "stdout");
+  expect(gaps.reduce((sum, gap) => sum + gap.bytes, 0)).toBe(manager.logs.end("flood", "stdout") - cap);
+  expect(manager.logs.end("flood", "stdout")).toBeGreaterThan(300_000_000);
+  expect(gaps.length).toBeLessThan(30);
 });
 
 test("a repeated start is answered and not obeyed, also after its end", async () => {

@@ -2,7 +2,7 @@
  * How far an attempt's output is shipped, kept so that a later agent goes on from there. Not in the attempt's folder, which
  * is its process's to change, but in one of the agent's own.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { LogStream, StreamName } from "./stream.ts";
@@ -22,19 +22,23 @@ export interface Positions {
 /** The records in `folder`, which is made when it is not there. */
 export function openPositions(folder: string): Positions {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Few attempts ever have a record; the others must not cost a look at the disk each.
+  const present = new Set(readdirSync(folder));
   const pathOf = (attempt: string): string => join(folder, `${attempt}.json`);
   return {
     read(attempt) {
+      if (!present.has(`${attempt}.json`)) return undefined;
       try {
         return record.parse(JSON.parse(readFileSync(pathOf(attempt), "utf8")));
       } catch (error) {
-        if (isMissing(error) || error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+        if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
         throw new Error(`cannot read ${pathOf(attempt)}`, { cause: error });
       }
     },
     write(attempt, streams) {
       const of = ({ acked, floor, cap }: LogStream): Position => ({ acked, floor, cap });
       const path = pathOf(attempt);
+      present.add(`${attempt}.json`);
       const file = openSync(`${path}.new`, "w", 0o600);
       try {
         writeSync(file, JSON.stringify({ stdout: of(streams.stdout), stderr: of(streams.stderr) }));
@@ -44,11 +48,8 @@ export function openPositions(folder: string): Positions {
       }
       renameSync(`${path}.new`, path);
     },
-    drop: (attempt) => rmSync(pathOf(attempt), { force: true }),
+    drop(attempt) {
+      if (present.delete(`${attempt}.json`)) rmSync(pathOf(attempt), { force: true });
+    },
   };
-}
-
-/** The file or its folder is not there. */
-export function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException | null)?.code === "ENOENT";
 }

@@ -143,8 +143,13 @@ export class LogShipper implements AsyncDisposable {
   }
 
   #grown(stream: LogStream): void {
+    const first = stream.floor === 0;
     const dropped = streams.dropOldest(stream, this.#deps.logSpoolBytes);
-    if (dropped > 0) this.#deps.log.warn({ attemptId: stream.attempt, stream: stream.name, bytes: dropped }, "unshipped output was dropped: its spool is full");
+    if (dropped > 0) {
+      const line = { attemptId: stream.attempt, stream: stream.name, bytes: dropped };
+      // An output that never stops would say so five times a second.
+      this.#deps.log[first ? "warn" : "debug"](line, "unshipped output was dropped: its spool is full");
+    }
     this.#offer(stream);
     const shipped = this.#attempts.get(stream.attempt);
     if (shipped) this.#free(shipped);
