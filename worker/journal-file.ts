@@ -88,7 +88,8 @@ function opened(path: string, wall: number): JournalFile {
     return file;
   } catch (error) {
     database.close();
-    if (isBusy(error)) throw new Error(`another process has ${path} open: is a second worker running on this folder?`, { cause: error });
+    if (isBusy(error))
+      throw new Error(`another process has ${path} open: is a second worker running on this folder?`, { cause: error });
     throw error;
   }
 }
@@ -128,7 +129,9 @@ function versionOf(database: DatabaseSync): number {
 function checkVersion(path: string, database: DatabaseSync): void {
   const version = versionOf(database);
   if (version > tablesVersion) {
-    throw new Error(`${path} has version ${version}, and this Muster knows up to ${tablesVersion}: start the newer Muster that wrote it, or give this worker another data folder`);
+    throw new Error(
+      `${path} has version ${version}, and this Muster knows up to ${tablesVersion}: start the newer Muster that wrote it, or give this worker another data folder`,
+    );
   }
 }
 

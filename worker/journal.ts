@@ -56,7 +56,10 @@ export function openJournal(folder: string, now: { readonly wall: number }): Jou
       return reserve.held;
     },
     entries: () => verbs.entries.all().map((row) => JSON.parse(row["entry"] as string) as LedgerEntry),
-    reports: () => verbs.reports.all().map((row) => ({ seq: row["seq"] as number, attempt: row["attempt"] as string, body: row["body"] as string })),
+    reports: () =>
+      verbs.reports
+        .all()
+        .map((row) => ({ seq: row["seq"] as number, attempt: row["attempt"] as string, body: row["body"] as string })),
     write: (writes) => {
       whenFull(path, reserve, () => file.transact(() => writes.forEach((write) => apply(verbs, write))));
       if (!reserve.held) reserve.take();
@@ -85,7 +88,9 @@ function prepare({ database }: JournalFile): Verbs {
   return {
     entries: database.prepare("SELECT entry FROM ledger"),
     reports: database.prepare("SELECT seq, attempt, body FROM reports ORDER BY seq"),
-    putEntry: database.prepare("INSERT INTO ledger (attempt, entry) VALUES (?, ?) ON CONFLICT (attempt) DO UPDATE SET entry = excluded.entry"),
+    putEntry: database.prepare(
+      "INSERT INTO ledger (attempt, entry) VALUES (?, ?) ON CONFLICT (attempt) DO UPDATE SET entry = excluded.entry",
+    ),
     putReport: database.prepare("INSERT INTO reports (seq, attempt, body) VALUES (?, ?, ?)"),
     dropAcked: database.prepare("DELETE FROM reports WHERE seq <= ?"),
     forget: database.prepare("DELETE FROM ledger WHERE attempt = ?"),

@@ -29,8 +29,12 @@ export function lockFolder(folder: string): FolderLock {
     database.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
-    if (!isBusy(error)) throw new Error(`cannot lock ${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-    throw new FolderTaken(`another worker runs on ${folder}: stop it, or give this one a data folder of its own (MUSTER_DATA_DIR)`, { cause: error });
+    if (!isBusy(error))
+      throw new Error(`cannot lock ${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new FolderTaken(
+      `another worker runs on ${folder}: stop it, or give this one a data folder of its own (MUSTER_DATA_DIR)`,
+      { cause: error },
+    );
   }
   held.add(database);
   return {

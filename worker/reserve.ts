@@ -45,7 +45,9 @@ function taken(file: string, bytes: number): boolean {
   } catch (error) {
     rmSync(partial, { force: true });
     if (isNoRoom(error)) return false;
-    throw new Error(`cannot keep a reserve in ${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`cannot keep a reserve in ${file}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }
 

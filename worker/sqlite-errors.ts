@@ -21,7 +21,11 @@ export function isMalformed(error: unknown): boolean {
 
 /** The disk, or the quota, is full; also where the kernel says so under the name of an I/O error. */
 export function isFull(error: unknown): boolean {
-  return primary(error) === full || codeOf(error) === ioErrorShmSize || (primary(error) === ioError && /no space|quota/i.test(String(error)));
+  return (
+    primary(error) === full ||
+    codeOf(error) === ioErrorShmSize ||
+    (primary(error) === ioError && /no space|quota/i.test(String(error)))
+  );
 }
 
 function primary(error: unknown): number | undefined {

@@ -21,8 +21,24 @@ afterEach(() => {
 
 function entry(attempt: string, more: Partial<LedgerEntry> = {}): LedgerEntry {
   return {
-    attempt, run: unknownRun, start: 1, state: "ended", epoch: null, order: null, process: null, startedWall: null, stopBy: null, timedOut: false,
-    timeoutMono: null, killMono: null, signals: [], launchBootId: null, end: { how: "stopped", by: "žluťoučký\u0000 ana" }, endSeq: 1, changedWall: 5, ...more,
+    attempt,
+    run: unknownRun,
+    start: 1,
+    state: "ended",
+    epoch: null,
+    order: null,
+    process: null,
+    startedWall: null,
+    stopBy: null,
+    timedOut: false,
+    timeoutMono: null,
+    killMono: null,
+    signals: [],
+    launchBootId: null,
+    end: { how: "stopped", by: "žluťoučký\u0000 ana" },
+    endSeq: 1,
+    changedWall: 5,
+    ...more,
   };
 }
 const report = (seq: number) => ({ seq, attempt: `a${seq}`, body: `{"at":${seq}}` });
@@ -55,7 +71,11 @@ test("each opening counts, with the same id; what was written is found again", (
 
 test("seq goes on after everything was acknowledged, and neither term nor ack ever falls", () => {
   const first = openJournal(folder, now);
-  first.write([{ write: "report", report: report(1) }, { write: "meta", set: { highestAck: 1, highestTerm: 9 } }, { write: "acked", seq: 1 }]);
+  first.write([
+    { write: "report", report: report(1) },
+    { write: "meta", set: { highestAck: 1, highestTerm: 9 } },
+    { write: "acked", seq: 1 },
+  ]);
   first.write([{ write: "meta", set: { highestAck: 0, highestTerm: 3 } }]);
   first.close();
   const second = openJournal(folder, now);
@@ -66,7 +86,12 @@ test("seq goes on after everything was acknowledged, and neither term nor ack ev
 test("one write is all or nothing", () => {
   const journal = openJournal(folder, now);
   journal.write([{ write: "report", report: report(1) }]);
-  expect(() => journal.write([{ write: "entry", entry: entry("a1") }, { write: "report", report: report(1) }])).toThrow(/UNIQUE/);
+  expect(() =>
+    journal.write([
+      { write: "entry", entry: entry("a1") },
+      { write: "report", report: report(1) },
+    ]),
+  ).toThrow(/UNIQUE/);
   expect(journal.entries()).toEqual([]);
   journal.write([{ write: "entry", entry: entry("a1") }]);
   expect(journal.entries()).toHaveLength(1);
@@ -86,19 +111,28 @@ test("a journal of a newer Muster is left as it is, and the sentence says what t
   const database = new DatabaseSync(path());
   database.exec("PRAGMA user_version = 2");
   database.close();
-  expect(() => openJournal(folder, now)).toThrow(/journal\.db has version 2, and this Muster knows up to 1: start the newer Muster/);
+  expect(() => openJournal(folder, now)).toThrow(
+    /journal\.db has version 2, and this Muster knows up to 1: start the newer Muster/,
+  );
   expect(readdirSync(folder).filter((name) => name.includes("corrupt"))).toEqual([]);
 });
 
 test.each<[string, (file: string) => void]>([
   ["not a database at all", (file) => writeFileSync(file, "these are not the pages that you look for".repeat(200))],
   ["cut in the middle of a page", (file) => truncateSync(file, statSync(file).size - 5_000)],
-  ["pages overwritten", (file) => writeFileSync(file, Buffer.concat([readFileSync(file).subarray(0, 4_096), Buffer.alloc(statSync(file).size - 4_096, 7)]))],
-  ["rows that are no JSON", (file) => {
-    const database = new DatabaseSync(file);
-    database.exec("UPDATE ledger SET entry = 'x'");
-    database.close();
-  }],
+  [
+    "pages overwritten",
+    (file) =>
+      writeFileSync(file, Buffer.concat([readFileSync(file).subarray(0, 4_096), Buffer.alloc(statSync(file).size - 4_096, 7)])),
+  ],
+  [
+    "rows that are no JSON",
+    (file) => {
+      const database = new DatabaseSync(file);
+      database.exec("UPDATE ledger SET entry = 'x'");
+      database.close();
+    },
+  ],
 ])("malformed (%s): moved aside, told, and a new journal with a new id", (_, harm) => {
   const first = openJournal(folder, now);
   first.write(Array.from({ length: 200 }, (__, i) => ({ write: "entry" as const, entry: entry(`a${i}`) })));
@@ -119,7 +153,11 @@ test("of the files moved aside the newest few are kept", () => {
     writeFileSync(path(), "no database".repeat(1_000));
     openJournal(folder, now).close();
   }
-  expect(readdirSync(folder).filter((name) => name.includes("corrupt")).toSorted()).toEqual([4, 5, 6, 7, 8].map((n) => `journal.db.corrupt-${n}`));
+  expect(
+    readdirSync(folder)
+      .filter((name) => name.includes("corrupt"))
+      .toSorted(),
+  ).toEqual([4, 5, 6, 7, 8].map((n) => `journal.db.corrupt-${n}`));
 });
 
 test("a torn tail of the WAL costs the torn transaction and nothing before it", () => {
@@ -145,7 +183,11 @@ test("a torn tail of the WAL costs the torn transaction and nothing before it", 
 test("a new journal: a new id that counts from 1, the old file aside, and the highest term obeyed goes with it", () => {
   const journal = openJournal(folder, now);
   const id = journal.meta.journal;
-  journal.write([{ write: "meta", set: { highestTerm: 6, highestAck: 0 } }, { write: "entry", entry: entry("a1") }, { write: "report", report: report(1) }]);
+  journal.write([
+    { write: "meta", set: { highestTerm: 6, highestAck: 0 } },
+    { write: "entry", entry: entry("a1") },
+    { write: "report", report: report(1) },
+  ]);
   const meta = journal.newJournal();
   expect(meta).toEqual({ journal: expect.not.stringMatching(id), n: 1, highestTerm: 6, highestAck: 0, nextSeq: 1 });
   expect(journal.meta).toEqual(meta);
@@ -160,7 +202,9 @@ test("a new journal: a new id that counts from 1, the old file aside, and the hi
 });
 
 test("kill -9 in the middle of writing: what a write had returned for is there, and the next agent counts on", async () => {
-  const writer = spawn(process.execPath, [join(import.meta.dirname, "journal-writer.ts"), folder], { stdio: ["ignore", "pipe", "inherit"] });
+  const writer = spawn(process.execPath, [join(import.meta.dirname, "journal-writer.ts"), folder], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   onTestFinished(() => void writer.kill("SIGKILL"));
   const gone = new Promise<void>((resolve) => writer.once("exit", () => resolve()));
   let told = "";
@@ -189,4 +233,3 @@ test("the reserve lies there as real bytes", () => {
   expect(blocks * 512).toBeGreaterThanOrEqual(size);
   journal.close();
 });
-

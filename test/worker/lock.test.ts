@@ -17,7 +17,9 @@ afterEach(() => {
 test("one at a time, and free again after its release, which may come twice", () => {
   const first = lockFolder(folder);
   expect(() => lockFolder(folder)).toThrow(FolderTaken);
-  expect(() => lockFolder(folder)).toThrow(/another worker runs on .*: stop it, or give this one a data folder of its own \(MUSTER_DATA_DIR\)/);
+  expect(() => lockFolder(folder)).toThrow(
+    /another worker runs on .*: stop it, or give this one a data folder of its own \(MUSTER_DATA_DIR\)/,
+  );
   first.release();
   first.release();
   lockFolder(folder).release();
@@ -28,7 +30,9 @@ test("the folder is made when it is not there", () => {
 });
 
 test("kill -9 of the holder frees it, and nothing else does: not even a handle that was collected", async () => {
-  const holder = spawn(process.execPath, [join(import.meta.dirname, "lock-holder.ts"), folder], { stdio: ["ignore", "pipe", "inherit"] });
+  const holder = spawn(process.execPath, [join(import.meta.dirname, "lock-holder.ts"), folder], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   onTestFinished(() => void holder.kill("SIGKILL"));
   const gone = new Promise<void>((resolve) => holder.once("exit", () => resolve()));
   let said = "";

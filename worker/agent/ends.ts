@@ -100,6 +100,10 @@ function parsedResult(json: string): Partial<ReportFields> {
   try {
     return { result: JSON.parse(json) as NonNullable<ReportFields["result"]> };
   } catch (error) {
-    return { message: boundedSentence(`The result was left out: it is not JSON: ${error instanceof Error ? error.message : String(error)}`) };
+    return {
+      message: boundedSentence(
+        `The result was left out: it is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+      ),
+    };
   }
 }

@@ -30,7 +30,11 @@ export function heard(turn: Turn, mono: number): void {
 }
 
 /** Whether a start that carries this echo may be obeyed at `mono`: fresh, and confirmed since the last gap. */
-export function mayStart(state: AgentState, mono: number, start: { readonly freshFromMono: number; readonly ttlMs: number }): boolean {
+export function mayStart(
+  state: AgentState,
+  mono: number,
+  start: { readonly freshFromMono: number; readonly ttlMs: number },
+): boolean {
   const ageMs = mono - start.freshFromMono;
   return ageMs >= 0 && ageMs < start.ttlMs && start.freshFromMono >= state.gapMono;
 }

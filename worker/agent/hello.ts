@@ -4,7 +4,7 @@ import { protocolVersion, type Hello, type InventoryItem, type SyncItem } from "
 import { timing, wireLimits } from "../../schema/limits.ts";
 import { onAck } from "./acks.ts";
 import { doubledMs } from "./doubling.ts";
-import { firstUnackedSeq, forgetWire } from "./queue.ts";
+import { firstUnackedSeq } from "./queue.ts";
 import type { LedgerEntry, LedgerState } from "./records.ts";
 import { takeSettings } from "./settings.ts";
 import type { AgentState } from "./state.ts";
@@ -41,13 +41,20 @@ export function publishHello(turn: Turn): void {
   if (!link.connected) return;
   link.lastHelloMono = now.mono;
   // Until its sync comes it is said again: 2 s, doubling to 30 s.
-  link.helloMono = link.synced ? null : now.mono + doubledMs(link.hellos, { firstMs: timing.resendFirstMs, maxMs: timing.resendMaxMs });
+  link.helloMono = link.synced
+    ? null
+    : now.mono + doubledMs(link.hellos, { firstMs: timing.resendFirstMs, maxMs: timing.resendMaxMs });
   link.hellos += 1;
   const head = helloHead(turn);
-  const roomBytes = wireLimits.payloadBytes - Buffer.byteLength(JSON.stringify({ ...head, inventory: { part: 10_000, of: 10_000, items: [] } }));
+  const roomBytes =
+    wireLimits.payloadBytes - Buffer.byteLength(JSON.stringify({ ...head, inventory: { part: 10_000, of: 10_000, items: [] } }));
   const parts = partsOf(inventoryOf(state), roomBytes);
   parts.forEach((items, at) => {
-    turn.actions.push({ action: "publish", what: "hello", message: { ...head, inventory: { part: at + 1, of: parts.length, items } } });
+    turn.actions.push({
+      action: "publish",
+      what: "hello",
+      message: { ...head, inventory: { part: at + 1, of: parts.length, items } },
+    });
   });
 }
 
@@ -70,13 +77,15 @@ export function onSync(turn: Turn, item: SyncItem): void {
   for (const id of item.stop ?? []) {
     // It was in the inventory, so one that is not live any more has ended since, and its end is on its way.
     const attempt = state.live.get(id);
-    if (attempt) stopAttempt(turn, attempt, { by: stoppedBySync, graceSeconds: attempt.entry.order?.killGraceSeconds ?? timing.killGraceSeconds });
+    if (attempt)
+      stopAttempt(turn, attempt, {
+        by: stoppedBySync,
+        graceSeconds: attempt.entry.order?.killGraceSeconds ?? timing.killGraceSeconds,
+      });
   }
   link.helloMono = null;
   link.hellos = 0;
-  if (link.synced) return;
   link.synced = true;
-  forgetWire(state.queue);
 }
 
 function onRefused(turn: Turn, item: SyncItem): void {
@@ -85,7 +94,12 @@ function onRefused(turn: Turn, item: SyncItem): void {
   state.link.refused = why;
   state.link.synced = false;
   state.link.helloMono = null;
-  turn.actions.push({ action: "disconnect", why, retryAfterMs: state.settings.workerLostMs, newJournal: item.newJournal === true });
+  turn.actions.push({
+    action: "disconnect",
+    why,
+    retryAfterMs: state.settings.workerLostMs,
+    newJournal: item.newJournal === true,
+  });
 }
 
 function helloHead(turn: Turn): Omit<Hello, "inventory"> {

@@ -70,7 +70,12 @@ function launch(turn: Turn, attempt: Attempt): void {
   takeRoom(state, attempt);
   attempt.fenceMono = fenceOf(state, attempt);
   if (order.onLost === "retry") state.fenced.add(order.attempt);
-  turn.actions.push({ action: "launch", order, deadlines: deadlinesOf(attempt), freshUntilMono: attempt.freshFromMono + attempt.ttlMs });
+  turn.actions.push({
+    action: "launch",
+    order,
+    deadlines: deadlinesOf(attempt),
+    freshUntilMono: attempt.freshFromMono + attempt.ttlMs,
+  });
   // The script and the env may be large, and nobody launches it a second time.
   attempt.order = null;
   arm(state, attempt);

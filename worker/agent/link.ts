@@ -42,8 +42,13 @@ export function onLeave(turn: Turn, stopRuns: boolean): void {
   const { state } = turn;
   state.leaving = true;
   for (const attempt of state.live.values()) {
-    if (stopRuns) stopAttempt(turn, attempt, { by: stoppedByShutdown, graceSeconds: attempt.entry.order?.killGraceSeconds ?? timing.killGraceSeconds });
-    else if (attempt.entry.state === "accepted") endAttempt(turn, attempt, { how: "refused", why: "leaving: the worker is being shut down" });
+    if (stopRuns)
+      stopAttempt(turn, attempt, {
+        by: stoppedByShutdown,
+        graceSeconds: attempt.entry.order?.killGraceSeconds ?? timing.killGraceSeconds,
+      });
+    else if (attempt.entry.state === "accepted")
+      endAttempt(turn, attempt, { how: "refused", why: "leaving: the worker is being shut down" });
   }
   state.stopsRuns ||= stopRuns;
 }

@@ -30,7 +30,10 @@ function recoverOne(turn: Turn, attempt: Attempt, found: Found | undefined): voi
       adopt(turn, attempt, found);
       return;
     case "exited": {
-      setEntry(turn, attempt, { process: found.process ?? attempt.entry.process, startedWall: found.startedWall ?? attempt.entry.startedWall });
+      setEntry(turn, attempt, {
+        process: found.process ?? attempt.entry.process,
+        startedWall: found.startedWall ?? attempt.entry.startedWall,
+      });
       // The earlier agent journalled `stopping` before its TERM; whether the record was complete by then nobody knows any more.
       const end = endOf(attempt.entry, { ...found, termBefore: attempt.entry.state === "stopping" });
       endAttempt(turn, attempt, end, resultFields(found.result));

@@ -31,7 +31,11 @@ export function freeCapacity(state: AgentState): Capacity {
     const attempt = state.live.get(id);
     if (attempt) take(free, needsOf(attempt), -1);
   }
-  return { slots: Math.max(0, free.slots), memoryMb: Math.max(0, free.memoryMb), cpus: Math.max(0, Math.round(free.cpus * 1e6) / 1e6) };
+  return {
+    slots: Math.max(0, free.slots),
+    memoryMb: Math.max(0, free.memoryMb),
+    cpus: Math.max(0, Math.round(free.cpus * 1e6) / 1e6),
+  };
 }
 
 /** An attempt is launched: its room is taken. */

@@ -29,7 +29,9 @@ export function onStart(turn: Turn, item: StartItem, freshFromMono: number): voi
   const { kind: _, ttlMs, body, ...rest } = item;
   const order: StartOrder = { ...rest, body: body ?? null };
   const attempt = liveAttempt(newEntry(turn, item.attempt, ledgerOrder(order)));
-  const why = mayStart(state, turn.now.mono, { freshFromMono, ttlMs }) ? whyNot(state, order) : "stale: it was on its way for too long";
+  const why = mayStart(state, turn.now.mono, { freshFromMono, ttlMs })
+    ? whyNot(state, order)
+    : "stale: it was on its way for too long";
   if (why !== null) {
     recordEnd(turn, attempt, { how: "refused", why: boundedSentence(why) });
     return;
@@ -52,7 +54,11 @@ export function onStart(turn: Turn, item: StartItem, freshFromMono: number): voi
 export function onBodyFetched(turn: Turn, input: Extract<AgentInput, { kind: "bodyFetched" }>): void {
   const attempt = turn.state.live.get(input.attempt);
   if (!attempt?.order || !attempt.waitsForBody) return;
-  attempt.order = { ...attempt.order, spec: input.spec as NonNullable<StartOrder["spec"]>, env: { ...input.env, ...attempt.order.env } };
+  attempt.order = {
+    ...attempt.order,
+    spec: input.spec as NonNullable<StartOrder["spec"]>,
+    env: { ...input.env, ...attempt.order.env },
+  };
   attempt.waitsForBody = false;
   launchHeld(turn);
 }
@@ -70,11 +76,15 @@ function whyNot(state: AgentState, order: StartOrder): string | null {
   if (state.leaving) return "leaving: the worker is being shut down";
   if (state.draining) return "draining: the worker takes no new starts";
   if (!state.room) return "no room: the worker's disk is full";
-  if (!options.facts.drivers.includes(order.driver)) return `no driver ${order.driver}: this worker has ${options.facts.drivers.join(", ") || "none"}`;
-  if (order.onLost === "retry" && order.lostAfterSeconds === undefined) return "onLost is retry, and the start does not say lostAfterSeconds";
-  if (order.onLost === "retry" && !options.fences) return "onLost is retry, and this host cannot stop a run by itself when the agent is dead";
+  if (!options.facts.drivers.includes(order.driver))
+    return `no driver ${order.driver}: this worker has ${options.facts.drivers.join(", ") || "none"}`;
+  if (order.onLost === "retry" && order.lostAfterSeconds === undefined)
+    return "onLost is retry, and the start does not say lostAfterSeconds";
+  if (order.onLost === "retry" && !options.fences)
+    return "onLost is retry, and this host cannot stop a run by itself when the agent is dead";
   if (order.spec === undefined && order.body === null) return "the start carries neither spec nor body";
-  if (order.body !== null && !options.http) return "body not fetched: this worker has no HTTP way to the manager (MUSTER_MANAGER_URL)";
+  if (order.body !== null && !options.http)
+    return "body not fetched: this worker has no HTTP way to the manager (MUSTER_MANAGER_URL)";
   return whyNoRoom(state, order);
 }
 

@@ -28,7 +28,10 @@ export function onStop(turn: Turn, item: Pick<StopItem, "attempt" | "by" | "grac
     return;
   }
   if (reportsFull(state)) {
-    note(turn, "tooManyReports", { attempt: item.attempt, detail: "stop of an unknown attempt dropped: too many reports wait for an ack" });
+    note(turn, "tooManyReports", {
+      attempt: item.attempt,
+      detail: "stop of an unknown attempt dropped: too many reports wait for an ack",
+    });
     return;
   }
   recordEnd(turn, liveAttempt(newEntry(turn, item.attempt, null)), { how: "stopped", by: item.by });
@@ -99,7 +102,12 @@ export function onDue(turn: Turn, attempt: Attempt): void {
   }
 }
 
-function beginStopping(turn: Turn, attempt: Attempt, why: { readonly stopBy: string | null; readonly timedOut: boolean }, graceSeconds: number): void {
+function beginStopping(
+  turn: Turn,
+  attempt: Attempt,
+  why: { readonly stopBy: string | null; readonly timedOut: boolean },
+  graceSeconds: number,
+): void {
   const killMono = turn.now.mono + graceSeconds * 1_000;
   setEntry(turn, attempt, { state: "stopping", ...why, killMono });
   attempt.killMono = killMono;

@@ -21,14 +21,25 @@ export interface Turn {
 
 /** Begins a step. */
 export function newTurn(state: AgentState, now: Now): Turn {
-  return { state, now, touched: new Set(), reports: [], forgotten: [], termRaised: false, acked: false, hello: false, actions: [] };
+  return {
+    state,
+    now,
+    touched: new Set(),
+    reports: [],
+    forgotten: [],
+    termRaised: false,
+    acked: false,
+    hello: false,
+    actions: [],
+  };
 }
 
 /** Ends a step: the writes in an order in which a reader of the journal would want them, and the actions as they came. */
 export function finishTurn(turn: Turn): AgentStep {
   const { state } = turn;
   const journal: JournalWrite[] = [];
-  if (turn.termRaised || turn.acked) journal.push({ write: "meta", set: { highestTerm: state.highestTerm, highestAck: state.highestAck } });
+  if (turn.termRaised || turn.acked)
+    journal.push({ write: "meta", set: { highestTerm: state.highestTerm, highestAck: state.highestAck } });
   for (const attempt of turn.touched) {
     const entry = state.live.get(attempt)?.entry ?? state.ended.get(attempt)?.entry;
     if (entry) journal.push({ write: "entry", entry });
@@ -40,7 +51,11 @@ export function finishTurn(turn: Turn): AgentStep {
 }
 
 /** Changes what the journal holds of an attempt. */
-export function setEntry(turn: Turn, attempt: Attempt, set: Partial<Omit<LedgerEntry, "attempt" | "run" | "start" | "epoch">>): void {
+export function setEntry(
+  turn: Turn,
+  attempt: Attempt,
+  set: Partial<Omit<LedgerEntry, "attempt" | "run" | "start" | "epoch">>,
+): void {
   attempt.entry = { ...attempt.entry, ...set, changedWall: turn.now.wall };
   turn.touched.add(attempt.entry.attempt);
 }

@@ -42,7 +42,16 @@ export type Found =
   /** Its shim is alive: boot id, pid and start time agree. */
   | { readonly attempt: string; readonly found: "alive"; readonly process: ProcessId; readonly startedWall: number }
   /** Its shim is gone and its tree is empty; `process` as `started` recorded it. */
-  | { readonly attempt: string; readonly found: "exited"; readonly exit: ExitRecord; readonly result: ResultFound; readonly process: ProcessId | null; readonly startedWall: number | null; readonly timedOut: boolean; readonly fenced: boolean }
+  | {
+      readonly attempt: string;
+      readonly found: "exited";
+      readonly exit: ExitRecord;
+      readonly result: ResultFound;
+      readonly process: ProcessId | null;
+      readonly startedWall: number | null;
+      readonly timedOut: boolean;
+      readonly fenced: boolean;
+    }
   /** `started` did not exist and is now void, made by this agent: it never ran and never will. */
   | { readonly attempt: string; readonly found: "neverStarted" }
   /** It was launched under another boot id and left no exit record. */
@@ -55,7 +64,12 @@ export type AgentInput =
   | { readonly kind: "commands"; readonly message: Commands }
   /** Once, before anything else: what became of the journal's attempts while no agent ran. */
   | { readonly kind: "recovered"; readonly found: readonly Found[] }
-  | { readonly kind: "bodyFetched"; readonly attempt: string; readonly spec: Readonly<Record<string, unknown>>; readonly env: Readonly<Record<string, string>> }
+  | {
+      readonly kind: "bodyFetched";
+      readonly attempt: string;
+      readonly spec: Readonly<Record<string, unknown>>;
+      readonly env: Readonly<Record<string, string>>;
+    }
   | { readonly kind: "bodyFailed"; readonly attempt: string; readonly why: string }
   /** The shim wrote `started`. */
   | { readonly kind: "started"; readonly attempt: string; readonly process: ProcessId; readonly startedWall: number }
@@ -65,7 +79,16 @@ export type AgentInput =
    * The shim is gone and the whole tree is empty (rule 25). `termBefore`: the exit record was not yet complete when the
    * agent first sent TERM. `timedOut`, `fenced`: the watchdog ended it on a deadline.
    */
-  | { readonly kind: "ended"; readonly attempt: string; readonly exit: ExitRecord; readonly termBefore: boolean; readonly timedOut: boolean; readonly fenced: boolean; readonly result: ResultFound; readonly endedWall: number }
+  | {
+      readonly kind: "ended";
+      readonly attempt: string;
+      readonly exit: ExitRecord;
+      readonly termBefore: boolean;
+      readonly timedOut: boolean;
+      readonly fenced: boolean;
+      readonly result: ResultFound;
+      readonly endedWall: number;
+    }
   | { readonly kind: "progress"; readonly attempt: string; readonly percent: number | null; readonly message: string | null }
   /** Whether the journal holds its reserve (rule 26). Without it starts are refused; ends are still written. True until told. */
   | { readonly kind: "room"; readonly room: boolean }
@@ -76,7 +99,18 @@ export type AgentInput =
 
 export type AgentAction =
   | { readonly action: "publish"; readonly what: "hello"; readonly message: Hello }
-  | { readonly action: "publish"; readonly what: "reports"; readonly message: { readonly v: 1; readonly epoch: string; readonly connection: number; readonly mono: number; readonly journal: string; readonly items: readonly Report[] } }
+  | {
+      readonly action: "publish";
+      readonly what: "reports";
+      readonly message: {
+        readonly v: 1;
+        readonly epoch: string;
+        readonly connection: number;
+        readonly mono: number;
+        readonly journal: string;
+        readonly items: readonly Report[];
+      };
+    }
   | { readonly action: "publish"; readonly what: "heartbeat"; readonly message: Heartbeat }
   | { readonly action: "publish"; readonly what: "status"; readonly message: Status }
   | { readonly action: "fetchBody"; readonly attempt: string; readonly body: BodyRef }
@@ -120,7 +154,12 @@ export interface AgentView {
   readonly synced: boolean;
   readonly draining: boolean;
   readonly free: Capacity;
-  readonly live: readonly { readonly attempt: string; readonly run: string; readonly state: string; readonly pid: number | null }[];
+  readonly live: readonly {
+    readonly attempt: string;
+    readonly run: string;
+    readonly state: string;
+    readonly pid: number | null;
+  }[];
   readonly unackedReports: number;
   readonly refused: string | null;
   readonly lastEnds: readonly { readonly attempt: string; readonly end: End }[];

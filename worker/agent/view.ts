@@ -11,7 +11,12 @@ export function viewOf(state: AgentState, _now: Now): AgentView {
     synced: state.link.synced,
     draining: state.draining || state.leaving,
     free: freeCapacity(state),
-    live: [...state.live.values()].map(({ entry }) => ({ attempt: entry.attempt, run: entry.run, state: entry.state, pid: entry.process?.pid ?? null })),
+    live: [...state.live.values()].map(({ entry }) => ({
+      attempt: entry.attempt,
+      run: entry.run,
+      state: entry.state,
+      pid: entry.process?.pid ?? null,
+    })),
     unackedReports: unackedCount(state.queue),
     refused: state.link.refused,
     lastEnds: [...state.lastEnds],

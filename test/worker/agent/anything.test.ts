@@ -8,15 +8,39 @@ const ids = ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8"] as const;
 const id = fc.constantFrom(...ids);
 
 const happening = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ what: fc.constant("start" as const), id, ageMs: fc.constantFrom(0, 0, 0, 20_000, 34_999, 35_000, -5), slots: fc.constantFrom(1, 1, 2, 3), retry: fc.boolean(), timeoutSeconds: fc.constantFrom(null, 30), body: fc.constantFrom(false, false, true) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      what: fc.constant("start" as const),
+      id,
+      ageMs: fc.constantFrom(0, 0, 0, 20_000, 34_999, 35_000, -5),
+      slots: fc.constantFrom(1, 1, 2, 3),
+      retry: fc.boolean(),
+      timeoutSeconds: fc.constantFrom(null, 30),
+      body: fc.constantFrom(false, false, true),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ what: fc.constant("stop" as const), id, graceSeconds: fc.constantFrom(0, 5, 100) }) },
-  { weight: 1, arbitrary: fc.record({ what: fc.constantFrom("signal" as const, "ask" as const, "bodyFetched" as const, "bodyFailed" as const), id }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      what: fc.constantFrom("signal" as const, "ask" as const, "bodyFetched" as const, "bodyFailed" as const),
+      id,
+    }),
+  },
   { weight: 6, arbitrary: fc.record({ what: fc.constant("host" as const), id, sort: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ what: fc.constant("ack" as const), part: fc.double({ min: 0, max: 1, noNaN: true }) }) },
   { weight: 4, arbitrary: fc.record({ what: fc.constant("pass" as const), ms: fc.constantFrom(0, 10, 1_000, 12_000, 40_000) }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constant("jump" as const), ms: fc.constantFrom(18_000, 200_000) }) },
   { weight: 2, arbitrary: fc.record({ what: fc.constantFrom("connect" as const, "sync" as const, "disconnect" as const) }) },
-  { weight: 1, arbitrary: fc.record({ what: fc.constant("restart" as const), reboot: fc.boolean(), fates: fc.array(fc.nat(2), { minLength: 8, maxLength: 8 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      what: fc.constant("restart" as const),
+      reboot: fc.boolean(),
+      fates: fc.array(fc.nat(2), { minLength: 8, maxLength: 8 }),
+    }),
+  },
 );
 type Happening = typeof happening extends fc.Arbitrary<infer H> ? H : never;
 
@@ -58,7 +82,10 @@ class World {
     const seqs = [...journal.reports.keys()];
     expect(seqs, "a gap in seq").toEqual(seqs.map((_, at) => (seqs[0] ?? 0) + at));
     expect(state.queue.items.slice(state.queue.first).map((item) => item.seq)).toEqual(seqs);
-    const remembered = [...[...state.live.values()].map((one) => one.entry), ...[...state.ended.values()].map((one) => one.entry)];
+    const remembered = [
+      ...[...state.live.values()].map((one) => one.entry),
+      ...[...state.ended.values()].map((one) => one.entry),
+    ];
     expect(new Map(remembered.map((entry) => [entry.attempt, entry])), "journal and memory differ").toEqual(journal.entries);
     let slots = 0;
     for (const { entry } of state.live.values()) if (entry.state !== "accepted") slots += entry.order?.requires.slots ?? 0;
@@ -67,47 +94,53 @@ class World {
     for (const entry of journal.entries.values()) if (entry.end) this.seeEnd(entry.attempt, JSON.stringify(entry.end));
   }
 
-  do(happening: Happening): void {
+  do(one: Happening): void {
     const { agent } = this;
-    switch (happening.what) {
+    switch (one.what) {
       case "start": {
-        const { retry, timeoutSeconds, slots, body } = happening;
-        const start = startOf(happening.id, { timeoutSeconds, requires: { slots, memoryMb: 0, cpus: 0 }, ...(retry ? { onLost: "retry", lostAfterSeconds: 60 } : {}) });
+        const { retry, timeoutSeconds, slots, body } = one;
+        const start = startOf(one.id, {
+          timeoutSeconds,
+          requires: { slots, memoryMb: 0, cpus: 0 },
+          ...(retry ? { onLost: "retry", lostAfterSeconds: 60 } : {}),
+        });
         if (body) {
           delete start.spec;
           start.body = { path: "/b", sha256: "0".repeat(64), size: 1, ticket: "t" };
         }
-        return this.take(agent.say(start, { mono: Math.max(0, agent.mono - happening.ageMs) }));
+        return this.take(agent.say(start, { mono: Math.max(0, agent.mono - one.ageMs) }));
       }
       case "stop":
-        return this.take(agent.say({ kind: "stop", attempt: happening.id, by: "ana", graceSeconds: happening.graceSeconds }));
+        return this.take(agent.say({ kind: "stop", attempt: one.id, by: "ana", graceSeconds: one.graceSeconds }));
       case "signal":
-        return this.take(agent.say({ kind: "signal", attempt: happening.id, signal: "SIGHUP" }));
+        return this.take(agent.say({ kind: "signal", attempt: one.id, signal: "SIGHUP" }));
       case "ask":
-        return this.take(agent.say({ kind: "ask", attempts: [happening.id] }));
+        return this.take(agent.say({ kind: "ask", attempts: [one.id] }));
       case "bodyFetched":
-        return this.take(agent.put({ kind: "bodyFetched", attempt: happening.id, spec: { driver: "exec" }, env: {} }));
+        return this.take(agent.put({ kind: "bodyFetched", attempt: one.id, spec: { driver: "exec" }, env: {} }));
       case "bodyFailed":
-        return this.take(agent.put({ kind: "bodyFailed", attempt: happening.id, why: "404" }));
+        return this.take(agent.put({ kind: "bodyFailed", attempt: one.id, why: "404" }));
       case "host":
-        return this.host(happening.id, happening.sort);
+        return this.host(one.id, one.sort);
       case "ack":
-        return this.take(agent.ack(Math.floor((agent.state.nextSeq - 1) * happening.part)));
+        return this.take(agent.ack(Math.floor((agent.state.nextSeq - 1) * one.part)));
       case "pass":
-        this.take(agent.pass(happening.ms));
+        this.take(agent.pass(one.ms));
         this.take(agent.tick());
         expect(nextDue(agent.state), "a tick in the past").toBeGreaterThan(agent.mono);
         return;
       case "jump":
-        return this.take(agent.jump(happening.ms));
+        return this.take(agent.jump(one.ms));
       case "connect":
         return this.take(agent.connect());
       case "sync":
-        return this.take(agent.connection === 0 ? [] : agent.say({ kind: "sync", epoch: agent.epoch, connection: agent.connection }));
+        return this.take(
+          agent.connection === 0 ? [] : agent.say({ kind: "sync", epoch: agent.epoch, connection: agent.connection }),
+        );
       case "disconnect":
         return this.take(agent.put({ kind: "disconnected" }));
       case "restart":
-        return this.restart(happening.reboot, happening.fates);
+        return this.restart(one.reboot, one.fates);
     }
   }
 
@@ -145,7 +178,16 @@ class World {
       if (fate === 9) found.push({ attempt, found: "rebooted" });
       else if (fate === 0) found.push({ attempt, found: "alive", ...facts });
       else if (fate === 1 && was === "launched") found.push({ attempt, found: "neverStarted" });
-      else found.push({ attempt, found: "exited", exit: { read: "code", code: 0 }, result: { kind: "none" }, ...facts, timedOut: false, fenced: false });
+      else
+        found.push({
+          attempt,
+          found: "exited",
+          exit: { read: "code", code: 0 },
+          result: { kind: "none" },
+          ...facts,
+          timedOut: false,
+          fenced: false,
+        });
       this.processes.set(attempt, fate === 0 ? "alive" : "gone");
     }
     this.agent = this.agent.restart();

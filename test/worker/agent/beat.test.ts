@@ -5,11 +5,21 @@ import { heartbeatMs, launched, only, published, reported, startTtlMs, TestAgent
 
 test("a heartbeat each interval while connected: free room without what is held, load, digest of all that has not ended", () => {
   const agent = new TestAgent({ options: { capacity: { slots: 2, memoryMb: 100, cpus: 1 } } }).connectAndSync();
-  agent.run("a1", { requires: { slots: 1, memoryMb: 10, cpus: 0.1 } }).run("a2", { requires: { slots: 1, memoryMb: 0, cpus: 0.2 } });
+  agent
+    .run("a1", { requires: { slots: 1, memoryMb: 10, cpus: 0.1 } })
+    .run("a2", { requires: { slots: 1, memoryMb: 0, cpus: 0.2 } });
   agent.start("held", { requires: { slots: 1, memoryMb: 5, cpus: 0 } });
   const beats = published(agent.pass(3 * heartbeatMs), "heartbeat");
   expect(beats).toHaveLength(3);
-  expect(beats[0]).toMatchObject({ epoch: agent.epoch, connection: 1, free: { slots: 0, memoryMb: 85, cpus: 0.7 }, load: { cpu: 0.5, memoryMb: 100 }, spoolBytes: 7, draining: false, live: liveDigest(["a1", "a2", "held"]) });
+  expect(beats[0]).toMatchObject({
+    epoch: agent.epoch,
+    connection: 1,
+    free: { slots: 0, memoryMb: 85, cpus: 0.7 },
+    load: { cpu: 0.5, memoryMb: 100 },
+    spoolBytes: 7,
+    draining: false,
+    live: liveDigest(["a1", "a2", "held"]),
+  });
   agent.put({ kind: "disconnected" });
   expect(published(agent.pass(3 * heartbeatMs), "heartbeat")).toEqual([]);
 });

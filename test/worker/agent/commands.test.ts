@@ -14,7 +14,9 @@ test("a lower term than was obeyed is dropped, also after a restart (rule 15)", 
   const agent = new TestAgent().connectAndSync();
   agent.start("a1", {}, { term: 7 });
   expect(agent.journal.meta.highestTerm).toBe(7);
-  expect(notes(agent.say({ kind: "stop", attempt: "a1", by: "old leader", graceSeconds: 1 }, { term: 6 }))).toEqual(["lowerTerm"]);
+  expect(notes(agent.say({ kind: "stop", attempt: "a1", by: "old leader", graceSeconds: 1 }, { term: 6 }))).toEqual([
+    "lowerTerm",
+  ]);
   expect(agent.entry("a1")?.stopBy).toBeNull();
 
   const later = agent.restart();
@@ -25,7 +27,12 @@ test("a lower term than was obeyed is dropped, also after a restart (rule 15)", 
 
 test("one message may hold many items, and each is done", () => {
   const agent = new TestAgent().connectAndSync();
-  const actions = agent.say([startOf("a1"), startOf("a2"), { kind: "logsAck", attempt: "a1", stream: "stdout", offset: 5 }, { kind: "stop", attempt: "zz", by: "ana", graceSeconds: 0 }]);
+  const actions = agent.say([
+    startOf("a1"),
+    startOf("a2"),
+    { kind: "logsAck", attempt: "a1", stream: "stdout", offset: 5 },
+    { kind: "stop", attempt: "zz", by: "ana", graceSeconds: 0 },
+  ]);
   expect(launched(actions)).toEqual(["a1", "a2"]);
   expect(only(actions, "logsAck")).toEqual([{ action: "logsAck", attempt: "a1", stream: "stdout", offset: 5 }]);
   expect(agent.endOf("zz")).toEqual({ how: "stopped", by: "ana" });
@@ -92,7 +99,9 @@ test("settings of the manager are taken, whatever their version", () => {
 test("draining refuses starts and says so, undraining takes them again", () => {
   const agent = new TestAgent().connectAndSync();
   agent.say({ kind: "drain", on: true });
-  expect(reported(agent.start("a1")).map((report) => report.end)).toEqual([{ how: "refused", why: expect.stringContaining("draining") }]);
+  expect(reported(agent.start("a1")).map((report) => report.end)).toEqual([
+    { how: "refused", why: expect.stringContaining("draining") },
+  ]);
   agent.say({ kind: "drain", on: false });
   expect(launched(agent.start("a2"))).toEqual(["a2"]);
 });

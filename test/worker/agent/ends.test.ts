@@ -18,7 +18,12 @@ describe("how an attempt ended", () => {
     ["exited badly", {}, { exit: code(7) }, { how: "exited", code: 7 }],
     ["143 without a signal of ours is a code (rule 24)", {}, { exit: code(143) }, { how: "exited", code: 143 }],
     ["143 after a signal SIGTERM", { signals: ["SIGTERM"] }, { exit: code(143) }, { how: "signalled", signal: "SIGTERM" }],
-    ["138 after SIGUSR1, not the other signal", { signals: ["SIGHUP", "SIGUSR1"] }, { exit: code(138) }, { how: "signalled", signal: "SIGUSR1" }],
+    [
+      "138 after SIGUSR1, not the other signal",
+      { signals: ["SIGHUP", "SIGUSR1"] },
+      { exit: code(138) },
+      { how: "signalled", signal: "SIGUSR1" },
+    ],
     ["another code after a signal", { signals: ["SIGUSR1"] }, { exit: code(0) }, { how: "exited", code: 0 }],
     ["the shim was told of a signal", {}, { exit: { read: "signal", signal: "SIGINT" } }, { how: "signalled", signal: "SIGINT" }],
     ["stopped, whatever the code", { stopBy: "ana" }, { exit: code(0), termBefore: true }, { how: "stopped", by: "ana" }],
@@ -28,7 +33,12 @@ describe("how an attempt ended", () => {
     ["it had exited before the timeout's TERM", { timedOut: true }, { exit: code(4) }, { how: "exited", code: 4 }],
     ["timed out by the watchdog", {}, { exit: code(143), timedOut: true }, { how: "timedOut" }],
     ["fenced by the watchdog", {}, { exit: blank, fenced: true }, { how: "stopped", by: "fence" }],
-    ["a stop goes before the watchdog's timeout", { stopBy: "ana" }, { exit: blank, termBefore: true, timedOut: true }, { how: "stopped", by: "ana" }],
+    [
+      "a stop goes before the watchdog's timeout",
+      { stopBy: "ana" },
+      { exit: blank, termBefore: true, timedOut: true },
+      { how: "stopped", by: "ana" },
+    ],
     ["an empty record is not 0", {}, { exit: blank }, { how: "lost", why: "unreadable exit: 64 blanks" }],
     ["a client's KILL leaves no record", { signals: ["SIGKILL"] }, { exit: blank }, { how: "signalled", signal: "SIGKILL" }],
     ["an unknown signal name is no number", { signals: ["SIGFOO"] }, { exit: code(128) }, { how: "exited", code: 128 }],
@@ -56,7 +66,9 @@ describe("results", () => {
   test("inline, uploaded, none and bad", () => {
     expect(resultFields({ kind: "none" })).toEqual({});
     expect(resultFields({ kind: "inline", json: '{"a":[1]}' })).toEqual({ result: { a: [1] } });
-    expect(resultFields({ kind: "uploaded", sha256: "f".repeat(64), size: 3 })).toEqual({ body: { sha256: "f".repeat(64), size: 3 } });
+    expect(resultFields({ kind: "uploaded", sha256: "f".repeat(64), size: 3 })).toEqual({
+      body: { sha256: "f".repeat(64), size: 3 },
+    });
     expect(resultFields({ kind: "bad", why: "too large" }).message).toContain("too large");
     expect(resultFields({ kind: "inline", json: "{" }).message).toContain("not JSON");
   });

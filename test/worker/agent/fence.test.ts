@@ -13,6 +13,15 @@ test("the fence stands at the newest echo + lostAfterSeconds, and only for onLos
   expect(only(agent.start("a2"), "launch")[0]?.deadlines.fenceMono).toBeNull();
 });
 
+test("a late start with an older echo of its own still gets the fence of the newest", () => {
+  const agent = new TestAgent().connectAndSync();
+  const older = agent.mono;
+  agent.pass(5_000);
+  const newest = agent.mono;
+  agent.say(nothing);
+  expect(only(agent.start("a1", retry, { mono: older }), "launch")[0]?.deadlines.fenceMono).toBe(newest + 100_000);
+});
+
 test("nobody speaks: it is stopped at the fence, KILLed after its grace, and ends stopped by the fence", () => {
   const agent = new TestAgent().connectAndSync().run("a1", retry);
   agent.put({ kind: "disconnected" });
@@ -28,7 +37,9 @@ test("each newer echo moves the fence and its file; an older or repeated one doe
   const first = agent.mono;
   agent.pass(50_000);
   expect(only(agent.say(nothing, { mono: first }), "deadlines")).toEqual([]);
-  expect(only(agent.say(nothing), "deadlines")).toEqual([{ action: "deadlines", attempt: "a1", deadlines: { timeoutMono: null, fenceMono: agent.mono + 100_000, graceMs: 7_000 } }]);
+  expect(only(agent.say(nothing), "deadlines")).toEqual([
+    { action: "deadlines", attempt: "a1", deadlines: { timeoutMono: null, fenceMono: agent.mono + 100_000, graceMs: 7_000 } },
+  ]);
   expect(only(agent.pass(99_999), "terminate")).toEqual([]);
   expect(only(agent.pass(1), "terminate")).toHaveLength(1);
 });
@@ -72,10 +83,16 @@ test("an adopted attempt keeps the watchdog's fence until an echo of the new epo
   const agent = new TestAgent().connectAndSync().run("a1", { ...retry, timeoutSeconds: 500 });
   const timeoutMono = agent.entry("a1")?.timeoutMono;
   const next = agent.restart();
-  const actions = next.recover([{ attempt: "a1", found: "alive", process: { bootId: "boot-1", pid: 4_000, startTicks: 99 }, startedWall: 1 }]);
+  const actions = next.recover([
+    { attempt: "a1", found: "alive", process: { bootId: "boot-1", pid: 4_000, startTicks: 99 }, startedWall: 1 },
+  ]);
   expect(only(actions, "deadlines")).toEqual([]);
   next.connectAndSync();
   expect(only(next.actions, "deadlines")).toEqual([
-    { action: "deadlines", attempt: "a1", deadlines: { timeoutMono: (timeoutMono ?? 0) + 2_000, fenceMono: next.mono + 100_000, graceMs: 7_000 } },
+    {
+      action: "deadlines",
+      attempt: "a1",
+      deadlines: { timeoutMono: (timeoutMono ?? 0) + 2_000, fenceMono: next.mono + 100_000, graceMs: 7_000 },
+    },
   ]);
 });

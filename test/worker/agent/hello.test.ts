@@ -8,7 +8,19 @@ test("after SUBACK: status, then a hello that says what the leader must know", (
   expect(actions.map((action) => action.action === "publish" && action.what)).toEqual(["status", "hello"]);
   expect(published(actions, "status")).toEqual([{ st: "on", ep: agent.epoch, cn: 1 }]);
   expect(published(actions, "hello")).toMatchObject([
-    { v: 1, epoch: agent.epoch, connection: 1, mono: agent.mono, highestTerm: 4, highestAck: 0, firstUnackedSeq: 1, newestSeq: 0, versions: [1], draining: true, inventory: { part: 1, of: 1, items: [] } },
+    {
+      v: 1,
+      epoch: agent.epoch,
+      connection: 1,
+      mono: agent.mono,
+      highestTerm: 4,
+      highestAck: 0,
+      firstUnackedSeq: 1,
+      newestSeq: 0,
+      versions: [1],
+      draining: true,
+      inventory: { part: 1, of: 1, items: [] },
+    },
   ]);
 });
 
@@ -20,7 +32,9 @@ test("the hello is repeated, 2 s doubling to 30 s, until the sync of this epoch 
   while (agent.mono < began + 125_000) if (published(agent.pass(100), "hello").length > 0) at.push((agent.mono - began) / 1_000);
   expect(at).toEqual([2, 6, 14, 30, 60, 90, 120]);
   expect(notes(agent.say({ kind: "sync", epoch: agent.epoch, connection: 2 }))).toContain("syncOfOtherConnection");
-  expect(notes(agent.say({ kind: "sync", epoch: "journal00001.9.nonceOTHER00", connection: 1 }))).toContain("syncOfOtherConnection");
+  expect(notes(agent.say({ kind: "sync", epoch: "journal00001.9.nonceOTHER00", connection: 1 }))).toContain(
+    "syncOfOtherConnection",
+  );
   expect(published(agent.pass(30_000), "hello")).toHaveLength(1);
   agent.say({ kind: "sync", epoch: agent.epoch, connection: 1 });
   expect(published(agent.pass(120_000), "hello")).toEqual([]);
@@ -66,13 +80,20 @@ test("an acceptance is in the inventory from the moment it is decided (rule 7)",
 });
 
 test("ten thousand attempts travel in parts of one snapshot, each under 64 KiB", () => {
-  const agent = new TestAgent({ options: { capacity: { slots: 10_000, memoryMb: 0, cpus: 0 }, labels: Object.fromEntries(Array.from({ length: 64 }, (_, i) => [`label${i}`, "x".repeat(200)])) } }).connectAndSync();
+  const agent = new TestAgent({
+    options: {
+      capacity: { slots: 10_000, memoryMb: 0, cpus: 0 },
+      labels: Object.fromEntries(Array.from({ length: 64 }, (_, i) => [`label${i}`, "x".repeat(200)])),
+    },
+  }).connectAndSync();
   for (let i = 0; i < 20; i += 1) agent.say(Array.from({ length: 500 }, (_, k) => startOf(`attempt-${i}-${k}-0123456789abcdef`)));
   agent.put({ kind: "disconnected" });
   const hellos = published(agent.connect(), "hello");
   expect(hellos.length).toBeGreaterThan(10);
   expect(hellos.map((hello) => hello.inventory.part)).toEqual(hellos.map((_, at) => at + 1));
-  expect(new Set(hellos.map((hello) => `${hello.inventory.of} ${hello.mono}`))).toEqual(new Set([`${hellos.length} ${agent.mono}`]));
+  expect(new Set(hellos.map((hello) => `${hello.inventory.of} ${hello.mono}`))).toEqual(
+    new Set([`${hellos.length} ${agent.mono}`]),
+  );
   expect(new Set(hellos.flatMap((hello) => hello.inventory.items.map((item) => item.attempt))).size).toBe(10_000);
 });
 
@@ -80,7 +101,16 @@ test("a sync stops what shall not go on, and leaves alone what it names in neith
   const agent = new TestAgent().connectAndSync().run("a1").run("a2");
   agent.put({ kind: "disconnected" });
   agent.connect();
-  const actions = agent.say({ kind: "sync", epoch: agent.epoch, connection: 2, keep: [], stop: ["a1", "unknown"], draining: true, settings: { version: 3, heartbeatMs: 5_000, startTtlMs: 17_500, workerLostMs: 37_500 }, ack: { journal: "journal00001", seq: 2 } });
+  const actions = agent.say({
+    kind: "sync",
+    epoch: agent.epoch,
+    connection: 2,
+    keep: [],
+    stop: ["a1", "unknown"],
+    draining: true,
+    settings: { version: 3, heartbeatMs: 5_000, startTtlMs: 17_500, workerLostMs: 37_500 },
+    ack: { journal: "journal00001", seq: 2 },
+  });
   expect(only(actions, "terminate")).toEqual([{ action: "terminate", attempt: "a1" }]);
   expect(agent.entry("a1")).toMatchObject({ state: "stopping", stopBy: "manager" });
   expect(agent.entry("a2")?.state).toBe("running");
@@ -93,7 +123,9 @@ test("a refused hello: leave, come back after workerLostMs, with a new journal o
   agent.connect();
   const refusal = { kind: "sync" as const, epoch: agent.epoch, connection: 1, refused: "duplicate worker id" };
   const actions = agent.say(refusal, { epoch: "journalOTHER.3.nonceOTHER00" });
-  expect(only(actions, "disconnect")).toEqual([{ action: "disconnect", why: "duplicate worker id", retryAfterMs: 75_000, newJournal: false }]);
+  expect(only(actions, "disconnect")).toEqual([
+    { action: "disconnect", why: "duplicate worker id", retryAfterMs: 75_000, newJournal: false },
+  ]);
   expect(published(agent.pass(60_000), "hello")).toEqual([]);
   expect(only(agent.say({ ...refusal, newJournal: true }), "disconnect")).toMatchObject([{ newJournal: true }]);
   agent.put({ kind: "disconnected" });
@@ -117,7 +149,10 @@ test("asked about what it knows it reports anew; about what it does not know it 
   agent.ack();
   agent.pass(startTtlMs);
   const actions = agent.say({ kind: "ask", attempts: ["a1", "a2", "unknown"] });
-  expect(reported(actions).map((report) => [report.attempt, report.kind])).toEqual([["a1", "running"], ["a2", "end"]]);
+  expect(reported(actions).map((report) => [report.attempt, report.kind])).toEqual([
+    ["a1", "running"],
+    ["a2", "end"],
+  ]);
   expect(published(actions, "hello")).toMatchObject([{ mono: agent.mono, inventory: { items: [{ attempt: "a1" }] } }]);
   // That is no answer to give forever: a start that still comes is judged like any other.
   expect(launched(agent.start("unknown"))).toEqual(["unknown"]);

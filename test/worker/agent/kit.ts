@@ -3,7 +3,18 @@ import { createAgent, nextDue, step, type AgentState } from "../../../worker/age
 import type { JournalMeta, JournalWrite, LedgerEntry, StoredReport } from "../../../worker/agent/records.ts";
 import type { AgentAction, AgentInput, AgentOptions, AgentStep, Found } from "../../../worker/agent/types.ts";
 import { end } from "../../../schema/end.ts";
-import { commandsEnvelope, downItem, heartbeat, hello, report, reportsEnvelope, status, type DownItem, type Report, type StartItem } from "../../../schema/messages.ts";
+import {
+  commandsEnvelope,
+  downItem,
+  heartbeat,
+  hello,
+  report,
+  reportsEnvelope,
+  status,
+  type DownItem,
+  type Report,
+  type StartItem,
+} from "../../../schema/messages.ts";
 
 export const journalId = "journal00001";
 export const heartbeatMs = 10_000;
@@ -131,15 +142,27 @@ export class TestAgent {
   }
 
   /** Commands of the present leader, with the newest echo unless told otherwise. */
-  say(items: DownItem | readonly DownItem[], envelope: { readonly term?: number; readonly epoch?: string; readonly mono?: number } = {}): readonly AgentAction[] {
+  say(
+    items: DownItem | readonly DownItem[],
+    envelope: { readonly term?: number; readonly epoch?: string; readonly mono?: number } = {},
+  ): readonly AgentAction[] {
     const list = Array.isArray(items) ? (items as readonly DownItem[]) : [items as DownItem];
     for (const item of list) downItem.parse(item);
-    const message = { v: 1 as const, term: envelope.term ?? this.term, asOf: { epoch: envelope.epoch ?? this.epoch, mono: envelope.mono ?? this.mono }, items: list };
+    const message = {
+      v: 1 as const,
+      term: envelope.term ?? this.term,
+      asOf: { epoch: envelope.epoch ?? this.epoch, mono: envelope.mono ?? this.mono },
+      items: list,
+    };
     commandsEnvelope.parse(message);
     return this.put({ kind: "commands", message });
   }
 
-  start(attempt: string, more: Partial<StartItem> = {}, envelope: { readonly term?: number; readonly epoch?: string; readonly mono?: number } = {}): readonly AgentAction[] {
+  start(
+    attempt: string,
+    more: Partial<StartItem> = {},
+    envelope: { readonly term?: number; readonly epoch?: string; readonly mono?: number } = {},
+  ): readonly AgentAction[] {
     return this.say(startOf(attempt, more), envelope);
   }
 
@@ -155,7 +178,17 @@ export class TestAgent {
   }
 
   ended(attempt: string, more: Partial<Extract<AgentInput, { kind: "ended" }>> = {}): readonly AgentAction[] {
-    return this.put({ kind: "ended", attempt, exit: { read: "code", code: 0 }, termBefore: false, timedOut: false, fenced: false, result: { kind: "none" }, endedWall: this.wall, ...more });
+    return this.put({
+      kind: "ended",
+      attempt,
+      exit: { read: "code", code: 0 },
+      termBefore: false,
+      timedOut: false,
+      fenced: false,
+      result: { kind: "none" },
+      endedWall: this.wall,
+      ...more,
+    });
   }
 
   ack(seq = this.state.nextSeq - 1): readonly AgentAction[] {
@@ -214,7 +247,19 @@ export class TestAgent {
 
 const defaults: AgentOptions = {
   epoch: "",
-  facts: { os: "linux", osVersion: "6", arch: "x64", hostname: "h", cpus: 8, memoryMb: 1_000, interpreters: {}, drivers: ["exec", "script"], agentVersion: "0", nodeVersion: "24", bootId: "boot-1" },
+  facts: {
+    os: "linux",
+    osVersion: "6",
+    arch: "x64",
+    hostname: "h",
+    cpus: 8,
+    memoryMb: 1_000,
+    interpreters: {},
+    drivers: ["exec", "script"],
+    agentVersion: "0",
+    nodeVersion: "24",
+    bootId: "boot-1",
+  },
   labels: { zone: "a" },
   capacity: { slots: 2, memoryMb: 1_000, cpus: 8 },
   survives: true,
@@ -247,7 +292,10 @@ export function startOf(attempt: string, more: Partial<StartItem> = {}): StartIt
 }
 
 /** The actions of one kind, typed. */
-export function only<K extends AgentAction["action"]>(actions: readonly AgentAction[], kind: K): readonly Extract<AgentAction, { action: K }>[] {
+export function only<K extends AgentAction["action"]>(
+  actions: readonly AgentAction[],
+  kind: K,
+): readonly Extract<AgentAction, { action: K }>[] {
   return actions.filter((action): action is Extract<AgentAction, { action: K }> => action.action === kind);
 }
 
@@ -257,7 +305,10 @@ export function launched(actions: readonly AgentAction[]): readonly string[] {
 }
 
 /** What was published of one kind. */
-export function published<W extends Extract<AgentAction, { action: "publish" }>["what"]>(actions: readonly AgentAction[], what: W): readonly Extract<AgentAction, { action: "publish"; what: W }>["message"][] {
+export function published<W extends Extract<AgentAction, { action: "publish" }>["what"]>(
+  actions: readonly AgentAction[],
+  what: W,
+): readonly Extract<AgentAction, { action: "publish"; what: W }>["message"][] {
   return actions.flatMap((action) => (action.action === "publish" && action.what === what ? [action.message as never] : []));
 }
 

@@ -89,11 +89,23 @@ test("settled means: ended, and its end acknowledged, also by an earlier agent's
 
 test("too many reports without an ack: commands that would add one come again later, ends are kept", () => {
   const agent = new TestAgent();
-  const journal = { meta: { journal: "journal00001", n: 1, highestTerm: 0, highestAck: 0, nextSeq: workerLimits.unackedReports + 1 }, entries: [], reports: Array.from({ length: workerLimits.unackedReports - 1 }, (_, i) => ({ seq: i + 1, attempt: `o${i}`, body: '{"attempt":"o","start":1,"kind":"accepted","at":1}' })) };
+  const journal = {
+    meta: { journal: "journal00001", n: 1, highestTerm: 0, highestAck: 0, nextSeq: workerLimits.unackedReports + 1 },
+    entries: [],
+    reports: Array.from({ length: workerLimits.unackedReports - 1 }, (_, i) => ({
+      seq: i + 1,
+      attempt: `o${i}`,
+      body: '{"attempt":"o","start":1,"kind":"accepted","at":1}',
+    })),
+  };
   const state = createAgent(agent.options, journal, agent.now());
   const say = (items: Parameters<TestAgent["say"]>[0]) => {
     const list = Array.isArray(items) ? items : [items];
-    return step(state, { kind: "commands", message: { v: 1, term: 1, asOf: { epoch: agent.epoch, mono: agent.mono }, items: list } }, agent.now());
+    return step(
+      state,
+      { kind: "commands", message: { v: 1, term: 1, asOf: { epoch: agent.epoch, mono: agent.mono }, items: list } },
+      agent.now(),
+    );
   };
   say({ kind: "stop", attempt: "last", by: "ana", graceSeconds: 0 });
   expect(state.ended.size).toBe(1);

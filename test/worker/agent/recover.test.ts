@@ -4,7 +4,16 @@ import { launched, only, published, reported, TestAgent } from "./kit.ts";
 
 const process = { bootId: "boot-1", pid: 4_000, startTicks: 99 };
 const alive = (attempt: string): Found => ({ attempt, found: "alive", process, startedWall: 5 });
-const exited = (attempt: string, code: number): Found => ({ attempt, found: "exited", exit: { read: "code", code }, result: { kind: "inline", json: "7" }, process, startedWall: 5, timedOut: false, fenced: false });
+const exited = (attempt: string, code: number): Found => ({
+  attempt,
+  found: "exited",
+  exit: { read: "code", code },
+  result: { kind: "inline", json: "7" },
+  process,
+  startedWall: 5,
+  timedOut: false,
+  fenced: false,
+});
 
 test("those alive are adopted and go on to their own ends", () => {
   const agent = new TestAgent().connectAndSync().run("a1");
@@ -12,7 +21,12 @@ test("those alive are adopted and go on to their own ends", () => {
   const next = agent.restart();
   next.recover([alive("a1"), alive("a2")]);
   next.connectAndSync();
-  expect(reported(next.actions).map((report) => [report.attempt, report.kind])).toEqual([["a1", "accepted"], ["a1", "running"], ["a2", "accepted"], ["a2", "running"]]);
+  expect(reported(next.actions).map((report) => [report.attempt, report.kind])).toEqual([
+    ["a1", "accepted"],
+    ["a1", "running"],
+    ["a2", "accepted"],
+    ["a2", "running"],
+  ]);
   expect(next.entry("a2")).toMatchObject({ state: "running", process, startedWall: 5 });
   // Their room is theirs.
   expect(launched(next.start("a3"))).toEqual([]);
@@ -27,22 +41,81 @@ test("one that exited meanwhile ends with its code and its result", () => {
   const next = agent.restart();
   next.recover([exited("a1", 3)]);
   next.connectAndSync();
-  expect(reported(next.actions).at(-1)).toMatchObject({ kind: "end", end: { how: "exited", code: 3 }, result: 7, pid: 4_000, startedAt: 5 });
+  expect(reported(next.actions).at(-1)).toMatchObject({
+    kind: "end",
+    end: { how: "exited", code: 3 },
+    result: 7,
+    pid: 4_000,
+    startedAt: 5,
+  });
 });
 
 test.each<[string, (agent: TestAgent) => void, Found[], object]>([
-  ["accepted, not launched: placed again (rule 2)", (agent) => agent.run("r1").run("r2").start("x"), [alive("r1"), alive("r2")], { how: "refused", why: "agent restarted" }],
-  ["launched, but the shim never made its mark", (agent) => agent.start("x"), [{ attempt: "x", found: "neverStarted" }], { how: "refused", why: "agent restarted" }],
-  ["the same, and it was to be stopped", (agent) => (agent.start("x"), agent.say({ kind: "stop", attempt: "x", by: "ana", graceSeconds: 9 })), [{ attempt: "x", found: "neverStarted" }], { how: "stopped", by: "ana" }],
+  [
+    "accepted, not launched: placed again (rule 2)",
+    (agent) => agent.run("r1").run("r2").start("x"),
+    [alive("r1"), alive("r2")],
+    { how: "refused", why: "agent restarted" },
+  ],
+  [
+    "launched, but the shim never made its mark",
+    (agent) => agent.start("x"),
+    [{ attempt: "x", found: "neverStarted" }],
+    { how: "refused", why: "agent restarted" },
+  ],
+  [
+    "the same, and it was to be stopped",
+    (agent) => (agent.start("x"), agent.say({ kind: "stop", attempt: "x", by: "ana", graceSeconds: 9 })),
+    [{ attempt: "x", found: "neverStarted" }],
+    { how: "stopped", by: "ana" },
+  ],
   ["launched before a reboot", (agent) => agent.run("x"), [{ attempt: "x", found: "rebooted" }], { how: "lost", why: "reboot" }],
-  ["accepted before a reboot", (agent) => agent.run("r1").run("r2").start("x"), [{ attempt: "r1", found: "rebooted" }, { attempt: "r2", found: "rebooted" }], { how: "refused", why: "agent restarted" }],
-  ["an unreadable record", (agent) => agent.run("x"), [{ ...exited("x", 0), exit: { read: "unreadable", why: "blank" } } as Found], { how: "lost", why: "unreadable exit: blank" }],
+  [
+    "accepted before a reboot",
+    (agent) => agent.run("r1").run("r2").start("x"),
+    [
+      { attempt: "r1", found: "rebooted" },
+      { attempt: "r2", found: "rebooted" },
+    ],
+    { how: "refused", why: "agent restarted" },
+  ],
+  [
+    "an unreadable record",
+    (agent) => agent.run("x"),
+    [{ ...exited("x", 0), exit: { read: "unreadable", why: "blank" } } as Found],
+    { how: "lost", why: "unreadable exit: blank" },
+  ],
   ["no trace at all", (agent) => agent.run("x"), [], { how: "lost", why: "its process was not found after the agent's restart" }],
-  ["stopped by the earlier agent", (agent) => (agent.run("x"), agent.say({ kind: "stop", attempt: "x", by: "ana", graceSeconds: 9 })), [exited("x", 143)], { how: "stopped", by: "ana" }],
-  ["timed out under the earlier agent", (agent) => (agent.run("x", { timeoutSeconds: 5 }), agent.pass(6_000)), [exited("x", 143)], { how: "timedOut" }],
-  ["signalled by the earlier agent", (agent) => (agent.run("x"), agent.say({ kind: "signal", attempt: "x", signal: "SIGUSR1" })), [exited("x", 138)], { how: "signalled", signal: "SIGUSR1" }],
-  ["timed out by the watchdog while no agent ran", (agent) => agent.run("x", { timeoutSeconds: 5 }), [{ ...exited("x", 143), timedOut: true } as Found], { how: "timedOut" }],
-  ["fenced by the watchdog while no agent ran", (agent) => agent.run("x", { onLost: "retry", lostAfterSeconds: 50 }), [{ ...exited("x", 137), fenced: true } as Found], { how: "stopped", by: "fence" }],
+  [
+    "stopped by the earlier agent",
+    (agent) => (agent.run("x"), agent.say({ kind: "stop", attempt: "x", by: "ana", graceSeconds: 9 })),
+    [exited("x", 143)],
+    { how: "stopped", by: "ana" },
+  ],
+  [
+    "timed out under the earlier agent",
+    (agent) => (agent.run("x", { timeoutSeconds: 5 }), agent.pass(6_000)),
+    [exited("x", 143)],
+    { how: "timedOut" },
+  ],
+  [
+    "signalled by the earlier agent",
+    (agent) => (agent.run("x"), agent.say({ kind: "signal", attempt: "x", signal: "SIGUSR1" })),
+    [exited("x", 138)],
+    { how: "signalled", signal: "SIGUSR1" },
+  ],
+  [
+    "timed out by the watchdog while no agent ran",
+    (agent) => agent.run("x", { timeoutSeconds: 5 }),
+    [{ ...exited("x", 143), timedOut: true } as Found],
+    { how: "timedOut" },
+  ],
+  [
+    "fenced by the watchdog while no agent ran",
+    (agent) => agent.run("x", { onLost: "retry", lostAfterSeconds: 50 }),
+    [{ ...exited("x", 137), fenced: true } as Found],
+    { how: "stopped", by: "fence" },
+  ],
 ])("%s", (_, before, found, end) => {
   const agent = new TestAgent().connectAndSync();
   before(agent);
@@ -91,5 +164,8 @@ test("the hello of the next epoch lists what was adopted and what ended unheard"
   next.recover([alive("a1"), exited("a2", 0)]);
   const [hello] = published(next.connect(), "hello");
   expect(hello?.epoch).toBe(next.epoch);
-  expect(hello?.inventory.items.map((item) => [item.attempt, item.state])).toEqual([["a1", "running"], ["a2", "ended"]]);
+  expect(hello?.inventory.items.map((item) => [item.attempt, item.state])).toEqual([
+    ["a1", "running"],
+    ["a2", "ended"],
+  ]);
 });

@@ -53,6 +53,8 @@ test("without an ack it resends from the first unacknowledged: after 2 s, doubli
   while (report.length === 0) report = reported(agent.pass(100));
   expect(report.map((item) => item.seq)).toEqual([2]);
   expect(agent.mono - again).toBe(2_000);
+  expect(reported(agent.pass(3_999))).toEqual([]);
+  expect(reported(agent.pass(1))).toHaveLength(1);
 });
 
 test("an ack for another journal, an old one, and one ahead of everything written change nothing", () => {
@@ -91,7 +93,8 @@ test("a settled end is told once, when its own report is acknowledged", () => {
 test("progress: one report a second, one unacknowledged, the newest wins, and the last goes before the end", () => {
   const agent = new TestAgent().connectAndSync().run("a1");
   agent.ack();
-  const progress = (percent: number | null, message: string | null = null) => reported(agent.put({ kind: "progress", attempt: "a1", percent, message }));
+  const progress = (percent: number | null, message: string | null = null) =>
+    reported(agent.put({ kind: "progress", attempt: "a1", percent, message }));
   expect(progress(1)).toMatchObject([{ kind: "progress", percent: 1 }]);
   expect(progress(2)).toEqual([]);
   agent.pass(1_500);

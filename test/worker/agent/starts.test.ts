@@ -62,13 +62,23 @@ test("however often a start is repeated, one answer of it waits for an ack", () 
 
 test.each<[string, Partial<StartItem>, Partial<AgentOptions>, string]>([
   ["driver", { driver: "wasm" }, {}, "no driver wasm: this worker has exec, script"],
-  ["retry without a fence", { onLost: "retry", lostAfterSeconds: 100 }, { fences: false }, "onLost is retry, and this host cannot stop"],
+  [
+    "retry without a fence",
+    { onLost: "retry", lostAfterSeconds: 100 },
+    { fences: false },
+    "onLost is retry, and this host cannot stop",
+  ],
   ["retry without a time", { onLost: "retry" }, {}, "does not say lostAfterSeconds"],
-  ["too many slots", { requires: { slots: 3, memoryMb: 0, cpus: 0 } }, {}, "does not fit: it needs 3 slots, 0 MB, 0 cpus, this worker has 2 slots"],
+  [
+    "too many slots",
+    { requires: { slots: 3, memoryMb: 0, cpus: 0 } },
+    {},
+    "does not fit: it needs 3 slots, 0 MB, 0 cpus, this worker has 2 slots",
+  ],
   ["too much memory", { requires: { slots: 1, memoryMb: 1_001, cpus: 0 } }, {}, "does not fit"],
   ["too many cpus", { requires: { slots: 1, memoryMb: 0, cpus: 9 } }, {}, "does not fit"],
-  ["a body without HTTP", { spec: undefined as never, body }, { http: false }, "body not fetched"],
-  ["nothing to run", { spec: undefined as never }, {}, "neither spec nor body"],
+  ["a body without HTTP", { spec: undefined, body }, { http: false }, "body not fetched"],
+  ["nothing to run", { spec: undefined }, {}, "neither spec nor body"],
 ])("refused, with the reason in the end: %s", (_, more, options, why) => {
   const agent = new TestAgent({ options }).connectAndSync();
   const item = startOf("a1", more);
@@ -142,7 +152,12 @@ test("a body is fetched first; its env lies below the start's own", () => {
   const agent = new TestAgent().connectAndSync();
   const { spec: _, ...item } = startOf("a1", { body, env: { A: "start" } });
   expect(only(agent.say(item), "fetchBody")).toEqual([{ action: "fetchBody", attempt: "a1", body }]);
-  const actions = agent.put({ kind: "bodyFetched", attempt: "a1", spec: { driver: "exec", program: "/x" }, env: { A: "body", B: "body" } });
+  const actions = agent.put({
+    kind: "bodyFetched",
+    attempt: "a1",
+    spec: { driver: "exec", program: "/x" },
+    env: { A: "body", B: "body" },
+  });
   expect(only(actions, "launch")[0]?.order).toMatchObject({ spec: { program: "/x" }, env: { A: "start", B: "body" } });
 });
 

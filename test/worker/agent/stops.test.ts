@@ -72,7 +72,11 @@ test("a grace of nothing is TERM and KILL with the next tick", () => {
 test("the timeout counts from the launch; the watchdog's lies behind the agent's own", () => {
   const agent = new TestAgent().connectAndSync();
   const [launch] = only(agent.start("a1", { timeoutSeconds: 60, killGraceSeconds: 3 }), "launch");
-  expect(launch?.deadlines).toEqual({ timeoutMono: agent.mono + 60_000 + timing.watchdogTickMs, fenceMono: null, graceMs: 3_000 });
+  expect(launch?.deadlines).toEqual({
+    timeoutMono: agent.mono + 60_000 + timing.watchdogTickMs,
+    fenceMono: null,
+    graceMs: 3_000,
+  });
   agent.started("a1");
   expect(only(agent.pass(59_999), "terminate")).toEqual([]);
   expect(only(agent.pass(1), "terminate")).toHaveLength(1);
