@@ -82,7 +82,7 @@ export function enqueue(state: ControlState, run: RunCell): void {
     queue.unread.add(line);
     compileLine(queue, line, run.version === undefined ? recall(state.versions, versionKey(row.taskId, row.taskVersion)) : run.version);
   }
-  run.shape = key;
+  run.line = key;
   const { runs } = line;
   let at = runs.length;
   while (at > line.first && (runs[at - 1] as RunCell).row.order > row.order) at -= 1;
@@ -101,13 +101,13 @@ export function compileLine(queue: Queue, line: Line, compiled: CompiledVersion 
 
 /** Takes a run out of its line; its place is passed over later. */
 export function dequeue(run: RunCell): void {
-  run.shape = null;
+  run.line = null;
 }
 
 /** The line's oldest waiting run; the line goes when it has none. */
 export function headOf(queue: Queue, line: Line): RunCell | undefined {
   const { runs } = line;
-  while (line.first < runs.length && (runs[line.first] as RunCell).shape !== line.key) line.first += 1;
+  while (line.first < runs.length && (runs[line.first] as RunCell).line !== line.key) line.first += 1;
   if (line.first === runs.length) {
     queue.lines.delete(line.key);
     queue.blocked.delete(line);
@@ -151,7 +151,7 @@ export function unblock(queue: Queue, line: Line): void {
 
 /** A run in a line of its own may be tried again: the worker that it avoided may be asked again. */
 export function unblockRun(queue: Queue, run: RunCell): void {
-  const line = run.shape === null ? undefined : queue.lines.get(run.shape);
+  const line = run.line === null ? undefined : queue.lines.get(run.line);
   if (line) unblock(queue, line);
 }
 
@@ -160,7 +160,7 @@ export function* waiting(queue: Queue): Generator<RunCell> {
   for (const line of queue.lines.values()) {
     for (let i = line.first; i < line.runs.length; i += 1) {
       const run = line.runs[i] as RunCell;
-      if (run.shape === line.key) yield run;
+      if (run.line === line.key) yield run;
     }
   }
 }

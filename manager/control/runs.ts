@@ -11,7 +11,7 @@ import { emit, type Turn } from "./turn.ts";
 import type { CompiledVersion } from "./versions.ts";
 
 export function makeRun(row: RunRecord, version: CompiledVersion | null | undefined): RunCell {
-  return { row, version, attempt: null, shape: null, holdMono: null, holdWhy: null, refusals: 0, avoid: null, avoidMono: null, lastEnd: null };
+  return { row, version, attempt: null, line: null, holdMono: null, holdWhy: null, refusals: 0, avoid: null, avoidMono: null, lastEnd: null };
 }
 
 /** Brings a run into memory; it counts as queued or retrying there by its state. */

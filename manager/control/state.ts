@@ -17,8 +17,8 @@ export interface RunCell {
   version: CompiledVersion | null | undefined;
   /** The newest attempt, while it has not ended. */
   attempt: AttemptCell | null;
-  /** In which part of the queue it waits; null when it does not. */
-  shape: string | null;
+  /** Key of the queue's line in which it waits; null when it does not. */
+  line: string | null;
   /** Not to be placed before this instant: backoff of a retry, rest after a refusal. */
   holdMono: number | null;
   /** Why it was held, for people. */

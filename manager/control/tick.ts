@@ -58,7 +58,7 @@ export function takeTick(turn: Turn): void {
 /** Its pause is over: it waits in the queue again, in its old place. */
 function comeBack(turn: Turn, run: RunCell): void {
   const waits = run.row.state === "queued" || run.row.state === "retrying";
-  if (waits && run.shape === null && turn.state.runs.get(run.row.id) === run) enqueue(turn.state, run);
+  if (waits && run.line === null && turn.state.runs.get(run.row.id) === run) enqueue(turn.state, run);
 }
 
 function forgetKeys(turn: Turn): void {
