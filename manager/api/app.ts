@@ -5,6 +5,7 @@ import { problem, ProblemError } from "../../schema/problem.ts";
 import { answer, targetOf, type Target } from "./answer.ts";
 import type { ApiDeps, ApiLimits, ApiParts } from "./deps.ts";
 import { baseHeaders } from "./headers.ts";
+import { makeHealth } from "./health-view.ts";
 import { makeEventHub } from "./hub.ts";
 import { makePoolFinder } from "./pools.ts";
 import { makeRateLimiter } from "./rate.ts";
@@ -61,6 +62,8 @@ function partsOf(deps: ApiDeps): ApiParts {
     streams: makeStreamBook(limits.sseClients),
     sessions: makeSessions(deps.clock, deps.dice),
     rate: makeRateLimiter(deps.clock, limits.requestsPerSecondPerToken, limits.requestBurstPerToken),
+    signIns: makeRateLimiter(deps.clock, apiLimits.sessionPostsPerSecond, apiLimits.sessionPostBurst),
+    health: makeHealth(deps, apiLimits.healthKeptMs),
     pools: makePoolFinder(deps.plane, deps.store),
   };
 }

@@ -5,6 +5,7 @@ import type { Log } from "../../schema/kit/log.ts";
 import type { ControlPlane } from "../plane.ts";
 import type { LogStore } from "../store/logstore.ts";
 import type { BodyStore, ReadStore } from "../store/store.ts";
+import type { HealthView } from "./health-view.ts";
 import type { EventHub } from "./hub.ts";
 import type { PoolFinder } from "./pools.ts";
 import type { RateLimiter } from "./rate.ts";
@@ -46,6 +47,10 @@ export interface ApiParts extends Omit<ApiDeps, "limits"> {
   readonly streams: StreamBook;
   readonly sessions: Sessions;
   readonly rate: RateLimiter;
+  /** Of posted tokens, everybody together: who posts one has no name yet. */
+  readonly signIns: RateLimiter;
+  /** What `/health` says, asked of the plane at most once in `healthKeptMs`. */
+  readonly health: () => Promise<HealthView>;
   readonly pools: PoolFinder;
   /** What every answer carries. */
   readonly headers: Readonly<Record<string, string>>;

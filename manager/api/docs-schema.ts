@@ -19,7 +19,7 @@ export function typeOf(schema: JsonObject): Html {
       " ",
     );
   const items = (schema["properties"] as Record<string, JsonObject> | undefined)?.["items"];
-  if (items) return markup`page, ${typeOf(items)}`;
+  if (items) return markup`page of ${typeOf((items["items"] ?? {}) as JsonObject)}`;
   const type = schema["type"];
   if (type === "array") return markup`list of ${typeOf((schema["items"] ?? {}) as JsonObject)}`;
   const values = schema["additionalProperties"];

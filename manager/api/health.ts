@@ -1,54 +1,9 @@
 /** Whether this manager is alive, ready, and well. Open to all, so it tells states and sentences but no names of things. */
 import { z } from "zod";
-import { apiLimits } from "../../schema/limits.ts";
-import type { ApiParts } from "./deps.ts";
+import { healthView } from "./health-view.ts";
 import { json, route, type AnyRoute } from "./route.ts";
-import { instant } from "./views.ts";
 
 const tag = "health";
-const status = z.enum(["pass", "warn", "fail"]);
-
-export const healthView = z.strictObject({
-  status,
-  version: z.string(),
-  checks: z.array(z.strictObject({ name: z.string(), status, sentence: z.string() })),
-  alarms: z.array(z.strictObject({ kind: z.string(), since: z.iso.datetime(), sentence: z.string() })),
-});
-type HealthView = z.infer<typeof healthView>;
-
-const kept = new WeakMap<ApiParts, { readonly at: number; readonly view: Promise<HealthView> }>();
-
-/** Checks may cost something and anybody may ask: within `healthKeptMs` all are given the same answer. */
-function healthOf(parts: ApiParts): Promise<HealthView> {
-  const at = parts.clock.now().mono;
-  const last = kept.get(parts);
-  if (last && at - last.at < apiLimits.healthKeptMs) return last.view;
-  const view = readHealth(parts);
-  kept.set(parts, { at, view });
-  return view;
-}
-
-async function readHealth(parts: ApiParts): Promise<HealthView> {
-  const checks = await parts.plane.checks().catch((error: unknown) => {
-    parts.log.error({ err: error }, "the checks of /health failed");
-    return [{ name: "checks", status: "fail" as const, sentence: "the checks themselves failed; the log has the reason" }];
-  });
-  const alarms = parts.plane
-    .alarms()
-    .map((alarm) => ({ kind: alarm.kind, since: instant(alarm.since), sentence: alarm.sentence }));
-  const worst = checks.some((check) => check.status === "fail")
-    ? "fail"
-    : checks.some((check) => check.status === "warn") || alarms.length > 0
-      ? "warn"
-      : "pass";
-  return {
-    status: worst,
-    version: parts.version,
-    checks: checks.map(({ name, status: s, sentence }) => ({ name, status: s, sentence })),
-    alarms,
-  };
-}
-
 const content = { "application/json": healthView };
 const example = {
   status: "pass",
@@ -69,7 +24,7 @@ const getHealth = route(
     problems: [],
   },
   async ({ parts }) => {
-    const view = await healthOf(parts);
+    const view = await parts.health();
     return json(view.status === "fail" ? 503 : 200, view);
   },
 );

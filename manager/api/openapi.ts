@@ -8,7 +8,7 @@ import { attemptView, runSummary, runView } from "../../schema/run.ts";
 import { execRun, otherRun, scriptRun } from "../../schema/task.ts";
 import { taskSummary, taskView } from "../../schema/task-view.ts";
 import { workerView } from "../../schema/worker.ts";
-import { healthView } from "./health.ts";
+import { healthView } from "./health-view.ts";
 import { makeConverter, named, type Converter, type JsonObject } from "../../schema/kit/json-schema.ts";
 import { logRecord } from "./logs.ts";
 import { problemView } from "./problem.ts";

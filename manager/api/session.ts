@@ -1,12 +1,9 @@
 /** Sign in and out for browsers: a token is posted once, a cookie that no script can read stands for it afterwards. */
 import { z } from "zod";
-import { apiLimits } from "../../schema/limits.ts";
 import { problem } from "../../schema/problem.ts";
 import { mustBeSameSite } from "./auth.ts";
-import { makeRateLimiter, type RateLimiter } from "./rate.ts";
 import { json, route, type AnyRoute } from "./route.ts";
 import { cookieOf, setCookie } from "./sessions.ts";
-import type { ApiParts } from "./deps.ts";
 import { instant } from "./views.ts";
 
 const tag = "session";
@@ -14,18 +11,6 @@ const sessionView = z.strictObject({
   name: z.string().describe("of the token"),
   expiresAt: z.iso.datetime().describe("it ends earlier when it is not used for half an hour"),
 });
-
-// One bucket of everybody together per API: who posts has no name yet.
-const postLimits = new WeakMap<ApiParts["sessions"], RateLimiter>();
-function postLimit(parts: ApiParts): RateLimiter {
-  let limiter = postLimits.get(parts.sessions);
-  if (!limiter)
-    postLimits.set(
-      parts.sessions,
-      (limiter = makeRateLimiter(parts.clock, apiLimits.sessionPostsPerSecond, apiLimits.sessionPostBurst)),
-    );
-  return limiter;
-}
 
 const postSession = route<Record<never, never>, Record<never, never>, { token: string }>(
   {
@@ -53,7 +38,7 @@ const postSession = route<Record<never, never>, Record<never, never>, { token: s
     problems: ["malformed", "unauthorized", "forbidden", "too-large", "unsupported-type", "too-many"],
   },
   ({ parts, request, body }) => {
-    postLimit(parts).take("");
+    parts.signIns.take("");
     mustBeSameSite(parts, request, false);
     const known = parts.credentials.verifyToken(body.token);
     if (!known) throw problem("unauthorized", "the token is not known; `npm run token` makes a new one");

@@ -1,4 +1,5 @@
 /** Answers that last: event streams and followed logs. Pulled by the client, so a slow one holds nothing but its place. */
+import type { UnderlyingSource } from "node:stream/web";
 import { problem } from "../../schema/problem.ts";
 
 export interface Streamed {
@@ -18,49 +19,60 @@ export interface StreamBook {
 /** A book with room for `most` streams at a time. */
 export function makeStreamBook(most: number): StreamBook {
   const live = new Set<AbortController>();
-  const encoder = new TextEncoder();
   return {
     get size() {
       return live.size;
     },
     open(make, onError) {
-      if (live.size >= most)
+      if (live.size >= most) {
         throw problem("too-many", `${most} streams are open, which is as many as this manager serves`, { retryAfterSeconds: 5 });
+      }
       const abort = new AbortController();
       live.add(abort);
-      const chunks = make(abort.signal);
       const { promise: closed, resolve } = Promise.withResolvers<boolean>();
       const over = (byItself: boolean): void => {
         live.delete(abort);
         resolve(byItself);
       };
-      const body = new ReadableStream<Uint8Array>(
-        {
-          async pull(controller) {
-            try {
-              const next = await chunks.next();
-              if (next.done) {
-                controller.close();
-                over(true);
-              } else controller.enqueue(typeof next.value === "string" ? encoder.encode(next.value) : next.value);
-            } catch (error) {
-              onError(error);
-              controller.error(error);
-              over(false);
-            }
-          },
-          cancel() {
-            abort.abort();
-            over(false);
-          },
-        },
-        // Nothing is read ahead of the client.
-        { highWaterMark: 0 },
-      );
-      return { body, closed };
+      // Nothing is read ahead of the client.
+      return { body: new ReadableStream(sourceOf(make(abort.signal), abort, over, onError), { highWaterMark: 0 }), closed };
     },
     closeAll() {
       for (const abort of live) abort.abort();
+    },
+  };
+}
+
+function sourceOf(
+  chunks: AsyncGenerator<string | Uint8Array>,
+  abort: AbortController,
+  over: (byItself: boolean) => void,
+  onError: (error: unknown) => void,
+): UnderlyingSource<Uint8Array> {
+  const encoder = new TextEncoder();
+  let left = false;
+  return {
+    async pull(controller) {
+      try {
+        const next = await chunks.next();
+        // The client left while this was waited for: the stream takes nothing any more.
+        if (left) return;
+        if (next.done) {
+          controller.close();
+          over(true);
+        } else controller.enqueue(typeof next.value === "string" ? encoder.encode(next.value) : next.value);
+      } catch (error) {
+        onError(error);
+        controller.error(error);
+        over(false);
+      }
+    },
+    async cancel() {
+      left = true;
+      abort.abort();
+      over(false);
+      // What the source listens to is let go in its `finally`, and that runs only when it is told to return.
+      await chunks.return(undefined);
     },
   };
 }
