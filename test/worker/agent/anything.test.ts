@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { nextDue } from "../../../worker/agent/agent.ts";
 import type { AgentAction, Found } from "../../../worker/agent/types.ts";
-import { MemoryJournal, only, reported, startOf, TestAgent } from "./kit.ts";
+import { MemoryJournal } from "./memory-journal.ts";
+import { only, reported, startOf, TestAgent } from "./kit.ts";
 
 const ids = ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8"] as const;
 const id = fc.constantFrom(...ids);

@@ -3,7 +3,8 @@ import { workerLimits } from "../../../schema/limits.ts";
 import { createAgent, step } from "../../../worker/agent/agent.ts";
 import { isSettled } from "../../../worker/agent/ledger.ts";
 import type { LedgerEntry } from "../../../worker/agent/records.ts";
-import { launched, MemoryJournal, startTtlMs, TestAgent } from "./kit.ts";
+import { MemoryJournal } from "./memory-journal.ts";
+import { launched, startTtlMs, TestAgent } from "./kit.ts";
 
 const week = workerLimits.ledgerKeptMs;
 
