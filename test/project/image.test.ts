@@ -1,0 +1,180 @@
+/** The image was never built here, so what it would do is done: its own commands, as a user without rights, in a copy of the tree. */
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { freePorts } from "../kit/ports.ts";
+import { sweep } from "../kit/sweep.ts";
+import { until } from "../kit/until.ts";
+import { readDockerfile, type Stage } from "./dockerfile.ts";
+
+interface ComposeService {
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly volumes: readonly string[];
+  readonly ports?: readonly string[];
+}
+
+const root = join(import.meta.dirname, "../..");
+const [packages, image] = readDockerfile(readFileSync(join(root, "Dockerfile"), "utf8")) as [Stage, Stage];
+const compose = parse(readFileSync(join(root, "compose.yaml"), "utf8")) as { services: Record<string, ComposeService>; volumes: Record<string, null> };
+
+const isRoot = process.getuid?.() === 0;
+const nobody = Number(spawnSync("id", ["-u", "nobody"], { encoding: "utf8" }).stdout);
+
+const folder = mkdtempSync(join(tmpdir(), "muster-image-"));
+const tree = join(folder, "muster");
+const running: { readonly process: ChildProcess; readonly exited: Promise<number | null> }[] = [];
+let httpPort = 0;
+let brokerPort = 0;
+
+/** The container's environment: the image's own, then the service's, with the network's names and ports as they are here. */
+function environment(service: string, values: Readonly<Record<string, string>>): Record<string, string> {
+  const fromService = Object.entries(compose.services[service]?.environment ?? {}).map(([name, text]) => {
+    const filled = text.replaceAll(/\$\{(\w+):\?[^}]*\}/g, (_all, variable: string) => values[variable] ?? "");
+    return [name, filled.replaceAll("manager:7070", `127.0.0.1:${httpPort}`).replaceAll("manager:7071", `127.0.0.1:${brokerPort}`)] as const;
+  });
+  const volume = compose.services[service]?.volumes[0]?.split(":")[0] ?? "data";
+  return {
+    // The base image has Node 24 as `node`; here that is the pinned one.
+    PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}`,
+    HOME: folder,
+    npm_config_cache: join(folder, "npm-cache"),
+    ...image.env,
+    ...Object.fromEntries(fromService),
+    MUSTER_DATA_DIR: join(folder, volume),
+    MUSTER_HTTP_PORT: String(httpPort),
+    MUSTER_BROKER_PORT: String(brokerPort),
+  };
+}
+
+const secrets = { MUSTER_ADMIN_TOKEN: "admin-token-of-the-image-test-0001", MUSTER_WORKER_PASSWORD: "worker-password-of-the-image-test-0001" };
+
+/** How this machine reaches the registry: authorities and proxies, which a build of the image would be given as well. */
+const wayToTheRegistry = Object.fromEntries(
+  ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "npm_config_registry", "npm_config_cafile"].flatMap(
+    (name): [string, string][] => (process.env[name] === undefined ? [] : [[name, process.env[name] as string]]),
+  ),
+);
+
+/** Runs words in the copy of the tree as the container's user would. */
+function asUser(words: readonly string[], env: Record<string, string>): ChildProcess {
+  const [program = "", ...args] = words;
+  const id = isRoot ? { uid: nobody, gid: nobody } : {};
+  return spawn(program, args, { cwd: tree, env, stdio: ["ignore", "pipe", "pipe"], ...id });
+}
+
+async function outcome(child: ChildProcess): Promise<{ readonly code: number | null; readonly said: string }> {
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", (more: string) => (said += more));
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  return { code, said };
+}
+
+function startService(name: string): void {
+  const child = asUser([...(image.entrypoint ?? []), ...(compose.services[name]?.command ?? [])], environment(name, secrets));
+  child.stdout?.resume();
+  child.stderr?.resume();
+  running.push({ process: child, exited: new Promise((resolve) => child.once("exit", resolve)) });
+}
+
+/** The image's health check in this service's container: its exit code. */
+async function health(name: string): Promise<number | null> {
+  return (await outcome(asUser(image.healthcheck ?? [], environment(name, secrets)))).code;
+}
+
+describe("the image", () => {
+  test("runs without rights, has a health check, and starts a manager unless told otherwise", () => {
+    expect(image.user).toBe("node");
+    expect(image.healthcheck).toEqual(["node", "scripts/muster.mjs", "health"]);
+    expect(image.command).toEqual(["manager"]);
+    expect(image.from).toBe(packages.from);
+  });
+
+  test("brings the Node that the lock pins", () => {
+    const { optionalDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { optionalDependencies: Record<string, string> };
+    for (const version of Object.values(optionalDependencies)) expect(image.from).toBe(`node:${version}-bookworm-slim`);
+  });
+
+  test("lets nothing into its context that it does not copy", () => {
+    const allowed = readFileSync(join(root, ".dockerignore"), "utf8").split("\n").filter((line) => line.startsWith("!")).map((line) => line.slice(1));
+    const copied = [...packages.copies, ...image.copies].flatMap((words) => words.slice(0, -1)).filter((one) => !one.includes("node_modules"));
+    expect(new Set(copied)).toEqual(new Set(allowed));
+  });
+});
+
+describe("compose.yaml", () => {
+  test("refuses to start without its secrets", () => {
+    const needed = Object.values(compose.services).flatMap((service) => Object.values(service.environment).filter((text) => text.startsWith("${")));
+    expect(needed.length).toBeGreaterThanOrEqual(3);
+    for (const text of needed) expect(text).toMatch(/^\$\{MUSTER_(ADMIN_TOKEN|WORKER_PASSWORD):\?.+\}$/);
+    expect(JSON.stringify(compose)).not.toMatch(/:-/);
+  });
+
+  test("publishes the API on this host's loopback and nothing else", () => {
+    expect(Object.values(compose.services).flatMap((service) => service.ports ?? [])).toEqual(["127.0.0.1:7070:7070"]);
+  });
+});
+
+describe("what image and compose.yaml say, done", () => {
+  beforeAll(async () => {
+    [httpPort, brokerPort] = (await freePorts(2)) as [number, number];
+    mkdirSync(tree);
+    for (const words of [...packages.copies, ...image.copies]) {
+      for (const source of words.slice(0, -1).filter((one) => !one.includes("node_modules"))) cpSync(join(root, source), join(tree, source), { recursive: true });
+    }
+    chmodSync(folder, 0o777);
+    chmodSync(tree, 0o777);
+    for (const volume of Object.keys(compose.volumes)) {
+      mkdirSync(join(folder, volume), { mode: 0o700 });
+      if (isRoot) chownSync(join(folder, volume), nobody, nobody);
+    }
+    const installed = await outcome(asUser(["sh", "-c", packages.runs.join(" && ")], { ...environment("manager", secrets), ...wayToTheRegistry }));
+    expect(installed.code, installed.said).toBe(0);
+  }, 180_000);
+
+  afterAll(async () => {
+    for (const one of running.toReversed()) {
+      one.process.kill("SIGTERM");
+      await one.exited;
+    }
+    sweep(folder);
+    rmSync(folder, { recursive: true, force: true });
+  }, 60_000);
+
+  test("its commands bring up a manager and a worker, both healthy, and a script runs", async () => {
+    const added = await outcome(asUser([...(image.entrypoint ?? []), ...(compose.services["credentials"]?.command ?? [])], environment("credentials", secrets)));
+    expect(added, added.said).toEqual({ code: 0, said: "" });
+    expect(await health("manager")).toBe(1);
+    startService("manager");
+    await until("the manager to be healthy", async () => (await health("manager")) === 0, 60_000);
+    startService("worker");
+    await until("the worker to be healthy", async () => (await health("worker")) === 0, 60_000);
+
+    const call = async (method: string, path: string, body?: unknown): Promise<any> => {
+      const response = await fetch(`http://127.0.0.1:${httpPort}${path}`, {
+        method,
+        headers: { authorization: `Bearer ${secrets.MUSTER_ADMIN_TOKEN}`, "content-type": "application/json" },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      return await response.json();
+    };
+    const task = await call("POST", "/tasks", { name: "who", run: { driver: "script", interpreter: "sh", script: 'id -u > "$MUSTER_RESULT"' } });
+    const run = await call("POST", `/tasks/${task.id}/start`);
+    const ended = await call("GET", `/runs/${run.id}?waitSeconds=30`);
+    expect(ended).toMatchObject({ state: "succeeded", workerId: "worker-1" });
+    expect(ended.result).toBe(isRoot ? nobody : process.getuid?.());
+  }, 180_000);
+
+  test("the broker alone is healthy as well", async () => {
+    const env = { ...environment("manager", secrets), MUSTER_DATA_DIR: join(folder, "broker-data"), MUSTER_HTTP_PORT: "9", MUSTER_BROKER_PORT: String((await freePorts(1))[0]) };
+    const child = asUser([...(image.entrypoint ?? []), "broker"], env);
+    child.stdout?.resume();
+    child.stderr?.resume();
+    running.push({ process: child, exited: new Promise((resolve) => child.once("exit", resolve)) });
+    await until("the broker to be healthy", async () => (await outcome(asUser(image.healthcheck ?? [], env))).code === 0, 30_000);
+  }, 60_000);
+});
