@@ -42,7 +42,7 @@ export function targetOf(route: AnyRoute): Target {
 /** Answers the request and logs it as one line. Never rejects. */
 export async function answer(parts: ApiParts, target: Target, request: Request, pathParams: PathParams): Promise<Response> {
   const startedMs = parts.clock.now().mono;
-  const requestId = parts.dice.id();
+  const requestId = parts.requestId();
   const subject: Subject = {};
   let by = "";
   let outcome: string = "ok";

@@ -1,5 +1,6 @@
 /** The API as one Hono app. */
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Dice } from "../../schema/given.ts";
 import { apiLimits, managerLimits, timing } from "../../schema/limits.ts";
 import { problem, ProblemError } from "../../schema/problem.ts";
 import { answer, targetOf, type Target } from "./answer.ts";
@@ -57,6 +58,7 @@ function partsOf(deps: ApiDeps): ApiParts {
     routes,
     limits,
     secure,
+    requestId: makeRequestIds(deps.dice),
     headers: baseHeaders(secure),
     hub: makeEventHub(deps.plane),
     streams: makeStreamBook(limits.sseClients),
@@ -66,6 +68,13 @@ function partsOf(deps: ApiDeps): ApiParts {
     health: makeHealth(deps, apiLimits.healthKeptMs),
     pools: makePoolFinder(deps.plane, deps.store),
   };
+}
+
+/** Unique, not secret: a random beginning per process and a count, because chance is dear at this rate. */
+function makeRequestIds(dice: Dice): () => string {
+  const begin = dice.id().slice(-12);
+  let count = 0;
+  return () => `${begin}-${(count += 1).toString(36)}`;
 }
 
 /** Answers what no route covers: to strangers that a token is needed, to others 405 with `Allow`, or 404. */

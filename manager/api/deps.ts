@@ -52,6 +52,8 @@ export interface ApiParts extends Omit<ApiDeps, "limits"> {
   /** What `/health` says, asked of the plane at most once in `healthKeptMs`. */
   readonly health: () => Promise<HealthView>;
   readonly pools: PoolFinder;
+  /** A fresh name for a request, in its answer and in the log. */
+  readonly requestId: () => string;
   /** What every answer carries. */
   readonly headers: Readonly<Record<string, string>>;
   /** True when browsers come by https, as the public address says: cookies are then `Secure`. */

@@ -50,18 +50,19 @@ export function keyOf(call: Call<unknown, unknown, unknown>): string | null {
  * An item as the core takes it. A key that an outcome-unknown carried becomes the run's id, any other goes along with a hash
  * of what was asked, which knows the content and not the order of its fields.
  */
-export function itemOf(dice: Dice, item: BulkItem, trace: string): StartItem {
+export function itemOf(dice: Dice, item: BulkItem, trace: string | undefined): StartItem {
   const { idempotencyKey: key, ...rest } = item;
   const minted = mintedRunId(key);
+  const runId = minted ?? dice.id();
   return {
     ...rest,
-    runId: minted ?? dice.id(),
+    runId,
     mayExist: minted !== undefined,
     idempotencyKey: minted === undefined ? key : null,
     // Only a key is ever compared with its body.
     bodyHash:
       key === null ? "" : sha256Hex(JSON.stringify([rest.taskId, sorted(rest.params), rest.workerId, sorted(rest.labels)])),
-    trace,
+    trace: trace ?? traceOfRun(runId),
   };
 }
 
@@ -69,11 +70,15 @@ function sorted(map: Readonly<Record<string, string>>): readonly (readonly [stri
   return Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** The trace that the caller is in, or a fresh one. An invalid header is ignored, as W3C asks. */
-export function traceOf(call: Call<unknown, unknown, unknown>): string {
+/** The trace that the caller is in, if it says so. An invalid header is ignored, as W3C asks. */
+export function traceOf(call: Call<unknown, unknown, unknown>): string | undefined {
   const given = call.header("traceparent");
-  if (given !== undefined && traceIdOf(given) !== undefined) return given;
-  const hex = sha256Hex(call.parts.dice.id());
+  return traceIdOf(given) === undefined ? undefined : given;
+}
+
+/** A trace of the run's own. Made from its id, which is random already: chance costs as much as all the rest of a start here. */
+export function traceOfRun(runId: string): string {
+  const hex = sha256Hex(runId);
   return `00-${hex.slice(0, 32)}-${hex.slice(32, 48)}-01`;
 }
 

@@ -8,7 +8,17 @@ import { runSummaryExample } from "./examples.ts";
 import { problemView, viewOfProblem } from "./problem.ts";
 import { sentence } from "./queries.ts";
 import { json, route, type AnyRoute, type Call, type Reply } from "./route.ts";
-import { bulkItem, idempotencyKey, itemOf, keyOf, mintedRunId, startFields, traceOf, withKey } from "./start-items.ts";
+import {
+  bulkItem,
+  idempotencyKey,
+  itemOf,
+  keyOf,
+  mintedRunId,
+  startFields,
+  traceOf,
+  traceOfRun,
+  withKey,
+} from "./start-items.ts";
 import { startAll } from "./start-many.ts";
 import { byTaskId } from "./tasks.ts";
 import { runSummaryOf } from "./views.ts";
@@ -182,7 +192,7 @@ const rerun = route<{ id: string }, Record<never, never>, { reason: string | nul
       runId,
       idempotencyKey: minted === undefined ? key : null,
       bodyHash: sha256Hex(`rerun\n${path.id}`),
-      trace: traceOf(call),
+      trace: traceOf(call) ?? traceOfRun(runId),
       by,
       byReason: body.reason,
     } as const;
