@@ -85,6 +85,8 @@ export const managerLimits = {
   workers: 100_000,
   /** Attempts that one batch may make; the rest follows in the next. */
   placementsPerBatch: 500,
+  /** Timers that one tick serves; the rest follows in the next. */
+  duePerTick: 1_000,
   /** Task versions, and runs of a task to be stopped, that one batch may read. */
   readsPerBatch: 1_000,
   /** Ids in one sync item, so that it fits a message. */

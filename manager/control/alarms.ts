@@ -1,14 +1,24 @@
 /** What an operator should know of now. One alarm for each key; the oldest gives way when there are too many. */
 import { managerLimits } from "../../schema/limits.ts";
+import type { Alarm } from "./core.ts";
 import type { ControlState } from "./state.ts";
 import { emit, type Turn } from "./turn.ts";
+
+/** An alarm that stands. One that nobody clears is over an hour after it was raised last: its event stays. */
+export interface StandingAlarm extends Alarm {
+  readonly raisedMono: number;
+}
+
+const alarmMs = 3_600_000;
 
 /** Raises an alarm, or changes the sentence of one that stands. The first time is an event. */
 export function raiseAlarm(turn: Turn, kind: string, about: string, sentence: string): void {
   const { alarms } = turn.state;
   const key = `${kind} ${about}`;
-  const standing = alarms.get(key);
-  alarms.set(key, { kind, since: standing?.since ?? turn.now.wall, sentence });
+  const before = alarms.get(key);
+  const standing = before && isStanding(before, turn.now.mono) ? before : undefined;
+  alarms.delete(key);
+  alarms.set(key, { kind, since: standing?.since ?? turn.now.wall, sentence, raisedMono: turn.now.mono });
   if (standing) return;
   emit(turn, "alarm", { data: { kind, about, sentence } });
   const oldest = alarms.keys().next();
@@ -17,4 +27,8 @@ export function raiseAlarm(turn: Turn, kind: string, about: string, sentence: st
 
 export function clearAlarm(state: ControlState, kind: string, about: string): void {
   state.alarms.delete(`${kind} ${about}`);
+}
+
+export function isStanding(alarm: StandingAlarm, nowMono: number): boolean {
+  return nowMono - alarm.raisedMono < alarmMs;
 }

@@ -16,12 +16,23 @@ export function noteGone(turn: Turn): void {
   const windowMs = withinBeats * state.settings.heartbeatMs;
   brake.gone.push(now.mono);
   while (brake.gone.length > 0 && (brake.gone[0] as number) < now.mono - windowMs) brake.gone.shift();
-  const gone = brake.gone.length;
-  if (brake.untilMono !== null || gone <= Math.max(leastGone, partGone * (state.reachable + gone))) return;
-  brake.untilMono = now.mono + state.options.timing.brakeHoldMs;
-  brake.sinceWall = now.wall;
+  if (brake.untilMono === null && isFleet(state, brake.gone.length)) pull(turn.state, now.mono);
+}
+
+/** A new leader that finds many workers silent cannot know whether they vanished at once: it takes it that they did. */
+export function brakeAtTakeover(state: ControlState, nowMono: number): void {
+  if (isFleet(state, countUnreachable(state))) pull(state, nowMono);
+}
+
+function isFleet(state: ControlState, gone: number): boolean {
+  return gone > Math.max(leastGone, partGone * (state.reachable + gone));
+}
+
+function pull(state: ControlState, nowMono: number): void {
+  const { brake } = state;
+  brake.untilMono = nowMono + state.options.timing.brakeHoldMs;
   brake.releasing = false;
-  raiseAlarm(turn, "fleetBrake", "", `${gone} workers vanished at once; nobody is declared lost until they are back or ${state.options.timing.brakeHoldMs / 1_000} s have passed`);
+  armWake(state, nowMono);
   armWake(state, brake.untilMono);
 }
 
@@ -39,14 +50,17 @@ export function mayLose(turn: Turn, worker: WorkerCell): true | number {
   return worker.releaseMono;
 }
 
-/** Whether the brake is over: what vanished is back, or nobody is left to be declared lost. Asked with each tick. */
+/** Says that the brake holds, or ends it: what vanished is back, or nobody is left to be declared lost. With each tick. */
 export function checkBrake(turn: Turn): void {
   const { state } = turn;
   const { brake } = state;
   if (brake.untilMono === null) return;
   const silent = countUnreachable(state);
-  const over = brake.releasing ? silent === 0 : silent <= Math.max(leastGone, partGone * (state.reachable + silent));
-  if (!over) return;
+  const over = brake.releasing ? silent === 0 : !isFleet(state, silent);
+  if (!over) {
+    raiseAlarm(turn, "fleetBrake", "", `${silent} workers are silent at once; none is declared lost until most are back or ${state.options.timing.brakeHoldMs / 1_000} s have passed`);
+    return;
+  }
   brake.untilMono = null;
   brake.releasing = false;
   brake.gone.length = 0;

@@ -2,6 +2,7 @@
 import type { Now } from "../../schema/given.ts";
 import { keepAttempt, makeAttempt } from "./attempts.ts";
 import { makeBatchMemory } from "./batch.ts";
+import { brakeAtTakeover } from "./brake.ts";
 import { makeCache } from "./cache.ts";
 import { refreshWorker } from "./capacity.ts";
 import type { ControlOptions } from "./core.ts";
@@ -24,6 +25,7 @@ export function createControl(options: ControlOptions, live: LiveState, now: Now
     if (isReachable(worker)) state.reachable += 1;
   }
   state.settings = settingsFor(options.timing, state.reachable);
+  brakeAtTakeover(state, now.mono);
   for (const worker of state.workers.values()) {
     worker.beatMs = state.settings.heartbeatMs;
     refreshWorker(state, worker);
@@ -64,7 +66,7 @@ function emptyState(options: ControlOptions, live: LiveState, now: Now): Control
     sweeps: [],
     closing: new Set(),
     alarms: new Map(),
-    brake: { gone: [], untilMono: null, sinceWall: now.wall, releasing: false, nextReleaseMono: 0 },
+    brake: { gone: [], untilMono: null, releasing: false, nextReleaseMono: 0 },
     lastEvent: live.lastEvent,
     lastOrder: live.lastOrder,
     lastStepMono: now.mono,

@@ -1,8 +1,9 @@
 /** What the manager's core holds in memory: workers, live runs and attempts, a window of the queue, and bounded caches. */
 import type { End } from "../../schema/end.ts";
 import type { InventoryItem } from "../../schema/messages.ts";
+import type { StandingAlarm } from "./alarms.ts";
 import type { Cache } from "./cache.ts";
-import type { Alarm, ControlOptions } from "./core.ts";
+import type { ControlOptions } from "./core.ts";
 import type { DueHeap } from "./due.ts";
 import type { Asker } from "./inputs.ts";
 import type { OpenSet, WorkerInView } from "./openset.ts";
@@ -129,7 +130,6 @@ export interface Brake {
   readonly gone: number[];
   /** Null: off. */
   untilMono: number | null;
-  sinceWall: number;
   /** Letting go: workers may be declared lost one by one. */
   releasing: boolean;
   nextReleaseMono: number;
@@ -189,7 +189,7 @@ export interface ControlState {
   readonly sweeps: Sweep[];
   /** Tasks that are being deleted. */
   readonly closing: Set<string>;
-  readonly alarms: Map<string, Alarm>;
+  readonly alarms: Map<string, StandingAlarm>;
   readonly brake: Brake;
   lastEvent: number;
   lastOrder: number;

@@ -1,5 +1,5 @@
 /** Time has passed: what is due is done, each thing by its own file. */
-import { requestLimits } from "../../schema/limits.ts";
+import { managerLimits, requestLimits } from "../../schema/limits.ts";
 import { remind } from "./attempts.ts";
 import { checkBrake } from "./brake.ts";
 import { placeInSets } from "./capacity.ts";
@@ -23,8 +23,8 @@ export function noteTime(turn: Turn): void {
 
 export function takeTick(turn: Turn): void {
   const { state, now } = turn;
-  // Bounded by what lies in the heap now: what re-arms itself for this very instant waits for the next tick.
-  for (let left = state.due.keys.length; left > 0; left -= 1) {
+  // Bounded, so that one tick is one commit; what is left is due still, and the next tick comes at once.
+  for (let left: number = managerLimits.duePerTick; left > 0; left -= 1) {
     const entry = takeDue(state, now.mono);
     if (!entry) break;
     switch (entry.kind) {

@@ -1,5 +1,6 @@
 /** The leader's memory for people: what lists and pages show beside the stored rows. Reading changes nothing. */
 import type { Now } from "../../schema/given.ts";
+import { isStanding } from "./alarms.ts";
 import type { Alarm, Figures, WorkerLive } from "./core.ts";
 import { beyond, waiting } from "./queue.ts";
 import { whyQueued, whyRetrying, whyUnreachable } from "./reason.ts";
@@ -54,8 +55,10 @@ function whyNotOnline(state: ControlState, worker: WorkerCell, now: Now): string
   return worker.restMono === null ? null : `it refused the last starts: ${worker.restWhy ?? "no reason given"}`;
 }
 
-export function alarms(state: ControlState, _now: Now): readonly Alarm[] {
-  return [...state.alarms.values()];
+/** What stands now, the one that was raised longest ago first. */
+export function alarms(state: ControlState, now: Now): readonly Alarm[] {
+  const standing = [...state.alarms.values()].filter((alarm) => isStanding(alarm, now.mono));
+  return standing.map(({ kind, since, sentence }) => ({ kind, since, sentence }));
 }
 
 export function figures(state: ControlState): Figures {

@@ -190,6 +190,25 @@ test("fleet brake: it is over when they are back, and three of three are not a f
   expect(figures(small.state).workersByState).toEqual({ lost: 3 });
 });
 
+test("fleet brake: a new leader that finds the fleet silent holds it too", async () => {
+  const bench = await openBench();
+  for (let i = 0; i < 10; i += 1) await joined(bench, `w${i}`);
+  await bench.pass(30_000);
+  await bench.takeOver();
+  await bench.pass(100_000);
+  expect(figures(bench.state).workersByState).toEqual({ unreachable: 10 });
+  expect(alarms(bench.state, bench.now).map((alarm) => alarm.kind)).toEqual(["fleetBrake"]);
+});
+
+test("an alarm that nobody repeats is over after an hour", async () => {
+  const bench = await openBench();
+  await joined(bench, "a");
+  await new Hand(bench, "a").join({ highestTerm: 99, connection: 2 });
+  expect(alarms(bench.state, bench.now)).toHaveLength(1);
+  bench.now.mono += 3_600_000;
+  expect(alarms(bench.state, bench.now)).toHaveLength(0);
+});
+
 test("two quiet beats whose digest differs make the leader ask for a hello; one does not", async () => {
   const bench = await openBench();
   const a = await joined(bench, "a");

@@ -71,14 +71,13 @@ test("a run that needs no slot goes to a full worker", async () => {
 
 test("a blocked head never blocks those that fit, and goes first once it fits", async () => {
   const bench = await openBench();
-  const a = await joined(bench, "a", { ...slots(2), labels: { disk: "hdd" } });
+  await joined(bench, "a", { ...slots(2), labels: { disk: "hdd" } });
   const picky = await start(bench, await makeTask(bench, { constraints: ["label.disk=ssd"] }));
   const easy = await start(bench, await makeTask(bench));
   expect((await bench.run(easy)).state).toBe("starting");
   expect(reasonOf(bench.state, picky, bench.now)).toBe("1 worker: 1 has label disk=hdd");
   await bench.ask({ kind: "labelWorker", workerId: "a", labels: { disk: "ssd" }, ...asker });
   expect((await bench.run(picky)).state).toBe("starting");
-  void a;
 });
 
 test("the reason counts workers by what keeps them", async () => {
