@@ -61,7 +61,10 @@ export function actions(deps: ActDeps): (action: AgentAction) => void {
         logs.settle(action.attempt);
         return;
       case "disconnect":
-        log.error({ why: action.why, retryAfterMs: action.retryAfterMs, newJournal: action.newJournal }, "the manager refuses this worker");
+        log.error(
+          { why: action.why, retryAfterMs: action.retryAfterMs, newJournal: action.newJournal },
+          "the manager refuses this worker",
+        );
         if (action.newJournal) deps.newJournal(action.retryAfterMs);
         else void link.restFor(action.retryAfterMs);
         return;
@@ -82,10 +85,16 @@ export function listener(deps: {
 }): ProcessListener {
   const { put } = deps;
   const uploading = lanes(workerLimits.uploadsAtOnce);
-  const upload = async (attempt: string, { file, size }: { readonly file: string; readonly size: number }): Promise<ResultFound> => {
+  const upload = async (
+    attempt: string,
+    { file, size }: { readonly file: string; readonly size: number },
+  ): Promise<ResultFound> => {
     const ticket = deps.ticketOf(attempt);
     if (!deps.bodies || ticket === undefined) {
-      return { kind: "bad", why: "the result is larger than travels in a report, and this worker has no HTTP way to the manager" };
+      return {
+        kind: "bad",
+        why: "the result is larger than travels in a report, and this worker has no HTTP way to the manager",
+      };
     }
     return await uploadResult(deps.bodies, { attempt, file, size, ticket }, deps.signal);
   };
@@ -112,7 +121,10 @@ export function listener(deps: {
   };
 }
 
-function launch(deps: ActDeps, action: { readonly order: StartOrder; readonly deadlines: Parameters<typeof prepareLaunch>[1] }): void {
+function launch(
+  deps: ActDeps,
+  action: { readonly order: StartOrder; readonly deadlines: Parameters<typeof prepareLaunch>[1] },
+): void {
   const { order } = action;
   const prepared = prepareLaunch(order, action.deadlines, deps.launch);
   if ("why" in prepared) {

@@ -29,7 +29,8 @@ class Refused extends Error {}
  * Rejects with a sentence: refused, too large, not what was announced, or not reached in time.
  */
 export async function fetchStartBody(deps: BodiesDeps, body: BodyRef, withinMs: number, signal: AbortSignal): Promise<StartBody> {
-  if (body.size > workerLimits.fetchedBodyBytes) throw new Refused(`the body has ${body.size} bytes, at most ${workerLimits.fetchedBodyBytes} are fetched`);
+  if (body.size > workerLimits.fetchedBodyBytes)
+    throw new Refused(`the body has ${body.size} bytes, at most ${workerLimits.fetchedBodyBytes} are fetched`);
   const until = deps.clock.now().mono + withinMs;
   for (let tries = 0; ; tries += 1) {
     try {
@@ -94,7 +95,8 @@ export async function uploadResult(
       if (error instanceof Refused) return bad(`the result of ${bytes.byteLength} bytes was not taken: ${error.message}`);
       await pause(doubledDelayMs(tries, { firstMs: 200, maxMs: 10_000 }), signal);
       if (deps.connected()) failingMs += deps.clock.now().mono - began;
-      if (signal.aborted || failingMs >= timing.resultUploadMs) return bad(`the result of ${bytes.byteLength} bytes could not be uploaded: ${sentence(error)}`);
+      if (signal.aborted || failingMs >= timing.resultUploadMs)
+        return bad(`the result of ${bytes.byteLength} bytes could not be uploaded: ${sentence(error)}`);
     }
   }
 }
@@ -104,7 +106,11 @@ async function request(deps: BodiesDeps, path: string, init: RequestInit, signal
   const url = `${deps.managerUrl}${path}`;
   let response: Response;
   try {
-    response = await fetch(url, { ...init, redirect: "error", signal: AbortSignal.any([signal, AbortSignal.timeout(timing.httpRequestMs)]) });
+    response = await fetch(url, {
+      ...init,
+      redirect: "error",
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timing.httpRequestMs)]),
+    });
   } catch (error) {
     throw new Error(`${url} was not reached: ${sentence(error)}`, { cause: error });
   }

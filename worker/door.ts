@@ -3,7 +3,11 @@ import { commandsEnvelope, downItem, protocolVersion, type Commands, type DownIt
 import { wireLimits } from "../schema/limits.ts";
 
 export type CommandsRead =
-  | { readonly read: "commands"; readonly message: Commands; /** One sentence for each item that was set aside. */ readonly unreadable: readonly string[] }
+  | {
+      readonly read: "commands";
+      readonly message: Commands;
+      /** One sentence for each item that was set aside. */ readonly unreadable: readonly string[];
+    }
   | { readonly read: "unreadable"; readonly why: string }
   /** A version of the protocol that this agent does not speak yet. */
   | { readonly read: "future"; readonly version: number };
@@ -50,7 +54,9 @@ function readItem(raw: unknown): Read<DownItem> {
   }
 }
 
-function firstIssue(error: { readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[] }): string {
+function firstIssue(error: {
+  readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
+}): string {
   const issue = error.issues[0];
   if (!issue) return "does not fit the schema";
   return issue.path.length > 0 ? `${issue.path.map(String).join(".")}: ${issue.message}` : issue.message;

@@ -12,19 +12,25 @@ export interface Health {
 /** Healthy is an agent that runs, can write its journal and has been taken by the manager. `clock`: the host's boot-time clock. */
 export function healthOf(folder: string, clock: Clock, bootId: string = readBootId() ?? ""): Health {
   const state = readStateFile(folder);
-  if (!state) return { ok: false, sentence: `no agent has left a state in ${folder}: it was never started with this data folder` };
+  if (!state)
+    return { ok: false, sentence: `no agent has left a state in ${folder}: it was never started with this data folder` };
   const why = whatIsWrong(state, clock, bootId);
   if (why !== undefined) return { ok: false, sentence: `worker ${state.workerId}: ${why}` };
   const { view, liveCount } = state;
   const draining = view.draining ? ", draining" : "";
-  return { ok: true, sentence: `worker ${state.workerId} is in touch with its manager: ${liveCount} attempts live, ${view.free.slots} slots free${draining}` };
+  return {
+    ok: true,
+    sentence: `worker ${state.workerId} is in touch with its manager: ${liveCount} attempts live, ${view.free.slots} slots free${draining}`,
+  };
 }
 
 function whatIsWrong(state: StateFile, clock: Clock, bootId: string): string | undefined {
-  if (state.bootId !== bootId) return `the agent has not run since this host's last boot (its last word was at ${state.writtenAt})`;
+  if (state.bootId !== bootId)
+    return `the agent has not run since this host's last boot (its last word was at ${state.writtenAt})`;
   if (!isRunning(state)) return `the agent is not running (pid ${state.pid}, last word at ${state.writtenAt})`;
   const silentMs = clock.now().mono - state.writtenMono;
-  if (silentMs > 3 * timing.stateFileMs) return `the agent (pid ${state.pid}) has written no state for ${Math.round(silentMs / 1_000)} s: it hangs, or its disk is full`;
+  if (silentMs > 3 * timing.stateFileMs)
+    return `the agent (pid ${state.pid}) has written no state for ${Math.round(silentMs / 1_000)} s: it hangs, or its disk is full`;
   if (state.journalFull !== null) return `its journal cannot be written: ${state.journalFull}`;
   if (state.view.refused !== null) return `the manager refuses it: ${state.view.refused}`;
   if (state.trouble !== null) return `not connected to the broker: ${state.trouble}`;

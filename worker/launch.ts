@@ -25,7 +25,16 @@ const common = z.object({
 const launch = z.object({
   program: z.string().min(1),
   args: z.array(z.string()),
-  files: z.array(z.object({ name: z.string().min(1).regex(/^[^/\\\0]+$/, "must be a plain file name"), bytes: z.instanceof(Uint8Array), executable: z.boolean() })),
+  files: z.array(
+    z.object({
+      name: z
+        .string()
+        .min(1)
+        .regex(/^[^/\\\0]+$/, "must be a plain file name"),
+      bytes: z.instanceof(Uint8Array),
+      executable: z.boolean(),
+    }),
+  ),
   env: z.record(z.string(), z.string()),
 });
 
@@ -64,4 +73,3 @@ function prepare(driver: Driver, order: StartOrder, deps: LaunchDeps): Launch | 
     return { why: `driver "${driver.name}" failed: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
-

@@ -27,7 +27,9 @@ export async function leave(leaving: Leaving, stopRuns: boolean): Promise<void> 
   }
   let stop = stopRuns;
   if (!stop) {
-    say(`worker leaves; ${running} of its processes go on and are taken up at its return (Ctrl-C again within ${timing.secondSignalMs / 1_000} s stops them)`);
+    say(
+      `worker leaves; ${running} of its processes go on and are taken up at its return (Ctrl-C again within ${timing.secondSignalMs / 1_000} s stops them)`,
+    );
     stop = await within(presses.reached(2), timing.secondSignalMs);
     if (stop) await handled({ kind: "leave", stopRuns: true });
   }

@@ -68,7 +68,10 @@ export class Link extends Service {
       return;
     }
     try {
-      await connection.publish(uplinkTopic(prefix, pool, workerId, kind), payload, { qos: kind === "heartbeat" ? 0 : 1, retain: kind === "status" });
+      await connection.publish(uplinkTopic(prefix, pool, workerId, kind), payload, {
+        qos: kind === "heartbeat" ? 0 : 1,
+        retain: kind === "status",
+      });
     } catch (error) {
       log.debug({ err: error, message: kind }, "not published; it is repeated");
     }

@@ -15,7 +15,10 @@ export function measureLoad(clock: Clock): () => Load {
     if (mono - sampled.mono < sampleMs) return load;
     const times = cpuTimes();
     const total = times.total - sampled.total;
-    load = { cpu: total > 0 ? Math.round((1 - (times.idle - sampled.idle) / total) * 1_000) / 1_000 : load.cpu, memoryMb: freeMb() };
+    load = {
+      cpu: total > 0 ? Math.round((1 - (times.idle - sampled.idle) / total) * 1_000) / 1_000 : load.cpu,
+      memoryMb: freeMb(),
+    };
     sampled = { mono, ...times };
     return load;
   };

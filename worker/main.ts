@@ -27,7 +27,10 @@ async function live(config: WorkerConfig, log: Log, presses: Presses): Promise<v
     }
     await worker.close();
     const waited = new AbortController();
-    const pressed = await Promise.race([presses.reached(1).then(() => true), pause(renew.afterMs, waited.signal).then(() => false)]);
+    const pressed = await Promise.race([
+      presses.reached(1).then(() => true),
+      pause(renew.afterMs, waited.signal).then(() => false),
+    ]);
     waited.abort();
     if (pressed) return;
   }

@@ -26,12 +26,17 @@ export async function recover(deps: RecoverDeps): Promise<Found[]> {
   // Before the host looks: it may tell of an end while it does.
   for (const { attempt, order } of launched) logs.track(attempt, order?.limits.logStreamBytes);
   const found = await host.recover(
-    launched.map(({ attempt, launchBootId, order }) => ({ attempt, launchBootId, limits: order?.limits ?? { logStreamBytes: 0, resultBytes: 0 } })),
+    launched.map(({ attempt, launchBootId, order }) => ({
+      attempt,
+      launchBootId,
+      limits: order?.limits ?? { logStreamBytes: 0, resultBytes: 0 },
+    })),
   );
   for (const one of found) if (one.found !== "alive") logs.ended(one.attempt);
   takeUpFolders(deps);
   const alive = found.filter((one) => one.found === "alive").length;
-  if (launched.length > 0) log.info({ launched: launched.length, alive }, "processes of an earlier agent: those that are alive are adopted");
+  if (launched.length > 0)
+    log.info({ launched: launched.length, alive }, "processes of an earlier agent: those that are alive are adopted");
   return found;
 }
 
@@ -51,5 +56,9 @@ function takeUpFolders({ journal, entries, host, logs, log }: RecoverDeps): void
     if (entry.endSeq <= journal.meta.highestAck) logs.settle(attempt);
   }
   // Without its ledger entry nobody can say whether something of it still runs: that is for a person to look at.
-  if (strange.length > 0) log.warn({ attemptIds: strange.slice(0, 20), count: strange.length }, "folders of attempts that the journal does not know are left as they are");
+  if (strange.length > 0)
+    log.warn(
+      { attemptIds: strange.slice(0, 20), count: strange.length },
+      "folders of attempts that the journal does not know are left as they are",
+    );
 }

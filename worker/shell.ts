@@ -196,7 +196,11 @@ export class Shell extends Service {
 
   #tellJournal(before: string | null): void {
     const after = this.#out.full;
-    if (before === null && after !== null) this.#deps.log.error({ why: after }, "the journal has no room: starts are passed over, ends are kept in memory and tried again");
+    if (before === null && after !== null)
+      this.#deps.log.error(
+        { why: after },
+        "the journal has no room: starts are passed over, ends are kept in memory and tried again",
+      );
     if (before !== null && after === null) this.#deps.log.info("the journal has room again");
   }
 
@@ -213,7 +217,10 @@ export class Shell extends Service {
 }
 
 /** How many items of each kind, and the attempts they are about (at most twenty of them). */
-function summaryOf(items: readonly DownItem[]): { readonly kinds: Readonly<Record<string, number>>; readonly attemptIds: readonly string[] } {
+function summaryOf(items: readonly DownItem[]): {
+  readonly kinds: Readonly<Record<string, number>>;
+  readonly attemptIds: readonly string[];
+} {
   const kinds: Record<string, number> = {};
   const attemptIds: string[] = [];
   for (const item of items) {

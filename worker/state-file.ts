@@ -44,7 +44,12 @@ export function readStateFile(agentFolder: string): StateFile | undefined {
 }
 
 /** Looks every second, and writes when something changed or `stateFileMs` have passed. Stops when disposed. */
-export function keepStateFile(deps: { readonly folder: string; readonly report: () => AgentReport; readonly clock: Clock; readonly log: Log }): Disposable {
+export function keepStateFile(deps: {
+  readonly folder: string;
+  readonly report: () => AgentReport;
+  readonly clock: Clock;
+  readonly log: Log;
+}): Disposable {
   const path = stateFilePath(deps.folder);
   let written = { text: "", mono: Number.NEGATIVE_INFINITY };
   let failed = false;

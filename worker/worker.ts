@@ -1,6 +1,5 @@
 /** A worker, put together: folder, journal, processes, logs, core and link. Everything it starts, close() stops, in the reverse order. */
 import { join } from "node:path";
-import { mqttConnector } from "../broker/mqtt.ts";
 import { actions, listener } from "./act.ts";
 import { createAgent, nextDue, step, viewOf } from "./agent/agent.ts";
 import type { AgentInput, AgentOptions, AgentView } from "./agent/types.ts";
@@ -8,24 +7,18 @@ import type { BodiesDeps } from "./bodies.ts";
 import type { WorkerConfig } from "./config.ts";
 import type { AgentState } from "./agent/state.ts";
 import { openJournal, type Journal } from "./journal.ts";
-import { Link } from "./link.ts";
+import type { Link } from "./link.ts";
 import { measureLoad } from "./load.ts";
 import { lockFolder } from "./lock.ts";
-import { punchHole } from "./logs/free.ts";
-import type { LogPiece } from "./logs/piece.ts";
-import { openPositions } from "./logs/positions.ts";
-import { LogShipper } from "./logs/shipper.ts";
-import type { ProcessHost } from "./process/host.ts";
 import { openProcessHost } from "./process/open.ts";
 import { readStat } from "./process/proc.ts";
 import { recover } from "./recover.ts";
 import { setUp } from "./setup.ts";
 import { Shell } from "./shell.ts";
 import { keepStateFile, type AgentReport } from "./state-file.ts";
-import { bootClock, processClock, type Clock } from "../schema/kit/clock.ts";
+import { makeLink, makeShipper } from "./wire.ts";
+import { bootClock, type Clock } from "../schema/kit/clock.ts";
 import type { Log } from "../schema/kit/log.ts";
-import { systemDice } from "../schema/kit/random.ts";
-import { protocolVersion, type Logs } from "../schema/messages.ts";
 
 export interface Worker {
   readonly view: () => AgentView;
@@ -53,11 +46,7 @@ export async function runWorker(config: WorkerConfig, log: Log): Promise<Worker>
 }
 
 async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableStack): Promise<Omit<Worker, "close">> {
-  const folder = agentFolder(config);
-  const clock = bootClock();
-  parts.adopt(lockFolder(folder), (lock) => lock.release());
-  const journal = parts.adopt(openJournal(folder, clock.now()), (opened) => opened.close());
-  for (const note of journal.notes) log.warn(note);
+  const { folder, clock, journal } = openGround(config, log, parts);
   const renewal = Promise.withResolvers<{ readonly afterMs: number }>();
   let renewing = false;
   // Done when nothing writes any more: between the loop's end and the journal's closing.
@@ -68,7 +57,8 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
   const { epoch, facts } = fixed;
 
   const going = new AbortController();
-  const bodies: BodiesDeps | null = config.managerUrl === null ? null : { managerUrl: config.managerUrl, clock, connected: () => link.connected };
+  const bodies: BodiesDeps | null =
+    config.managerUrl === null ? null : { managerUrl: config.managerUrl, clock, connected: () => link.connected };
   const gate = inputGate((input) => shell.put(input));
   const ticketOf = (attempt: string): string | undefined => agent.live.get(attempt)?.entry.order?.resultTicket;
   const heard = listener({ put: gate.put, logs: () => logs, bodies, ticketOf, signal: going.signal });
@@ -90,7 +80,7 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
       log,
     }),
   );
-  const link = makeLink(config, epoch, shell, logs, log);
+  const link = makeLink(config, { epoch, shell, logs, log });
   parts.defer(() => link.leave());
   const act = actions({
     put: gate.put,
@@ -115,7 +105,26 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
   parts.use(keepStateFile({ folder, report, clock, log }));
   link.start();
   log.info({ workerId: config.workerId, pool: config.pool, epoch, slots: options.capacity.slots }, "worker is up");
-  return { view, handled: (input) => shell.handled(input), failed: Promise.race([shell.failed, link.failed]), renew: renewal.promise };
+  return {
+    view,
+    handled: (input) => shell.handled(input),
+    failed: Promise.race([shell.failed, link.failed]),
+    renew: renewal.promise,
+  };
+}
+
+/** The agent's folder under its lock, and the journal in it. */
+function openGround(
+  config: WorkerConfig,
+  log: Log,
+  parts: AsyncDisposableStack,
+): { folder: string; clock: Clock; journal: Journal } {
+  const folder = agentFolder(config);
+  const clock = bootClock();
+  parts.adopt(lockFolder(folder), (lock) => lock.release());
+  const journal = parts.adopt(openJournal(folder, clock.now()), (opened) => opened.close());
+  for (const note of journal.notes) log.warn(note);
+  return { folder, clock, journal };
 }
 
 /**
@@ -129,7 +138,10 @@ function renewJournal(journal: Journal, agent: AgentState): void {
 }
 
 /** Holds what the host tells until the core has been given what was recovered, which must be its first input. */
-function inputGate(put: (input: AgentInput) => void): { readonly put: (input: AgentInput) => void; readonly open: (first: AgentInput) => void } {
+function inputGate(put: (input: AgentInput) => void): {
+  readonly put: (input: AgentInput) => void;
+  readonly open: (first: AgentInput) => void;
+} {
   let held: AgentInput[] | undefined = [];
   return {
     put(input) {
@@ -144,52 +156,14 @@ function inputGate(put: (input: AgentInput) => void): { readonly put: (input: Ag
   };
 }
 
-function makeLink(config: WorkerConfig, epoch: string, shell: Shell, logs: LogShipper, log: Log): Link {
-  return new Link({
-    connector: mqttConnector(config.broker),
-    prefix: config.topicPrefix,
-    pool: config.pool,
-    workerId: config.workerId,
-    epoch,
-    up(connection) {
-      shell.put({ kind: "connected", connection });
-      logs.up();
-    },
-    down() {
-      shell.put({ kind: "disconnected" });
-      logs.down();
-    },
-    take: (payload) => shell.offer(payload),
-    random: () => systemDice.below(1_000_000) / 1_000_000,
-    log,
-  });
-}
-
-function makeShipper(
-  config: WorkerConfig,
-  deps: { readonly folder: string; readonly epoch: string; readonly host: ProcessHost; readonly clock: Clock; readonly link: () => Link; readonly log: Log },
-): LogShipper {
-  const { folder, epoch, host, clock, link, log } = deps;
-  const send = (piece: LogPiece): void => {
-    const message: Logs = { v: protocolVersion, epoch, connection: link().connection, mono: clock.now().mono, start: 1, ...piece };
-    void link().publish("logs", message);
-  };
-  return new LogShipper({
-    folderOf: (attempt) => host.folderOf(attempt),
-    remove: (attempt) => host.remove(attempt),
-    send,
-    freeBytes: punchHole,
-    positions: openPositions(join(folder, "shipped")),
-    logSpoolBytes: config.limits.logSpoolBytes,
-    clock: processClock,
-    log,
-  });
-}
-
 /** At most a hundred live attempts are shown one by one: the file is written often. */
 const shownAttempts = 100;
 
-function reportOf(config: WorkerConfig, options: AgentOptions, now: { readonly view: AgentView; readonly link: Link; readonly shell: Shell; readonly spoolBytes: number }): AgentReport {
+function reportOf(
+  config: WorkerConfig,
+  options: AgentOptions,
+  now: { readonly view: AgentView; readonly link: Link; readonly shell: Shell; readonly spoolBytes: number },
+): AgentReport {
   const { view, link, shell, spoolBytes } = now;
   return {
     workerId: config.workerId,

@@ -94,7 +94,15 @@ export class HandManager implements AsyncDisposable {
   sync(hello: Hello): DownItem {
     const keep = hello.inventory.items.filter((item) => item.state !== "ended").map((item) => item.attempt);
     const settings = { version: 1, heartbeatMs: this.heartbeatMs, startTtlMs: this.startTtlMs, workerLostMs: this.workerLostMs };
-    return { kind: "sync", epoch: hello.epoch, connection: hello.connection, keep, stop: [], ack: { journal: this.#journal, seq: this.#seq }, settings };
+    return {
+      kind: "sync",
+      epoch: hello.epoch,
+      connection: hello.connection,
+      keep,
+      stop: [],
+      ack: { journal: this.#journal, seq: this.#seq },
+      settings,
+    };
   }
 
   async send(...items: readonly DownItem[]): Promise<void> {
@@ -110,17 +118,27 @@ export class HandManager implements AsyncDisposable {
   /** Waits until the worker is synced over its newest connection: a heartbeat with our settings has come. */
   async synced(): Promise<void> {
     const before = this.heartbeats.length;
-    await until("the worker to be synced", () => this.heartbeats.slice(before).some((beat) => beat.settingsVersion === 1), 30_000);
+    await until(
+      "the worker to be synced",
+      () => this.heartbeats.slice(before).some((beat) => beat.settingsVersion === 1),
+      30_000,
+    );
   }
 
   /** The report that carries the attempt's end. */
   async endOf(attempt: string, withinMs = 30_000): Promise<Report & { readonly end: NonNullable<Report["end"]> }> {
-    const found = await until(`the end of ${attempt}`, () => this.applied.find((report) => report.attempt === attempt && report.kind === "end"), withinMs);
+    const found = await until(
+      `the end of ${attempt}`,
+      () => this.applied.find((report) => report.attempt === attempt && report.kind === "end"),
+      withinMs,
+    );
     return found as Report & { readonly end: NonNullable<Report["end"]> };
   }
 
   async running(attempt: string): Promise<Report> {
-    return await until(`${attempt} to run`, () => this.applied.find((report) => report.attempt === attempt && report.kind === "running"));
+    return await until(`${attempt} to run`, () =>
+      this.applied.find((report) => report.attempt === attempt && report.kind === "running"),
+    );
   }
 
   kinds(attempt: string): readonly string[] {

@@ -36,7 +36,11 @@ export class WorkerProcess implements AsyncDisposable {
   /** Starts the agent; everything it says is in `output`. */
   start(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Agent {
     const out = openSync(join(this.folder, "output"), "a");
-    const child = spawn(process.execPath, ["worker/main.ts", ...args], { cwd: root, env: { ...this.#env, ...env }, stdio: ["ignore", out, out] });
+    const child = spawn(process.execPath, ["worker/main.ts", ...args], {
+      cwd: root,
+      env: { ...this.#env, ...env },
+      stdio: ["ignore", out, out],
+    });
     closeSync(out);
     const exited = new Promise<number | string>((done) => child.once("exit", (code, signal) => done(signal ?? code ?? -1)));
     const agent = { process: child, exited };

@@ -1,23 +1,12 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFailed, test } from "vitest";
 import { HandManager } from "../kit/hand-manager.ts";
 import { freePorts } from "../kit/ports.ts";
-import { sweep } from "../kit/sweep.ts";
+import { workerPair } from "../kit/pair.ts";
 import { until } from "../kit/until.ts";
 import { WorkerProcess } from "../kit/worker-process.ts";
-
-async function pair(env: Readonly<Record<string, string>> = {}, args: readonly string[] = []) {
-  const stack = new AsyncDisposableStack();
-  const manager = stack.use(await HandManager.start("w"));
-  const worker = stack.use(new WorkerProcess("w", manager.port, env));
-  onTestFailed(() => console.log(worker.output.slice(-5_000)));
-  const agent = worker.start(args);
-  await manager.synced();
-  return { manager, worker, agent, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
 
 /** Waits in the script until the file is there. */
 const waitFor = (gate: string): string => `while [ ! -e ${gate} ]; do sleep 0.1; done`;
@@ -32,7 +21,12 @@ function isAlive(pid: number): boolean {
 }
 
 function health(worker: WorkerProcess, port: number): { readonly code: number; readonly sentence: string } {
-  const env = { PATH: process.env["PATH"], MUSTER_DATA_DIR: worker.folder, MUSTER_WORKER_ID: "w", MUSTER_BROKER_URL: `mqtt://127.0.0.1:${port}` };
+  const env = {
+    PATH: process.env["PATH"],
+    MUSTER_DATA_DIR: worker.folder,
+    MUSTER_WORKER_ID: "w",
+    MUSTER_BROKER_URL: `mqtt://127.0.0.1:${port}`,
+  };
   try {
     return { code: 0, sentence: execFileSync(process.execPath, ["worker/main.ts", "--health"], { env, encoding: "utf8" }) };
   } catch (error) {
@@ -42,11 +36,15 @@ function health(worker: WorkerProcess, port: number): { readonly code: number; r
 }
 
 test("kill -9 of the agent: 20 processes are adopted with their pids, and their codes and whole output arrive", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { manager, worker, agent } = it;
   const gate = join(worker.folder, "gate");
   const ids = Array.from({ length: 20 }, (_, index) => `a${index}`);
-  await manager.send(...ids.map((id, code) => manager.script(id, `echo "$$" >> ${worker.folder}/witness; echo before; ${waitFor(gate)}; echo after; exit ${code}`)));
+  await manager.send(
+    ...ids.map((id, code) =>
+      manager.script(id, `echo "$$" >> ${worker.folder}/witness; echo before; ${waitFor(gate)}; echo after; exit ${code}`),
+    ),
+  );
   const pids = new Map<string, number | undefined>();
   for (const id of ids) pids.set(id, (await manager.running(id)).pid);
   await until("the first output", () => ids.every((id) => manager.logs.bytes(id, "stdout").toString() === "before\n"));
@@ -57,7 +55,12 @@ test("kill -9 of the agent: 20 processes are adopted with their pids, and their 
   worker.start();
   await manager.synced();
   const inventory = manager.hellos.slice(hellos).flatMap((hello) => hello.inventory.items);
-  expect(inventory.filter((item) => item.state === "running").map((item) => item.attempt).toSorted()).toEqual(ids.toSorted());
+  expect(
+    inventory
+      .filter((item) => item.state === "running")
+      .map((item) => item.attempt)
+      .toSorted(),
+  ).toEqual(ids.toSorted());
   writeFileSync(gate, "");
   for (const [code, id] of ids.entries()) {
     const report = await manager.endOf(id);
@@ -69,7 +72,7 @@ test("kill -9 of the agent: 20 processes are adopted with their pids, and their 
 });
 
 test("what ended while no agent ran, and what the manager had not acknowledged, arrives after the restart", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { manager, worker, agent } = it;
   const gate = join(worker.folder, "gate");
   const done = join(worker.folder, "done");
@@ -77,7 +80,9 @@ test("what ended while no agent ran, and what the manager had not acknowledged, 
   const { pid } = await manager.running("late");
   manager.acks = false;
   await manager.send(manager.script("unacked", "echo unacked; exit 5"));
-  await until("the unacknowledged end to be heard", () => manager.heard.some((report) => report.attempt === "unacked" && report.kind === "end"));
+  await until("the unacknowledged end to be heard", () =>
+    manager.heard.some((report) => report.attempt === "unacked" && report.kind === "end"),
+  );
   agent.process.kill("SIGKILL");
   await agent.exited;
   writeFileSync(gate, "");
@@ -86,11 +91,16 @@ test("what ended while no agent ran, and what the manager had not acknowledged, 
   worker.start();
   expect((await manager.endOf("late")).end).toEqual({ how: "exited", code: 4 });
   expect((await manager.endOf("unacked")).end).toEqual({ how: "exited", code: 5 });
-  await until("both outputs", () => manager.logs.bytes("late", "stdout").toString() === "late\n" && manager.logs.bytes("unacked", "stdout").toString() === "unacked\n");
+  await until(
+    "both outputs",
+    () =>
+      manager.logs.bytes("late", "stdout").toString() === "late\n" &&
+      manager.logs.bytes("unacked", "stdout").toString() === "unacked\n",
+  );
 });
 
 test("SIGTERM: the worker leaves, says how many processes go on, and adopts them at its return", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { manager, worker, agent } = it;
   const gate = join(worker.folder, "gate");
   await manager.send(manager.script("a", waitFor(gate)), manager.script("b", waitFor(gate)));
@@ -109,7 +119,7 @@ test("SIGTERM: the worker leaves, says how many processes go on, and adopts them
 });
 
 test("SIGTERM with nothing running: it goes at once", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { manager, worker, agent } = it;
   agent.process.kill("SIGTERM");
   expect(await agent.exited).toBe(0);
@@ -118,7 +128,7 @@ test("SIGTERM with nothing running: it goes at once", async () => {
 });
 
 test("a second Ctrl-C stops the processes, and their ends are told before the worker goes", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { manager, worker, agent } = it;
   await manager.send(manager.script("a", "while :; do sleep 0.1; done"));
   const { pid } = await manager.running("a");
@@ -137,7 +147,7 @@ test("a second Ctrl-C stops the processes, and their ends are told before the wo
 });
 
 test("--stop-runs: one signal stops the processes first", async () => {
-  await using it = await pair({}, ["--stop-runs"]);
+  await using it = await workerPair({}, ["--stop-runs"]);
   const { manager, agent } = it;
   await manager.send(manager.script("a", "while :; do sleep 0.1; done"));
   const { pid } = await manager.running("a");
@@ -149,7 +159,7 @@ test("--stop-runs: one signal stops the processes first", async () => {
 });
 
 test("--health says how the agent is: in touch, without a manager, gone", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { manager, worker, agent } = it;
   await until("health", () => health(worker, manager.port).code === 0);
   expect(health(worker, manager.port).sentence).toMatch(/worker w is in touch with its manager: 0 attempts live, 50 slots free/);
@@ -160,7 +170,7 @@ test("--health says how the agent is: in touch, without a manager, gone", async 
 });
 
 test("a second agent on one data folder, and a data folder that cannot be used, end with a sentence", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { worker } = it;
   const second = worker.start();
   expect(await second.exited).toBe(1);
@@ -184,80 +194,8 @@ test("a wrong password is a sentence and a slow retry; a broker that comes later
   agent.process.kill("SIGTERM");
   await agent.exited;
   worker.start([], { MUSTER_BROKER_PASSWORD: "something else" });
-  await until("the sentence about the password", () => /password|not authori/i.test(worker.output.slice(worker.output.lastIndexOf("worker is up"))));
+  await until("the sentence about the password", () =>
+    /password|not authori/i.test(worker.output.slice(worker.output.lastIndexOf("worker is up"))),
+  );
   expect(worker.output).not.toContain("something else");
-});
-
-test("a refused worker says why, leaves, and comes back when it was told to", async () => {
-  await using it = await pair();
-  const { manager, worker } = it;
-  manager.workerLostMs = 1_000;
-  await manager.send({ kind: "ask", hello: true });
-  await until("a second hello", () => manager.hellos.length === 2);
-  manager.answerHello = (hello) => ({ kind: "sync", epoch: hello.epoch, connection: hello.connection, refused: "duplicate worker id" });
-  await manager.send({ kind: "ask", hello: true });
-  await until("the refusal to be printed", () => worker.output.includes("duplicate worker id"));
-  await until("it to have left", () => manager.statuses.at(-1)?.st === "off");
-  manager.answerHello = (hello) => manager.sync(hello);
-  const before = manager.hellos.at(-1);
-  await until("it to come back", () => manager.hellos.at(-1) !== before);
-  expect(manager.hellos.at(-1)).toMatchObject({ epoch: before?.epoch, connection: (before?.connection ?? 0) + 1 });
-  await manager.synced();
-  await manager.send(manager.script("after", "exit 0"));
-  expect((await manager.endOf("after")).end).toEqual({ how: "exited", code: 0 });
-});
-
-test("told to make a new journal, it comes back as a new epoch, and its processes are still its own", async () => {
-  await using it = await pair();
-  const { manager, worker } = it;
-  const gate = join(worker.folder, "gate");
-  await manager.send(manager.script("kept", `echo begun; ${waitFor(gate)}; exit 6`));
-  const { pid } = await manager.running("kept");
-  manager.workerLostMs = 500;
-  await manager.send({ kind: "ask", hello: true });
-  await until("a second hello", () => manager.hellos.length === 2);
-  manager.answerHello = (hello) => ({ kind: "sync", epoch: hello.epoch, connection: hello.connection, refused: "its journal is a copy", newJournal: true });
-  await manager.send({ kind: "ask", hello: true });
-  await until("it to have left", () => manager.statuses.at(-1)?.st === "off");
-  manager.answerHello = (hello) => manager.sync(hello);
-  const [old = ""] = (manager.hellos.at(-1)?.epoch ?? "").split(".");
-  await until("a hello with another journal", () => !manager.hellos.at(-1)?.epoch.startsWith(old));
-  expect(manager.hellos.at(-1)?.inventory.items).toEqual([expect.objectContaining({ attempt: "kept", state: "running" })]);
-  await manager.synced();
-  writeFileSync(gate, "");
-  expect(await manager.endOf("kept")).toMatchObject({ end: { how: "exited", code: 6 }, pid });
-});
-
-test("a full disk: starts are refused, an end is not lost, and when there is room all goes on", async (context) => {
-  const disk = mkdtempSync(join(tmpdir(), "muster-disk-"));
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=48m", "tmpfs", disk]);
-  if (mounted.status !== 0) {
-    rmdirSync(disk);
-    context.skip("a small file system cannot be mounted here");
-  }
-  try {
-    await using it = await pair({ MUSTER_DATA_DIR: disk });
-    const { manager, worker } = it;
-    const gate = join(worker.folder, "gate");
-    await manager.send(manager.script("before", `${waitFor(gate)}; echo out; exit 9`));
-    await manager.running("before");
-    // One byte at a time at the end: nothing is left for anybody.
-    for (const size of [1_048_576, 4_096]) spawnSync("sh", ["-c", `while head -c ${size} /dev/zero >> ${disk}/ballast 2>/dev/null; do :; done`]);
-    await manager.send(manager.script("during", "echo never"));
-    expect((await manager.endOf("during")).end).toMatchObject({ how: "refused", why: expect.stringContaining("kept in reserve") });
-    writeFileSync(gate, "");
-    expect((await manager.endOf("before")).end).toEqual({ how: "exited", code: 9 });
-    await manager.synced();
-    rmSync(join(disk, "ballast"));
-    await until("a start to be taken again", async () => {
-      const id = `after-${manager.applied.length}`;
-      await manager.send(manager.script(id, "exit 0"));
-      return (await manager.endOf(id)).end.how === "exited";
-    });
-    await it[Symbol.asyncDispose]();
-  } finally {
-    sweep(disk);
-    spawnSync("umount", ["-l", disk]);
-    rmdirSync(disk);
-  }
 });

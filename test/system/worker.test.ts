@@ -3,35 +3,35 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFailed, test } from "vitest";
 import { HandManager } from "../kit/hand-manager.ts";
+import { workerPair } from "../kit/pair.ts";
 import { until } from "../kit/until.ts";
 import { WorkerProcess } from "../kit/worker-process.ts";
 
-/** A manager by hand and a worker that is synced with it. */
-async function pair(env: Readonly<Record<string, string>> = {}, args: readonly string[] = []) {
-  const stack = new AsyncDisposableStack();
-  const manager = stack.use(await HandManager.start("w"));
-  const worker = stack.use(new WorkerProcess("w", manager.port, env));
-  const agent = worker.start(args);
-  onTestFailed(() => console.log(worker.output.slice(-5_000)));
-  await manager.synced();
-  return { manager, worker, agent, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
-
 test("from hello to end: a start is accepted, runs, ends, and its output and result arrive whole", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { manager, worker } = it;
   expect(manager.statuses.at(-1)).toMatchObject({ st: "on" });
-  expect(manager.hellos[0]).toMatchObject({ http: false, capacity: { slots: 50 }, facts: { os: "linux" }, inventory: { part: 1, of: 1, items: [] } });
+  expect(manager.hellos[0]).toMatchObject({
+    http: false,
+    capacity: { slots: 50 },
+    facts: { os: "linux" },
+    inventory: { part: 1, of: 1, items: [] },
+  });
   await manager.send(manager.script("a1", 'echo "out of $0"; echo err >&2; printf "{\\"n\\":7}" > "$MUSTER_RESULT"; exit 3'));
   const end = await manager.endOf("a1");
   expect(end).toMatchObject({ end: { how: "exited", code: 3 }, result: { n: 7 }, pid: expect.any(Number) });
   expect(manager.kinds("a1")).toEqual(["accepted", "running", "end"]);
-  await until("the output", () => manager.logs.bytes("a1", "stderr").toString() === "err\n" && manager.logs.bytes("a1", "stdout").toString().startsWith("out of"));
+  await until(
+    "the output",
+    () =>
+      manager.logs.bytes("a1", "stderr").toString() === "err\n" &&
+      manager.logs.bytes("a1", "stdout").toString().startsWith("out of"),
+  );
   await until("the folder to go", () => !existsSync(worker.attemptFolder("a1")));
 });
 
 test("a process has nothing of the agent's environment", async () => {
-  await using it = await pair({ SECRET_OF_THE_AGENT: "agent's own" });
+  await using it = await workerPair({ SECRET_OF_THE_AGENT: "agent's own" });
   const { manager } = it;
   await manager.send(manager.script("env", "env; echo; tr '\\0' '\\n' < /proc/self/environ", { env: { OF_THE_TASK: "yes" } }));
   await manager.endOf("env");
@@ -43,21 +43,28 @@ test("a process has nothing of the agent's environment", async () => {
 });
 
 test("output that is binary, or one line of 10 MB, arrives byte for byte while heartbeats go on", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { manager, worker } = it;
   const binary = randomBytes(1_000_000);
   writeFileSync(join(worker.folder, "binary"), binary);
-  await manager.send(manager.script("bin", `cat ${worker.folder}/binary`), manager.script("line", "head -c 10485760 /dev/zero | tr '\\0' x"));
+  await manager.send(
+    manager.script("bin", `cat ${worker.folder}/binary`),
+    manager.script("line", "head -c 10485760 /dev/zero | tr '\\0' x"),
+  );
   await manager.endOf("bin");
   await manager.endOf("line");
-  await until("all of it", () => manager.logs.end("bin", "stdout") === 1_000_000 && manager.logs.end("line", "stdout") === 10_485_760, 60_000);
+  await until(
+    "all of it",
+    () => manager.logs.end("bin", "stdout") === 1_000_000 && manager.logs.end("line", "stdout") === 10_485_760,
+    60_000,
+  );
   expect(manager.logs.bytes("bin", "stdout").equals(binary)).toBe(true);
   expect(manager.logs.bytes("line", "stdout").every((byte) => byte === 120)).toBe(true);
   await manager.synced();
 });
 
 test("output that never stops keeps the worker's disk bounded, and every byte is shipped or told of as a gap", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { manager, worker } = it;
   const cap = 1_000_000;
   const file = join(worker.attemptFolder("flood"), "stdout");
@@ -77,7 +84,7 @@ test("output that never stops keeps the worker's disk bounded, and every byte is
 });
 
 test("a repeated start is answered and not obeyed, also after its end", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { manager, worker } = it;
   const start = manager.script("twice", `echo started >> ${worker.folder}/witness`);
   await manager.send(start, start);
@@ -89,12 +96,18 @@ test("a repeated start is answered and not obeyed, also after its end", async ()
 });
 
 test("stop: TERM first, KILL after the grace; a stop that comes before its start keeps it from ever starting", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { manager } = it;
-  await manager.send(manager.script("polite", "trap 'exit 0' TERM; while :; do sleep 0.1; done"), manager.script("stubborn", "trap '' TERM; while :; do sleep 0.1; done"));
+  await manager.send(
+    manager.script("polite", "trap 'exit 0' TERM; while :; do sleep 0.1; done"),
+    manager.script("stubborn", "trap '' TERM; while :; do sleep 0.1; done"),
+  );
   await manager.running("polite");
   await manager.running("stubborn");
-  await manager.send({ kind: "stop", attempt: "polite", by: "ana", graceSeconds: 20 }, { kind: "stop", attempt: "stubborn", by: "ana", graceSeconds: 0.3 });
+  await manager.send(
+    { kind: "stop", attempt: "polite", by: "ana", graceSeconds: 20 },
+    { kind: "stop", attempt: "stubborn", by: "ana", graceSeconds: 0.3 },
+  );
   expect((await manager.endOf("polite")).end).toEqual({ how: "stopped", by: "ana" });
   expect((await manager.endOf("stubborn")).end).toEqual({ how: "stopped", by: "ana" });
   await manager.send({ kind: "stop", attempt: "never", by: "ana", graceSeconds: 1 });
@@ -104,7 +117,7 @@ test("stop: TERM first, KILL after the grace; a stop that comes before its start
 });
 
 test("what cannot start says why; rubbish on the wire disturbs nobody", async () => {
-  await using it = await pair();
+  await using it = await workerPair();
   const { manager } = it;
   await manager.sendRaw("rubbish");
   await manager.sendRaw(JSON.stringify({ v: 7 }));
@@ -122,7 +135,10 @@ test("what cannot start says why; rubbish on the wire disturbs nobody", async ()
   );
   expect((await manager.endOf("fine")).end).toEqual({ how: "exited", code: 0 });
   for (const attempt of ["program", "folder", "interpreter", "user"]) {
-    expect((await manager.endOf(attempt)).end, attempt).toMatchObject({ how: "failedToStart", why: expect.stringMatching(/\w+ \w+/) });
+    expect((await manager.endOf(attempt)).end, attempt).toMatchObject({
+      how: "failedToStart",
+      why: expect.stringMatching(/\w+ \w+/),
+    });
   }
   const { end } = await manager.endOf("driver");
   expect(["failedToStart", "refused"]).toContain(end.how);
@@ -153,7 +169,10 @@ export default driver;
   worker.start([], { MUSTER_DRIVERS: join(worker.folder, "shout.ts") });
   await manager.synced();
   expect(manager.hellos[0]?.facts.drivers).toContain("shout");
-  await manager.send(manager.startItem("loud", { driver: "shout", options: { text: "hello" } }), manager.startItem("mute", { driver: "shout", options: {} }));
+  await manager.send(
+    manager.startItem("loud", { driver: "shout", options: { text: "hello" } }),
+    manager.startItem("mute", { driver: "shout", options: {} }),
+  );
   expect((await manager.endOf("loud")).end).toEqual({ how: "exited", code: 0 });
   expect((await manager.endOf("mute")).end).toEqual({ how: "failedToStart", why: "shout needs a text" });
   await until("its output", () => manager.logs.bytes("loud", "stdout").toString() === "HELLO! indeed");

@@ -10,7 +10,11 @@ import { fetchStartBody, uploadResult, type BodiesDeps } from "../../worker/bodi
 
 let server: Server;
 let answer: (request: IncomingMessage, response: ServerResponse, body: Buffer) => void;
-let asked: { readonly method: string | undefined; readonly url: string | undefined; readonly authorization: string | undefined }[];
+let asked: {
+  readonly method: string | undefined;
+  readonly url: string | undefined;
+  readonly authorization: string | undefined;
+}[];
 let mono: number;
 let deps: BodiesDeps;
 let folder: string;
@@ -50,7 +54,10 @@ const ref = (text: string | Uint8Array): Parameters<typeof fetchStartBody>[1] =>
 describe("fetchStartBody", () => {
   test("gives spec and env, with the ticket shown", async () => {
     answer = (_request, response) => response.end(content);
-    await expect(fetchStartBody(deps, ref(content), 1_000, never)).resolves.toEqual({ spec: { driver: "script", script: "echo hi" }, env: { LANG: "C" } });
+    await expect(fetchStartBody(deps, ref(content), 1_000, never)).resolves.toEqual({
+      spec: { driver: "script", script: "echo hi" },
+      env: { LANG: "C" },
+    });
     expect(asked).toEqual([{ method: "GET", url: "/bodies/x", authorization: "Ticket get.w.a.x.s" }]);
   });
 
@@ -76,7 +83,12 @@ describe("fetchStartBody", () => {
 
   test.each([
     ["a refused ticket", (response: ServerResponse) => response.writeHead(403).end(), content, /answered 403/],
-    ["another body than announced", (response: ServerResponse) => response.end(content.replace("hi", "ho")), content, /SHA-256 differs/],
+    [
+      "another body than announced",
+      (response: ServerResponse) => response.end(content.replace("hi", "ho")),
+      content,
+      /SHA-256 differs/,
+    ],
     ["more than announced", (response: ServerResponse) => response.end(`${content}   `), content, /larger than/],
     ["no JSON", (response: ServerResponse) => response.end("echo"), "echo", /not JSON \{spec, env\}/],
     ["JSON of another shape", (response: ServerResponse) => response.end('{"spec":1}'), '{"spec":1}', /not JSON \{spec, env\}/],
@@ -96,7 +108,9 @@ describe("fetchStartBody", () => {
   });
 
   test("a body beyond the bound is not even asked for", async () => {
-    await expect(fetchStartBody(deps, { ...ref(content), size: workerLimits.fetchedBodyBytes + 1 }, 1_000, never)).rejects.toThrow(/at most/);
+    await expect(
+      fetchStartBody(deps, { ...ref(content), size: workerLimits.fetchedBodyBytes + 1 }, 1_000, never),
+    ).rejects.toThrow(/at most/);
     expect(asked).toEqual([]);
   });
 });
@@ -115,7 +129,11 @@ describe("uploadResult", () => {
       response.writeHead(201).end("{}");
     };
     const expected = JSON.stringify("x".repeat(50_000));
-    await expect(uploadResult(deps, upload(), never)).resolves.toEqual({ kind: "uploaded", sha256: sha256Hex(expected), size: expected.length });
+    await expect(uploadResult(deps, upload(), never)).resolves.toEqual({
+      kind: "uploaded",
+      sha256: sha256Hex(expected),
+      size: expected.length,
+    });
     expect(got.toString()).toBe(expected);
     expect(asked).toEqual([{ method: "PUT", url: "/attempts/a1/result", authorization: "Ticket put.w.a1.9.s" }]);
   });
@@ -127,13 +145,19 @@ describe("uploadResult", () => {
       connected = asked.length > 2;
       response.writeHead(503).end();
     };
-    await expect(uploadResult({ ...deps, connected: () => connected }, upload(), never)).resolves.toEqual({ kind: "bad", why: expect.stringContaining("answered 503") });
+    await expect(uploadResult({ ...deps, connected: () => connected }, upload(), never)).resolves.toEqual({
+      kind: "bad",
+      why: expect.stringContaining("answered 503"),
+    });
     expect(asked).toHaveLength(3);
   });
 
   test("a no for good ends it at once, and the end says why", async () => {
     answer = (_request, response) => response.writeHead(413).end();
-    await expect(uploadResult(deps, upload(), never)).resolves.toEqual({ kind: "bad", why: expect.stringContaining("answered 413") });
+    await expect(uploadResult(deps, upload(), never)).resolves.toEqual({
+      kind: "bad",
+      why: expect.stringContaining("answered 413"),
+    });
     expect(asked).toHaveLength(1);
   });
 

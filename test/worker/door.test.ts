@@ -4,19 +4,40 @@ import { readCommands } from "../../worker/door.ts";
 
 const epoch = "aaaaaaaaaaaa.1.bbbbbbbbbbbb";
 const bytes = (value: unknown): Uint8Array => Buffer.from(typeof value === "string" ? value : JSON.stringify(value));
-const envelope = (items: readonly unknown[], more: object = {}): Uint8Array => bytes({ v: 1, term: 3, asOf: { epoch, mono: 5 }, items, ...more });
+const envelope = (items: readonly unknown[], more: object = {}): Uint8Array =>
+  bytes({ v: 1, term: 3, asOf: { epoch, mono: 5 }, items, ...more });
 
 describe("readCommands", () => {
   test("gives the items, typed and in order", () => {
-    const read = readCommands(envelope([{ kind: "drain", on: true }, { kind: "stop", attempt: "a", by: "ana", graceSeconds: 1 }]));
-    expect(read).toMatchObject({ read: "commands", unreadable: [], message: { term: 3, items: [{ kind: "drain" }, { kind: "stop", attempt: "a" }] } });
+    const read = readCommands(
+      envelope([
+        { kind: "drain", on: true },
+        { kind: "stop", attempt: "a", by: "ana", graceSeconds: 1 },
+      ]),
+    );
+    expect(read).toMatchObject({
+      read: "commands",
+      unreadable: [],
+      message: { term: 3, items: [{ kind: "drain" }, { kind: "stop", attempt: "a" }] },
+    });
   });
 
   test("sets an unreadable item aside, and its neighbours live", () => {
-    const items = [{ kind: "drain", on: "yes" }, { kind: "fly" }, null, { kind: "stop", attempt: "a/b", by: "x", graceSeconds: 0 }, { kind: "drain", on: false }];
+    const items = [
+      { kind: "drain", on: "yes" },
+      { kind: "fly" },
+      null,
+      { kind: "stop", attempt: "a/b", by: "x", graceSeconds: 0 },
+      { kind: "drain", on: false },
+    ];
     const read = readCommands(envelope(items));
     expect(read).toMatchObject({ read: "commands", message: { items: [{ kind: "drain", on: false }] } });
-    expect(read.read === "commands" && read.unreadable.map((why) => why.split(":")[0])).toEqual(["item 0", "item 1", "item 2", "item 3"]);
+    expect(read.read === "commands" && read.unreadable.map((why) => why.split(":")[0])).toEqual([
+      "item 0",
+      "item 1",
+      "item 2",
+      "item 3",
+    ]);
   });
 
   test("an item that is nested thousands of levels deep is set aside", () => {
@@ -38,7 +59,10 @@ describe("readCommands", () => {
     ["a bad epoch", { v: 1, term: 1, asOf: { epoch: "x", mono: 1 }, items: [] }],
     ["a negative term", { v: 1, term: -1, asOf: { epoch, mono: 1 }, items: [] }],
     ["items that are no list", { v: 1, term: 1, asOf: { epoch, mono: 1 }, items: {} }],
-    ["too many items", { v: 1, term: 1, asOf: { epoch, mono: 1 }, items: Array.from({ length: wireLimits.itemsPerMessage + 1 }, () => 0) }],
+    [
+      "too many items",
+      { v: 1, term: 1, asOf: { epoch, mono: 1 }, items: Array.from({ length: wireLimits.itemsPerMessage + 1 }, () => 0) },
+    ],
   ])("says why it cannot read %s", (_what, value) => {
     const read = readCommands(bytes(value));
     expect(read.read).toBe("unreadable");
@@ -47,7 +71,10 @@ describe("readCommands", () => {
 
   test("invalid UTF-8 and a payload beyond the bound are unreadable", () => {
     expect(readCommands(Buffer.from([0x7b, 0xff, 0x7d]))).toMatchObject({ read: "unreadable" });
-    expect(readCommands(Buffer.alloc(wireLimits.payloadBytes + 1, " "))).toMatchObject({ read: "unreadable", why: expect.stringContaining("65537 bytes") });
+    expect(readCommands(Buffer.alloc(wireLimits.payloadBytes + 1, " "))).toMatchObject({
+      read: "unreadable",
+      why: expect.stringContaining("65537 bytes"),
+    });
   });
 
   test("a later version of the protocol is told apart from rubbish", () => {

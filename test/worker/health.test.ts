@@ -37,7 +37,16 @@ function report(more: Partial<AgentReport> = {}): AgentReport {
     spoolBytes: 0,
     counts: {},
     liveCount: 2,
-    view: { connected: true, synced: true, draining: false, free: { slots: 8, memoryMb: 0, cpus: 0 }, live: [], unackedReports: 0, refused: null, lastEnds: [] },
+    view: {
+      connected: true,
+      synced: true,
+      draining: false,
+      free: { slots: 8, memoryMb: 0, cpus: 0 },
+      live: [],
+      unackedReports: 0,
+      refused: null,
+      lastEnds: [],
+    },
     ...more,
   };
 }
@@ -49,7 +58,10 @@ function write(more: Partial<AgentReport> = {}): void {
 describe("healthOf", () => {
   test("an agent that runs and is synced is healthy", () => {
     write();
-    expect(healthOf(folder, clock, "boot")).toEqual({ ok: true, sentence: "worker edge-1 is in touch with its manager: 2 attempts live, 8 slots free" });
+    expect(healthOf(folder, clock, "boot")).toEqual({
+      ok: true,
+      sentence: "worker edge-1 is in touch with its manager: 2 attempts live, 8 slots free",
+    });
   });
 
   test.each<[string, Partial<AgentReport>, RegExp]>([
@@ -74,7 +86,10 @@ describe("healthOf", () => {
   test("a state that is too old is that of an agent that hangs", () => {
     write();
     mono += 3 * timing.stateFileMs + 1;
-    expect(healthOf(folder, clock, "boot")).toMatchObject({ ok: false, sentence: expect.stringMatching(/written no state for 30 s/) });
+    expect(healthOf(folder, clock, "boot")).toMatchObject({
+      ok: false,
+      sentence: expect.stringMatching(/written no state for 30 s/),
+    });
   });
 
   test("nothing there, or half of it, is no agent", () => {
@@ -104,6 +119,8 @@ describe("keepStateFile", () => {
 
   test("a folder that cannot be written does not end the agent", () => {
     const gone = join(folder, "gone");
-    expect(() => keepStateFile({ folder: gone, report: () => report(), clock, log: silentLog() })[Symbol.dispose]()).not.toThrow();
+    expect(() =>
+      keepStateFile({ folder: gone, report: () => report(), clock, log: silentLog() })[Symbol.dispose](),
+    ).not.toThrow();
   });
 });

@@ -24,9 +24,26 @@ const order: StartOrder = {
 };
 
 function prepared(prepare: Driver["prepare"], more: Partial<StartOrder> = {}): ReturnType<typeof prepareLaunch> {
-  const facts = { os: "linux", osVersion: "", arch: "x64", hostname: "h", cpus: 1, memoryMb: 1, interpreters: {}, drivers: [], agentVersion: "", nodeVersion: "", bootId: "b" };
+  const facts = {
+    os: "linux",
+    osVersion: "",
+    arch: "x64",
+    hostname: "h",
+    cpus: 1,
+    memoryMb: 1,
+    interpreters: {},
+    drivers: [],
+    agentVersion: "",
+    nodeVersion: "",
+    bootId: "b",
+  };
   const drivers = new Map<string, Driver>([["own", { name: "own", prepare }]]);
-  return prepareLaunch({ ...order, ...more }, deadlines, { drivers, facts, interpreters: new Map([["sh", "/bin/sh"]]), folderOf: (attempt) => `/folders/${attempt}` });
+  return prepareLaunch({ ...order, ...more }, deadlines, {
+    drivers,
+    facts,
+    interpreters: new Map([["sh", "/bin/sh"]]),
+    folderOf: (attempt) => `/folders/${attempt}`,
+  });
 }
 
 const fine = { program: "/bin/true", args: ["x"], files: [], env: { BOTH: "driver", DRIVER: "1" } };
@@ -71,9 +88,14 @@ describe("prepareLaunch", () => {
     ],
     ["a driver that returns rubbish", () => ({ program: 3 }) as never, {}, /made no usable command.*program/s],
     ["a driver that returns nothing", () => undefined as never, {}, /driver "own" failed/],
-    ["a driver whose file would leave the folder", () => ({ ...fine, files: [{ name: "../x", bytes: new Uint8Array(), executable: false }] }), {}, /plain file name/],
+    [
+      "a driver whose file would leave the folder",
+      () => ({ ...fine, files: [{ name: "../x", bytes: new Uint8Array(), executable: false }] }),
+      {},
+      /plain file name/,
+    ],
     ["a driver that is not there", () => fine, { driver: "other" }, /no driver "other"; it has own/],
-    ["a start without its spec", () => fine, { spec: undefined as never }, /without what to run/],
+    ["a start without its spec", () => fine, { spec: undefined }, /without what to run/],
     ["a spec whose common part is unreadable", () => fine, { spec: { stdin: 3 } }, /unreadable/],
   ])("says why there is nothing to launch: %s", (_what, prepare, more, why) => {
     const result = prepared(prepare, more);

@@ -7,7 +7,14 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function worker(live: number): { readonly said: string[]; readonly inputs: AgentInput[]; press(): void; view: AgentView; leaving: Parameters<typeof leave>[0]; onLeave: (input: AgentInput) => void } {
+function worker(live: number): {
+  readonly said: string[];
+  readonly inputs: AgentInput[];
+  press(): void;
+  view: AgentView;
+  leaving: Parameters<typeof leave>[0];
+  onLeave: (input: AgentInput) => void;
+} {
   const made = {
     said: [] as string[],
     inputs: [] as AgentInput[],

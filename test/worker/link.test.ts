@@ -15,7 +15,13 @@ afterEach(async () => {
 function rig() {
   const broker = memoryBroker({ dice: { below: () => 0 } });
   const seen: { readonly topic: string; readonly text: string; readonly retain: boolean }[] = [];
-  broker.control.watch(({ topic, payload, retain }) => seen.push({ topic: topic.slice(workerRoot("m", "p", "w").length + 1), text: Buffer.from(payload).toString(), retain: retain ?? false }));
+  broker.control.watch(({ topic, payload, retain }) =>
+    seen.push({
+      topic: topic.slice(workerRoot("m", "p", "w").length + 1),
+      text: Buffer.from(payload).toString(),
+      retain: retain ?? false,
+    }),
+  );
   const events: string[] = [];
   const link = new Link({
     connector: broker.connector("w"),
@@ -40,7 +46,9 @@ describe("Link", () => {
     link.start();
     await until("the first connection", () => link.connected);
     expect(link.connection).toBe(1);
-    const manager = await broker.connector().connect({ clientId: "manager", take: () => undefined }, new AbortController().signal);
+    const manager = await broker
+      .connector()
+      .connect({ clientId: "manager", take: () => undefined }, new AbortController().signal);
     await manager.publish(commandsTopic("m", "p", "w"), Buffer.from("hello"), { qos: 1 });
     await manager.publish(`${workerRoot("m", "p", "w")}/down/other`, Buffer.from("strange"), { qos: 1 });
     await until("the command", () => events.includes("take hello"));

@@ -35,7 +35,13 @@ function rig() {
         rigged.steps.push(input);
         if (rigged.onStep) return rigged.onStep(input);
         if (input.kind === "tick" || input.kind === "room") return { journal: [], actions: [] };
-        return { journal: [{ write: "acked", seq: rigged.steps.length }], actions: [{ action: "note", what: input.kind }, { action: "settled", attempt: "a" }] };
+        return {
+          journal: [{ write: "acked", seq: rigged.steps.length }],
+          actions: [
+            { action: "note", what: input.kind },
+            { action: "settled", attempt: "a" },
+          ],
+        };
       },
       nextDue: () => rigged.nextDue,
     },
@@ -58,7 +64,8 @@ function rig() {
   return rigged;
 }
 
-const commands = (...items: readonly unknown[]): Uint8Array => Buffer.from(JSON.stringify({ v: 1, term: 1, asOf: { epoch, mono: 1 }, items }));
+const commands = (...items: readonly unknown[]): Uint8Array =>
+  Buffer.from(JSON.stringify({ v: 1, term: 1, asOf: { epoch, mono: 1 }, items }));
 const start = {
   kind: "start",
   attempt: "a",
@@ -171,12 +178,19 @@ describe("a full journal", () => {
   test("heartbeats go out, and processes can be stopped, but no stop overtakes its own launch", () => {
     const one = rig();
     one.full = true;
-    const launch = { action: "launch", order: { attempt: "new" }, deadlines: { timeoutMono: null, fenceMono: null, graceMs: 1 } } as unknown as AgentAction;
+    const launch = {
+      action: "launch",
+      order: { attempt: "new" },
+      deadlines: { timeoutMono: null, fenceMono: null, graceMs: 1 },
+    } as unknown as AgentAction;
     const heartbeat = { action: "publish", what: "heartbeat", message: {} } as unknown as AgentAction;
     const hello = { action: "publish", what: "hello", message: {} } as unknown as AgentAction;
     one.onStep = (input) =>
       input.kind === "leave"
-        ? { journal: [{ write: "acked", seq: 1 }], actions: [launch, heartbeat, hello, { action: "terminate", attempt: "old" }, { action: "terminate", attempt: "new" }] }
+        ? {
+            journal: [{ write: "acked", seq: 1 }],
+            actions: [launch, heartbeat, hello, { action: "terminate", attempt: "old" }, { action: "terminate", attempt: "new" }],
+          }
         : { journal: [], actions: [] };
     one.shell.put({ kind: "leave", stopRuns: false });
     one.shell.once();

@@ -22,7 +22,11 @@ export const punchHole: FreeBytes = async (path, offset, length) => {
 function runFallocate(fd: number, offset: number, length: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const args = ["--punch-hole", "--offset", String(offset), "--length", String(length), "/proc/self/fd/3"];
-    const child = spawn("fallocate", args, { env: { PATH: "/usr/bin:/bin", LC_ALL: "C" }, stdio: ["ignore", "ignore", "pipe", fd], timeout: 30_000 });
+    const child = spawn("fallocate", args, {
+      env: { PATH: "/usr/bin:/bin", LC_ALL: "C" },
+      stdio: ["ignore", "ignore", "pipe", fd],
+      timeout: 30_000,
+    });
     let said = "";
     child.stderr?.on("data", (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(0, 500)));
     child.once("error", (error) => reject(new Error("fallocate cannot be run", { cause: error })));
@@ -59,7 +63,10 @@ export class Freer {
     try {
       this.#positions.write(attempt, streams);
     } catch (error) {
-      this.#log.warn({ err: error, attemptId: attempt }, "shipped output is not freed: how far it is shipped could not be written down");
+      this.#log.warn(
+        { err: error, attemptId: attempt },
+        "shipped output is not freed: how far it is shipped could not be written down",
+      );
       return;
     }
     for (const stream of [streams.stdout, streams.stderr]) {
@@ -72,7 +79,10 @@ export class Freer {
       await this.#freeBytes(stream.file, span.offset, span.length);
     } catch (error) {
       this.#failures += 1;
-      const last = this.#failures === failuresMost ? "; this host is not asked again, and output stays on disk until its attempt is over" : "";
+      const last =
+        this.#failures === failuresMost
+          ? "; this host is not asked again, and output stays on disk until its attempt is over"
+          : "";
       this.#log.warn({ err: error, attemptId: stream.attempt }, `shipped output could not be freed${last}`);
       return;
     }

@@ -16,11 +16,19 @@ export interface LogPiece {
  * Reads a piece from the stream's file and makes its message. Where the process itself cut or removed the file, the rest of
  * what it had written becomes a gap. `covers` is the stretch that the message speaks for. Rejects when the file cannot be read.
  */
-export async function readPiece(stream: LogStream, piece: Piece): Promise<{ readonly covers: Piece; readonly message: LogPiece }> {
+export async function readPiece(
+  stream: LogStream,
+  piece: Piece,
+): Promise<{ readonly covers: Piece; readonly message: LogPiece }> {
   if (piece.kind === "gap") return gapPiece(stream, piece.offset, piece.length, piece.why);
   const bytes = await readPlainFile(stream.file, piece.offset, piece.length);
   if (bytes.byteLength === 0) {
-    return gapPiece(stream, piece.offset, Math.min(stream.size, stream.cap) - piece.offset, "the output file was cut or removed on the worker");
+    return gapPiece(
+      stream,
+      piece.offset,
+      Math.min(stream.size, stream.cap) - piece.offset,
+      "the output file was cut or removed on the worker",
+    );
   }
   return {
     covers: { kind: "bytes", offset: piece.offset, length: bytes.byteLength },
@@ -28,7 +36,12 @@ export async function readPiece(stream: LogStream, piece: Piece): Promise<{ read
   };
 }
 
-function gapPiece(stream: LogStream, offset: number, length: number, why: string): { readonly covers: Piece; readonly message: LogPiece } {
+function gapPiece(
+  stream: LogStream,
+  offset: number,
+  length: number,
+  why: string,
+): { readonly covers: Piece; readonly message: LogPiece } {
   return {
     covers: { kind: "gap", offset, length, why },
     message: { attempt: stream.attempt, stream: stream.name, offset, bytes: "", gap: { bytes: length, why } },

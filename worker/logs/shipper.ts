@@ -74,8 +74,18 @@ export class LogShipper implements AsyncDisposable {
     const folder = this.#deps.folderOf(attempt);
     const known = this.#deps.positions.read(attempt);
     const stream = (name: StreamName): LogStream =>
-      streams.newStream({ attempt, name, file: join(folder, name), ...(known?.[name] ?? { cap: logStreamBytes, acked: 0, floor: 0 }) });
-    const shipped: Shipped = { attempt, streams: { stdout: stream("stdout"), stderr: stream("stderr") }, settled: false, freeing: false };
+      streams.newStream({
+        attempt,
+        name,
+        file: join(folder, name),
+        ...(known?.[name] ?? { cap: logStreamBytes, acked: 0, floor: 0 }),
+      });
+    const shipped: Shipped = {
+      attempt,
+      streams: { stdout: stream("stdout"), stderr: stream("stderr") },
+      settled: false,
+      freeing: false,
+    };
     this.#attempts.set(attempt, shipped);
     for (const one of both(shipped)) this.#growth.follow(one);
   }
@@ -173,7 +183,8 @@ export class LogShipper implements AsyncDisposable {
       this.#ready.delete(stream);
       await this.#sendNext(stream);
       // To the end of the line, so that a stream with much to say never holds up the others.
-      if (this.#connected && maySend(stream) && !this.#unreadable.has(stream) && this.#attempts.has(stream.attempt)) this.#ready.add(stream);
+      if (this.#connected && maySend(stream) && !this.#unreadable.has(stream) && this.#attempts.has(stream.attempt))
+        this.#ready.add(stream);
     }
   }
 
@@ -189,7 +200,10 @@ export class LogShipper implements AsyncDisposable {
       this.#waiting.add(stream);
       this.#deps.send(message);
     } catch (error) {
-      this.#deps.log.warn({ err: error, attemptId: stream.attempt, stream: stream.name }, "output could not be read and is tried again");
+      this.#deps.log.warn(
+        { err: error, attemptId: stream.attempt, stream: stream.name },
+        "output could not be read and is tried again",
+      );
       this.#unreadable.add(stream);
     }
   }
@@ -223,7 +237,11 @@ export class LogShipper implements AsyncDisposable {
       if (surplus <= 0) break;
       const dropped = both(shipped).reduce((sum, stream) => sum + streams.dropOldest(stream, 0), 0);
       surplus -= dropped;
-      if (dropped > 0) this.#deps.log.warn({ attemptId: shipped.attempt, bytes: dropped }, "unshipped output was dropped: the worker's spool is full");
+      if (dropped > 0)
+        this.#deps.log.warn(
+          { attemptId: shipped.attempt, bytes: dropped },
+          "unshipped output was dropped: the worker's spool is full",
+        );
       this.#free(shipped);
     }
     const settled = ended.filter((shipped) => shipped.settled);

@@ -48,7 +48,17 @@ const forgotten = "dropped unshipped: too much output waited on the worker's dis
 
 /** A stream as an earlier agent left it, or from its beginning. */
 export function newStream(of: Pick<LogStream, "attempt" | "name" | "file" | "cap" | "acked" | "floor">): LogStream {
-  return { ...of, sent: of.acked, size: of.acked, ended: false, freed: 0, freedAfterCap: 0, onWire: 0, tries: 0, progressMono: 0 };
+  return {
+    ...of,
+    sent: of.acked,
+    size: of.acked,
+    ended: false,
+    freed: 0,
+    freedAfterCap: 0,
+    onWire: 0,
+    tries: 0,
+    progressMono: 0,
+  };
 }
 
 /** The next piece from `sent` on; null when there is none now. */

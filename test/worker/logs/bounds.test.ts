@@ -55,7 +55,10 @@ describe("bounds and gaps", () => {
       appendFileSync(files.stdout, chunk);
       await until("the chunk to be shipped", () => rig.store.end("a", "stdout") === (written + 1) * chunk.byteLength);
     }
-    await until("shipped bytes to be freed", () => statSync(files.stdout).blocks * 512 < 2 * workerLimits.logFreeBytes + chunk.byteLength);
+    await until(
+      "shipped bytes to be freed",
+      () => statSync(files.stdout).blocks * 512 < 2 * workerLimits.logFreeBytes + chunk.byteLength,
+    );
     expect(statSync(files.stdout).size).toBe(8 * chunk.byteLength);
     expect(rig.store.bytes("a", "stdout").every((byte) => byte === 107)).toBe(true);
   });

@@ -39,7 +39,9 @@ export class ManagerStore {
   /** Forgets everything from `end` on, as a restored backup does. */
   takeBack(attempt: string, name: StreamName, end: number): void {
     const stream = this.#of(attempt, name);
-    stream.chunks = stream.chunks.filter((chunk) => chunk.offset < end).map((chunk) => ({ ...chunk, bytes: chunk.bytes.subarray(0, end - chunk.offset) }));
+    stream.chunks = stream.chunks
+      .filter((chunk) => chunk.offset < end)
+      .map((chunk) => ({ ...chunk, bytes: chunk.bytes.subarray(0, end - chunk.offset) }));
     stream.gaps = stream.gaps.filter((gap) => gap.offset < end);
     stream.end = end;
   }

@@ -34,7 +34,10 @@ describe("shipping", () => {
     const logs = rig.shipper();
     logs.track("a");
     appendFileSync(files.stdout, binary);
-    await until("the first output to be shipped while the process runs", () => rig.store.end("a", "stdout") === binary.byteLength);
+    await until(
+      "the first output to be shipped while the process runs",
+      () => rig.store.end("a", "stdout") === binary.byteLength,
+    );
     appendFileSync(files.stdout, line);
     appendFileSync(files.stderr, "\u0000oops\n");
     logs.ended("a");
@@ -117,7 +120,9 @@ describe("shipping", () => {
     for (const id of ["talkative", ...ids]) logs.ended(id);
     logs.up();
     await until("every small one", () => ids.every((id) => rig.store.bytes(id, "stdout").toString() === `output of ${id}`));
-    const onWire = rig.sent.filter((piece) => piece.attempt === "talkative").reduce((sum, piece) => sum + Buffer.from(piece.bytes, "base64").byteLength, 0);
+    const onWire = rig.sent
+      .filter((piece) => piece.attempt === "talkative")
+      .reduce((sum, piece) => sum + Buffer.from(piece.bytes, "base64").byteLength, 0);
     expect(onWire).toBeLessThanOrEqual(workerLimits.logStreamInFlightBytes + 34_560);
   });
 
@@ -164,9 +169,14 @@ describe("over an agent's life", () => {
     writeFileSync(files.stdout, Buffer.alloc(size, "h"));
     const before = rig.shipper();
     before.track("a");
-    await until("all to be shipped and freed", () => rig.store.end("a", "stdout") === size && statSync(files.stdout).blocks * 512 < size / 2);
+    await until(
+      "all to be shipped and freed",
+      () => rig.store.end("a", "stdout") === size && statSync(files.stdout).blocks * 512 < size / 2,
+    );
     await before[Symbol.asyncDispose]();
-    expect(JSON.parse(readFileSync(join(rig.root, "shipped", "a.json"), "utf8")).stdout.acked).toBeGreaterThanOrEqual(workerLimits.logFreeBytes);
+    expect(JSON.parse(readFileSync(join(rig.root, "shipped", "a.json"), "utf8")).stdout.acked).toBeGreaterThanOrEqual(
+      workerLimits.logFreeBytes,
+    );
     // The manager's store was taken back: what the disk has forgotten is a gap, the rest comes again.
     rig.store.takeBack("a", "stdout", 1_000);
     const after = rig.disconnected();
