@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { id } from "../../schema/ids.ts";
 import { problem } from "../../schema/problem.ts";
-import { runState } from "../../schema/run.ts";
 import { preferred } from "./accept.ts";
 import { utf8Of } from "./body.ts";
 import { readLog, type LogItem, type LogRecord, type LogWish } from "./log-reader.ts";
@@ -145,8 +144,5 @@ const writers: Readonly<Record<(typeof types)[number], (item: LogItem) => string
     }
   },
 };
-
-/** What the stream's last event says. */
-export const logEnd = z.strictObject({ state: runState });
 
 export const logRoutes: readonly AnyRoute[] = [getLogs];
