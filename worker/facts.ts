@@ -58,7 +58,11 @@ export function survives(): Survival {
 }
 
 function killModeOf(unit: string): string | undefined {
-  const asked = spawnSync("systemctl", ["show", "--property=KillMode", "--value", unit], { encoding: "utf8", timeout: 5_000, env: { PATH: systemPath } });
+  const asked = spawnSync("systemctl", ["show", "--property=KillMode", "--value", unit], {
+    encoding: "utf8",
+    timeout: 5_000,
+    env: { PATH: systemPath },
+  });
   const mode = asked.status === 0 ? asked.stdout.trim() : "";
   return mode === "" ? undefined : mode;
 }

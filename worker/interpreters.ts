@@ -75,9 +75,14 @@ function filesOf({ name, files }: Candidate, path: string): string[] {
 function run(file: string, args: readonly string[], path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const env = { PATH: path, HOME: homedir(), LANG: "C" };
-    execFile(file, args, { env, timeout: versionTimeoutMs, killSignal: "SIGKILL", maxBuffer: 65_536, windowsHide: true }, (error, stdout, stderr) => {
-      if (error) reject(error.killed ? new Error(`no answer within ${versionTimeoutMs} ms`, { cause: error }) : error);
-      else resolve(`${stdout}${stderr}`);
-    }).stdin?.end();
+    execFile(
+      file,
+      args,
+      { env, timeout: versionTimeoutMs, killSignal: "SIGKILL", maxBuffer: 65_536, windowsHide: true },
+      (error, stdout, stderr) => {
+        if (error) reject(error.killed ? new Error(`no answer within ${versionTimeoutMs} ms`, { cause: error }) : error);
+        else resolve(`${stdout}${stderr}`);
+      },
+    ).stdin?.end();
   });
 }

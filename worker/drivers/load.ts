@@ -14,7 +14,8 @@ export async function loadDrivers(extra: readonly string[]): Promise<ReadonlyMap
   const drivers = new Map<string, Driver>([exec, script].map((driver) => [driver.name, driver]));
   for (const path of extra) {
     const driver = await loadDriver(path);
-    if (drivers.has(driver.name)) throw new Error(`the driver ${path} is named "${driver.name}", and there is a driver of that name already`);
+    if (drivers.has(driver.name))
+      throw new Error(`the driver ${path} is named "${driver.name}", and there is a driver of that name already`);
     drivers.set(driver.name, driver);
   }
   return drivers;
@@ -26,13 +27,17 @@ async function loadDriver(path: string): Promise<Driver> {
   try {
     made = (await import(pathToFileURL(path).href)) as typeof made;
   } catch (error) {
-    throw new Error(`the driver ${path} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`the driver ${path} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
   const driver = made.default as Partial<Driver> | null | undefined;
-  if (typeof driver !== "object" || driver === null) throw new Error(`the driver ${path} has no default export with name and prepare`);
+  if (typeof driver !== "object" || driver === null)
+    throw new Error(`the driver ${path} has no default export with name and prepare`);
   if (typeof driver.name !== "string" || !driverName.test(driver.name)) {
     throw new Error(`the driver ${path} needs a name: at most 36 of a-z, 0-9 and -, beginning with a letter`);
   }
-  if (typeof driver.prepare !== "function") throw new Error(`the driver ${path} (${driver.name}) has no function prepare(spec, host)`);
+  if (typeof driver.prepare !== "function")
+    throw new Error(`the driver ${path} (${driver.name}) has no function prepare(spec, host)`);
   return driver as Driver;
 }

@@ -93,7 +93,10 @@ function powerShell({ found, folder, bytes, args }: Given): Launch {
 /** cmd.exe has no quoting that holds for every argument, so values come to a batch script as environment variables only. */
 function batch(name: string): (given: Given) => Launch | CannotLaunch {
   return ({ found, folder, bytes, args }) => {
-    if (args.length > 0) return { why: "a cmd or bat script takes no args, because cmd.exe cannot quote them safely; declare params, they come as PARAM_… variables" };
+    if (args.length > 0)
+      return {
+        why: "a cmd or bat script takes no args, because cmd.exe cannot quote them safely; declare params, they come as PARAM_… variables",
+      };
     // goto and call miss their labels in a file with bare line feeds.
     const lines = Buffer.from(Buffer.from(bytes).toString("latin1").replaceAll(/\r?\n/g, "\r\n"), "latin1");
     return {

@@ -1,18 +1,26 @@
-import { readlinkSync } from "node:fs";
 import { constants } from "node:os";
 import { boundedSentence } from "../../schema/end.ts";
 import type { Clock } from "../../schema/kit/clock.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import type { Deadlines } from "../agent/types.ts";
 import type { DeadlineFiles } from "./deadlines.ts";
-import { readEnd } from "./ending.ts";
+import { notExecuted, readEnd } from "./ending.ts";
 import { checkRoom, prepareFolder, type FolderOptions, type NotPrepared } from "./folder.ts";
 import type { LaunchOrder, ProcessListener } from "./host.ts";
 import type { Launcher } from "./launcher.ts";
 import { processLimits } from "./limits.ts";
-import { listPids, sendSignal } from "./proc.ts";
+import { sendSignal, someoneWorksIn } from "./proc.ts";
 import { readProgress } from "./progress.ts";
-import { makeVoid, markSignal, markTerm, readExit, readStarted, shimAlive, type ExitRecordRead, type Started } from "./records.ts";
+import {
+  makeVoid,
+  markSignal,
+  markTerm,
+  readExit,
+  readStarted,
+  shimAlive,
+  type ExitRecordRead,
+  type Started,
+} from "./records.ts";
 import { readResult } from "./result.ts";
 import { shellError } from "./stderr.ts";
 import { track, type Tracked } from "./tracked.ts";
@@ -46,8 +54,9 @@ export class Attempts {
     return `${this.#o.attemptsFolder}/${attempt}`;
   }
 
-  all(): Iterable<Tracked> {
-    return this.#live.values();
+  /** All of them, as they are now. */
+  all(): readonly Tracked[] {
+    return [...this.#live.values()];
   }
 
   launch(order: LaunchOrder): void {
@@ -101,7 +110,8 @@ export class Attempts {
   #prepare(order: LaunchOrder): NotPrepared | undefined {
     const folder = this.folderOf(order.attempt);
     try {
-      const not = checkRoom(this.#o.attemptsFolder, this.#o.prepare.diskReserveBytes) ?? prepareFolder(folder, order, this.#o.prepare);
+      const not =
+        checkRoom(this.#o.attemptsFolder, this.#o.prepare.diskReserveBytes) ?? prepareFolder(folder, order, this.#o.prepare);
       if (not === undefined) this.#o.deadlines.set(order.attempt, order.deadlines);
       return not;
     } catch (error) {
@@ -161,7 +171,11 @@ export class Attempts {
   #notRun(t: Tracked, exit: ExitRecordRead): void {
     this.#forget(t);
     if (exit.is === "noroom") {
-      this.#o.listener.notStarted({ attempt: t.attempt, how: "refused", why: "the worker's disk is full: there was no room for the record of its start" });
+      this.#o.listener.notStarted({
+        attempt: t.attempt,
+        how: "refused",
+        why: "the worker's disk is full: there was no room for the record of its start",
+      });
       return;
     }
     const said = shellError(`${this.folderOf(t.attempt)}/stderr`);
@@ -191,7 +205,10 @@ export class Attempts {
     } else if (nowMs - t.firstSentMono < processLimits.launchGivenUpMs) {
       this.#o.launcher.send(`${t.attempt}\n`);
     } else if (makeVoid(folder)) {
-      this.#neverStarts(t, `no shim began it within ${processLimits.launchGivenUpMs / 1_000} s: the host may be out of processes or memory`);
+      this.#neverStarts(
+        t,
+        `no shim began it within ${processLimits.launchGivenUpMs / 1_000} s: the host may be out of processes or memory`,
+      );
     }
   }
 
@@ -271,22 +288,4 @@ export class Attempts {
     this.#queue = [];
     this.#live.clear();
   }
-}
-
-/** Whether some process has this working directory; a shim has its attempt's folder from its first line on. */
-export function someoneWorksIn(folder: string): boolean {
-  return listPids().some((pid) => {
-    try {
-      return readlinkSync(`/proc/${pid}/cwd`) === folder;
-    } catch {
-      // Gone meanwhile, or another user's.
-      return false;
-    }
-  });
-}
-
-/** Whether the shim says that the program was never executed, be it by its record or by the shell's own last words. */
-export function notExecuted(exit: ExitRecordRead, folder: string): boolean {
-  if (exit.is === "norun" || exit.is === "noroom") return true;
-  return exit.is === "complete" && (exit.code === 126 || exit.code === 127) && shellError(`${folder}/stderr`) !== undefined;
 }

@@ -21,7 +21,11 @@ export function checkFolder(folder: string, who: Who): CannotStart | undefined {
  * The absolute path of a program: a name without a slash is looked up on the process's own PATH, a relative path counts from
  * its working directory. Or a sentence: it is missing, a directory, not executable, or the kernel could not run it.
  */
-export function checkProgram(program: string, env: { readonly path: string; readonly workingDirectory: string }, who: Who): string | CannotStart {
+export function checkProgram(
+  program: string,
+  env: { readonly path: string; readonly workingDirectory: string },
+  who: Who,
+): string | CannotStart {
   if (program === "" || program.includes("\0")) return { why: "the program's name is empty or holds a NUL byte" };
   const file = program.includes("/") ? resolve(env.workingDirectory, program) : onPath(program, env.path);
   if (file === undefined) return { why: `there is no program "${program}" on the PATH (${env.path})` };
@@ -59,7 +63,9 @@ function checkFormat(file: string, who: Who): CannotStart | undefined {
   if (head.subarray(0, 2).toString("latin1") === "#!") return checkInterpreterLine(file, head, who);
   if (hasOtherFormats()) return undefined;
   if (head.subarray(0, 4).toString("latin1") !== "\u007fELF") {
-    return { why: `${file} has no #! line and is no program of this machine; give it a first line such as #!/bin/sh, or name its interpreter` };
+    return {
+      why: `${file} has no #! line and is no program of this machine; give it a first line such as #!/bin/sh, or name its interpreter`,
+    };
   }
   const own = ownMachine();
   const machine = head.readUInt16LE(18);

@@ -12,7 +12,11 @@ export interface DeadlineFiles {
   keepWatched(): void;
 }
 
-export function openDeadlines(options: { readonly folder: string; readonly bootId: string; readonly launcher: Launcher }): DeadlineFiles {
+export function openDeadlines(options: {
+  readonly folder: string;
+  readonly bootId: string;
+  readonly launcher: Launcher;
+}): DeadlineFiles {
   const { folder, bootId, launcher } = options;
   // An earlier agent's are still watched.
   const watched = new Set(readdirSync(`${folder}/deadlines`).filter((name) => !name.startsWith(".")));

@@ -2,6 +2,7 @@
 import { constants } from "node:os";
 import type { ExitRecord } from "../agent/types.ts";
 import { hasSignalMark, readExit, readTerm, type ExitRecordRead } from "./records.ts";
+import { shellError } from "./stderr.ts";
 
 export interface EndRead {
   readonly exit: ExitRecord;
@@ -49,4 +50,10 @@ function exitOf(record: ExitRecordRead, folder: string, termed: boolean): ExitRe
 function signalOfCode(code: number): string | undefined {
   if (code <= 128) return undefined;
   return Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
+}
+
+/** Whether the shim says that the program was never executed, be it by its record or by the shell's own last words. */
+export function notExecuted(exit: ExitRecordRead, folder: string): boolean {
+  if (exit.is === "norun" || exit.is === "noroom") return true;
+  return exit.is === "complete" && (exit.code === 126 || exit.code === 127) && shellError(`${folder}/stderr`) !== undefined;
 }

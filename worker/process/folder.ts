@@ -32,7 +32,10 @@ export function checkRoom(folder: string, reserveBytes: number): NotPrepared | u
   const freeBytes = bavail * bsize;
   if (freeBytes >= reserveBytes) return undefined;
   const mib = (bytes: number): string => `${(bytes / 1_048_576).toFixed(1)} MiB`;
-  return { how: "refused", why: `the worker's disk has ${mib(freeBytes)} free at ${folder}, and ${mib(reserveBytes)} are kept in reserve` };
+  return {
+    how: "refused",
+    why: `the worker's disk has ${mib(freeBytes)} free at ${folder}, and ${mib(reserveBytes)} are kept in reserve`,
+  };
 }
 
 /**
@@ -44,8 +47,13 @@ export function prepareFolder(folder: string, order: LaunchOrder, options: Folde
   if ("why" in who) return failed(who);
   const prefix = switchTo(who);
   if ("why" in prefix) return failed(prefix);
-  const alien = order.launch.files.find(({ name }) => ownNames.has(name) || !/^[^/\0]{1,255}$/.test(name) || /^\.{1,2}$|^signal-/.test(name));
-  if (alien) return failed({ why: `the driver wants to write a file named ${JSON.stringify(alien.name)}, and that name is not free in an attempt's folder` });
+  const alien = order.launch.files.find(
+    ({ name }) => ownNames.has(name) || !/^[^/\0]{1,255}$/.test(name) || /^\.{1,2}$|^signal-/.test(name),
+  );
+  if (alien)
+    return failed({
+      why: `the driver wants to write a file named ${JSON.stringify(alien.name)}, and that name is not free in an attempt's folder`,
+    });
 
   mkdirSync(folder, { mode: 0o700 });
   mkdirSync(`${folder}/work`, { mode: 0o700 });
@@ -57,7 +65,8 @@ export function prepareFolder(folder: string, order: LaunchOrder, options: Folde
 
   const workingDirectory = order.workingDirectory ?? `${folder}/work`;
   const env = environmentOf(folder, order, who, options.base);
-  const program = checkFolder(workingDirectory, who) ?? checkProgram(order.launch.program, { path: env["PATH"] ?? "", workingDirectory }, who);
+  const program =
+    checkFolder(workingDirectory, who) ?? checkProgram(order.launch.program, { path: env["PATH"] ?? "", workingDirectory }, who);
   if (typeof program !== "string") return failed(program);
   const text: LaunchText = {
     program,
@@ -90,5 +99,6 @@ function environmentOf(folder: string, order: LaunchOrder, who: Who, base: BaseE
 function handOver(folder: string, order: LaunchOrder, who: Who): void {
   chmodSync(folder, 0o711);
   for (const name of ["result", "progress"]) writeFileSync(`${folder}/${name}`, "", { mode: 0o600 });
-  for (const name of ["work", "result", "progress", ...order.launch.files.map((file) => file.name)]) chownSync(`${folder}/${name}`, who.uid, who.gid);
+  for (const name of ["work", "result", "progress", ...order.launch.files.map((file) => file.name)])
+    chownSync(`${folder}/${name}`, who.uid, who.gid);
 }

@@ -50,7 +50,13 @@ export interface ProcessHost extends AsyncDisposable {
   signal(attempt: string, signal: string): void;
   setDeadlines(attempt: string, deadlines: Deadlines): void;
   /** After a restart: looks at each attempt and takes up those that are alive. `alive` ones reach the listener when they end. */
-  recover(attempts: readonly { readonly attempt: string; readonly launchBootId: string | null; readonly limits: LaunchOrder["limits"] }[]): Promise<Found[]>;
+  recover(
+    attempts: readonly {
+      readonly attempt: string;
+      readonly launchBootId: string | null;
+      readonly limits: LaunchOrder["limits"];
+    }[],
+  ): Promise<Found[]>;
   /** The folder of an attempt, where `stdout` and `stderr` lie. */
   folderOf(attempt: string): string;
   /** Removes the attempt's folder. */

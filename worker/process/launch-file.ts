@@ -52,7 +52,12 @@ export function launchText(text: LaunchText): string {
     if (shellsOwn.test(name)) viaEnv.push(quote(`${name}=${value}`));
     else lines.push(`export ${name}=${quote(value)}`);
   }
-  const command = [...text.prefix.map(quote), ...(viaEnv.length > 0 ? ["/usr/bin/env", ...viaEnv] : []), quote(text.program), ...text.args.map(quote)];
+  const command = [
+    ...text.prefix.map(quote),
+    ...(viaEnv.length > 0 ? ["/usr/bin/env", ...viaEnv] : []),
+    quote(text.program),
+    ...text.args.map(quote),
+  ];
   lines.push(`exec ${command.join(" ")} <${quote(text.stdin)} >>${quote(text.stdout)} 2>>${quote(text.stderr)}`);
   return `${lines.join("\n")}\n`;
 }

@@ -1,5 +1,4 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { setTimeout as after } from "node:timers/promises";
 import { doubledDelayMs } from "../../schema/kit/backoff.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import { systemPath } from "./who.ts";
@@ -14,7 +13,7 @@ export interface LauncherShell {
 
 /** A running launcher.sh, started anew whenever it dies. */
 export interface Launcher {
-  /** Whole lines, each with its line end. What a dying launcher did not read is lost: see `onStart`. */
+  /** Whole lines, each with its line end. What a dying launcher did not read is lost: see `onRestart`. */
   send(lines: string): void;
   /** Closes the pipe: the launcher stays only until its children have ended. */
   close(): void;
@@ -38,7 +37,9 @@ case $- in *m*) ;; *) exit 3 ;; esac
  */
 export function findLauncherShell(): LauncherShell {
   const works = (program: string, args: readonly string[]): boolean =>
-    spawnSync(program, args, { env: environment, stdio: "ignore", timeout: 5_000, detached: true } as Parameters<typeof spawnSync>[2]).status === 0;
+    spawnSync(program, args, { env: environment, stdio: "ignore", timeout: 5_000, detached: true } as Parameters<
+      typeof spawnSync
+    >[2]).status === 0;
   for (const shell of ["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash", "/bin/sh"]) {
     if (works(shell, ["-c", probe])) return { shell, how: "groups" };
   }
@@ -46,24 +47,26 @@ export function findLauncherShell(): LauncherShell {
   for (const how of ["env --default-signal=INT,QUIT setsid", "setsid"]) {
     if (works(shell, ["-c", `${how} sh -c 'exit 0'`])) return { shell, how };
   }
-  throw new Error("this host has neither a bash nor a setsid program, and one of them is needed so that each attempt gets a process group of its own; install util-linux or bash");
+  throw new Error(
+    "this host has neither a bash nor a setsid program, and one of them is needed so that each attempt gets a process group of its own; install util-linux or bash",
+  );
 }
 
-/** Starts the launcher. `onStart` is called each time a new one listens, so that launches still unanswered can be sent again. */
+/** Starts the launcher. `onRestart` is called when a new one listens in place of one that died, so that launches still unanswered can be sent again. */
 export function startLauncher(options: {
   readonly folder: string;
   readonly bootId: string;
   readonly shell: LauncherShell;
   readonly log: Log;
-  readonly onStart: () => void;
+  readonly onRestart: () => void;
 }): Launcher {
   const { folder, bootId, shell, log } = options;
-  const stop = new AbortController();
+  let closed = false;
+  let restart: NodeJS.Timeout | undefined;
   let child: ChildProcess | undefined;
   let deaths = 0;
 
   const start = (): void => {
-    if (stop.signal.aborted) return;
     // detached is setsid(2): a session of its own, without a terminal and out of reach of the agent's Ctrl-C.
     const made = spawn(shell.shell, [script, "launch", folder, bootId, shell.how], {
       cwd: folder,
@@ -73,11 +76,14 @@ export function startLauncher(options: {
     });
     child = made;
     const gone = (why: string): void => {
-      if (child !== made || stop.signal.aborted) return;
+      if (child !== made || closed) return;
       child = undefined;
       log.error({ why }, "the launcher ended and is started again");
       const waitMs = doubledDelayMs(deaths++, { firstMs: 100, maxMs: 5_000 });
-      after(waitMs, undefined, { signal: stop.signal, ref: false }).then(start, () => undefined);
+      restart = setTimeout(() => {
+        start();
+        options.onRestart();
+      }, waitMs);
     };
     made.on("error", (error) => gone(error.message));
     made.on("exit", (code, signal) => gone(`exit ${code ?? signal}`));
@@ -85,7 +91,6 @@ export function startLauncher(options: {
     made.stdin?.on("error", (error) => log.debug({ err: error }, "the launcher's pipe broke"));
     made.unref();
     (made.stdin as unknown as { unref(): void } | null)?.unref();
-    options.onStart();
   };
   start();
   return {
@@ -93,7 +98,8 @@ export function startLauncher(options: {
       child?.stdin?.write(lines);
     },
     close: () => {
-      stop.abort();
+      closed = true;
+      clearTimeout(restart);
       child?.stdin?.end();
     },
   };

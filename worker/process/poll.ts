@@ -9,7 +9,12 @@ import { processLimits } from "./limits.ts";
  * Looks at every attempt about once a second: a shim that was killed rings no bell, and a ring can be lost. One timer for all
  * of them, in slices, so that thousands of attempts never hold up a heartbeat.
  */
-export function startPoll(options: { readonly attempts: Attempts; readonly doorbell: Doorbell; readonly deadlines: DeadlineFiles; readonly log: Log }): { stop(): void } {
+export function startPoll(options: {
+  readonly attempts: Attempts;
+  readonly doorbell: Doorbell;
+  readonly deadlines: DeadlineFiles;
+  readonly log: Log;
+}): { stop(): void } {
   const { attempts, doorbell, deadlines, log } = options;
   let stopped = false;
 
@@ -17,7 +22,7 @@ export function startPoll(options: { readonly attempts: Attempts; readonly doorb
     doorbell.look();
     deadlines.keepWatched();
     let looked = 0;
-    for (const t of [...attempts.all()]) {
+    for (const t of attempts.all()) {
       if (stopped) return;
       attempts.look(t.attempt);
       attempts.chase(t);

@@ -39,9 +39,15 @@ export interface ProcessHostOptions {
 export async function openPosixHost(options: ProcessHostOptions): Promise<ProcessHost> {
   const { folder, listener, clock, log } = options;
   const bootId = readBootId();
-  if (bootId === undefined) throw new Error("this system has no /proc/sys/kernel/random/boot_id; without /proc a process cannot be told from a later one with its number, so no worker runs here");
+  if (bootId === undefined)
+    throw new Error(
+      "this system has no /proc/sys/kernel/random/boot_id; without /proc a process cannot be told from a later one with its number, so no worker runs here",
+    );
   // The watchdog hands this path to grep, line by line; a line end in it would name other processes.
-  if (!isAbsolute(folder) || /[\u0000-\u001f\u007f]/.test(folder)) throw new Error(`the worker's folder must be an absolute path without control characters, and ${JSON.stringify(folder)} is not`);
+  if (!isAbsolute(folder) || /[\u0000-\u001f\u007f]/.test(folder))
+    throw new Error(
+      `the worker's folder must be an absolute path without control characters, and ${JSON.stringify(folder)} is not`,
+    );
   const shell = options.launcherShell ?? findLauncherShell();
   const attemptsFolder = `${folder}/attempts`;
   for (const path of [folder, attemptsFolder, `${folder}/deadlines`]) mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -50,8 +56,7 @@ export async function openPosixHost(options: ProcessHostOptions): Promise<Proces
   if (own.uid === 0) for (const path of [folder, attemptsFolder]) chmodSync(path, 0o711);
 
   const reaper = makeReaper({ tagPrefix: tagPrefix(attemptsFolder), bootId, clock, log });
-  let live: Attempts | undefined;
-  const launcher = startLauncher({ folder, bootId, shell, log, onStart: () => live?.launchAgain() });
+  const launcher = startLauncher({ folder, bootId, shell, log, onRestart: () => attempts.launchAgain() });
   const deadlines = openDeadlines({ folder, bootId, launcher });
   const attempts = new Attempts({
     attemptsFolder,
@@ -62,9 +67,12 @@ export async function openPosixHost(options: ProcessHostOptions): Promise<Proces
     reaper,
     launcher,
     deadlines,
-    prepare: { base: options.environment ?? defaultEnvironment(), own, diskReserveBytes: options.diskReserveBytes ?? workerLimits.diskReserveBytes },
+    prepare: {
+      base: options.environment ?? defaultEnvironment(),
+      own,
+      diskReserveBytes: options.diskReserveBytes ?? workerLimits.diskReserveBytes,
+    },
   });
-  live = attempts;
   const doorbell = hangDoorbell(`${folder}/doorbell`, log, (attempt) => attempts.look(attempt));
   const poll = startPoll({ attempts, doorbell, deadlines, log });
 
@@ -87,4 +95,3 @@ export async function openPosixHost(options: ProcessHostOptions): Promise<Proces
     },
   };
 }
-

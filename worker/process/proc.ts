@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
 
 /** What proc_pid_stat(5) says of one process. */
 export interface Stat {
@@ -65,6 +65,18 @@ export function listPids(): number[] {
     if (first >= 48 && first <= 57) pids.push(Number(name));
   }
   return pids;
+}
+
+/** Whether some process has this working directory; a shim has its attempt's folder from its first line on. */
+export function someoneWorksIn(folder: string): boolean {
+  return listPids().some((pid) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === folder;
+    } catch {
+      // Gone meanwhile, or another user's.
+      return false;
+    }
+  });
 }
 
 /**

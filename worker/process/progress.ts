@@ -13,7 +13,10 @@ const tailBytes = 4_096;
  * The newest word of a process about itself: the last complete line of MUSTER_PROGRESS, `percent message` with either part
  * left out (`42 half way`, `42.5%`, `copying`). Undefined when the file is missing, unchanged since `seenMs`, or says nothing.
  */
-export function readProgress(file: string, seenMs: number): { readonly progress: Progress | undefined; readonly mtimeMs: number } | undefined {
+export function readProgress(
+  file: string,
+  seenMs: number,
+): { readonly progress: Progress | undefined; readonly mtimeMs: number } | undefined {
   let fd: number;
   try {
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);

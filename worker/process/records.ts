@@ -80,12 +80,14 @@ export function makeVoid(folder: string): boolean {
 
 export function readExit(folder: string, attempt: string): ExitRecordRead {
   const record = readRecord(`${folder}/exit`);
-  if (record instanceof Error) return { is: "unreadable", why: `the exit record cannot be read: ${record.code ?? record.message}` };
+  if (record instanceof Error)
+    return { is: "unreadable", why: `the exit record cannot be read: ${record.code ?? record.message}` };
   const { text } = record;
   // An empty file is no blank: its 64 bytes are its room.
   if (text.trim() === "" && text.length >= blankExit.length) return { is: "blank" };
   const match = /^([A-Za-z0-9_-]+) ([0-9]{1,3}) (?:(norun|noroom) )?end\n/.exec(text);
-  if (!match || match[1] !== attempt) return { is: "unreadable", why: `the exit record reads ${JSON.stringify(text.trim().slice(0, 60))}` };
+  if (!match || match[1] !== attempt)
+    return { is: "unreadable", why: `the exit record reads ${JSON.stringify(text.trim().slice(0, 60))}` };
   if (match[3] === "noroom") return { is: "noroom" };
   if (match[3] === "norun") return { is: "norun", code: Number(match[2]) };
   return { is: "complete", code: Number(match[2]), wall: record.wall };

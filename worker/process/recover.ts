@@ -1,10 +1,11 @@
 import { mkdirSync } from "node:fs";
 import { setTimeout as after } from "node:timers/promises";
 import type { Found } from "../agent/types.ts";
-import { notExecuted, someoneWorksIn, type Attempts } from "./attempts.ts";
+import type { Attempts } from "./attempts.ts";
 import type { DeadlineFiles } from "./deadlines.ts";
-import { readEnd } from "./ending.ts";
+import { notExecuted, readEnd } from "./ending.ts";
 import { processLimits } from "./limits.ts";
+import { someoneWorksIn } from "./proc.ts";
 import { makeVoid, readExit, readStarted, shimAlive, type Started } from "./records.ts";
 import { readResult } from "./result.ts";
 import type { RecoverAsk } from "./tracked.ts";
@@ -93,7 +94,16 @@ function ended(ask: RecoverAsk, known: Known, deps: RecoverDeps): Found {
   if (result.kind === "toUpload") return adopted(ask, known, deps);
   deps.deadlines.drop(ask.attempt);
   const { exit, timedOut, fenced } = readEnd(folder, ask.attempt);
-  return { attempt: ask.attempt, found: "exited", exit, result, process: processOf(known), startedWall: known.wall, timedOut, fenced };
+  return {
+    attempt: ask.attempt,
+    found: "exited",
+    exit,
+    result,
+    process: processOf(known),
+    startedWall: known.wall,
+    timedOut,
+    fenced,
+  };
 }
 
 function processOf({ started: { bootId, pid, startTicks } }: Known): { bootId: string; pid: number; startTicks: number } {

@@ -15,7 +15,8 @@ export function readResult(file: string, maxBytes: number): ResultRead {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return { kind: "none" };
-    if (code === "ELOOP") return { kind: "bad", why: "the result file is a symbolic link; write the JSON itself to MUSTER_RESULT" };
+    if (code === "ELOOP")
+      return { kind: "bad", why: "the result file is a symbolic link; write the JSON itself to MUSTER_RESULT" };
     return { kind: "bad", why: `the result file cannot be read: ${code ?? String(error)}` };
   }
   try {

@@ -24,7 +24,12 @@ interface Waiting {
 }
 
 /** `tagPrefix`: what stands before the attempt's id in the environment of each of its processes. */
-export function makeReaper(options: { readonly tagPrefix: string; readonly bootId: string; readonly clock: Clock; readonly log: Log }): Reaper {
+export function makeReaper(options: {
+  readonly tagPrefix: string;
+  readonly bootId: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}): Reaper {
   const prefix = Buffer.from(options.tagPrefix);
   const trees = new Map<string, Waiting>();
   let timer: NodeJS.Timeout | undefined;

@@ -28,20 +28,36 @@ export function ownUser(): Who {
 /** Looks a user up through getent(1) and id(1), so that directory services count; a sentence when there is none or only root could. */
 export function findUser(name: string, own: Who): Who | { readonly why: string } {
   if (name === own.name) return own;
-  if (own.uid !== 0) return { why: `it shall run as user "${name}", but the agent runs as "${own.name}": only an agent that runs as root can start for other users` };
-  const ask = (tool: string, ...args: string[]) => spawnSync(tool, args, { encoding: "utf8", timeout: lookupTimeoutMs, env: { PATH: systemPath } });
+  if (own.uid !== 0)
+    return {
+      why: `it shall run as user "${name}", but the agent runs as "${own.name}": only an agent that runs as root can start for other users`,
+    };
+  const ask = (tool: string, ...args: string[]) =>
+    spawnSync(tool, args, { encoding: "utf8", timeout: lookupTimeoutMs, env: { PATH: systemPath } });
   const entry = ask("getent", "passwd", name).stdout?.trim().split(":") ?? [];
   const [, , uid, gid, , home] = entry;
   if (uid === undefined || gid === undefined) return { why: `there is no user "${name}" on this host` };
-  const groups = (ask("id", "-G", name).stdout ?? "").trim().split(/\s+/).filter((text) => text !== "").map(Number);
-  return { own: false, name, uid: Number(uid), gid: Number(gid), groups: groups.length > 0 ? groups : [Number(gid)], home: home || "/" };
+  const groups = (ask("id", "-G", name).stdout ?? "")
+    .trim()
+    .split(/\s+/)
+    .filter((text) => text !== "")
+    .map(Number);
+  return {
+    own: false,
+    name,
+    uid: Number(uid),
+    gid: Number(gid),
+    groups: groups.length > 0 ? groups : [Number(gid)],
+    home: home || "/",
+  };
 }
 
 /** The command that a root agent puts before the program to become `who`; a sentence when the host has none. */
 export function switchTo(who: Who): readonly string[] | { readonly why: string } {
   if (who.own) return [];
   const setpriv = onPath("setpriv", systemPath);
-  if (setpriv === undefined) return { why: `to start as user "${who.name}" this host needs setpriv (of util-linux), and it is not there` };
+  if (setpriv === undefined)
+    return { why: `to start as user "${who.name}" this host needs setpriv (of util-linux), and it is not there` };
   return [setpriv, `--reuid=${who.uid}`, `--regid=${who.gid}`, "--init-groups", "--"];
 }
 

@@ -12,13 +12,19 @@ export interface WindowsCommand {
  * `/F` it asks windows to close, which programs without one never hear; that is the nearest thing to TERM.
  */
 export function taskkillCommand(pid: number, force: boolean, systemRoot: string): WindowsCommand {
-  return { file: `${systemRoot}\\System32\\taskkill.exe`, args: ["/PID", String(pid), "/T", ...(force ? ["/F"] : [])], verbatim: false };
+  return {
+    file: `${systemRoot}\\System32\\taskkill.exe`,
+    args: ["/PID", String(pid), "/T", ...(force ? ["/F"] : [])],
+    verbatim: false,
+  };
 }
 
 /** The program itself; `.cmd` and `.bat` files as programs are refused, because their arguments cannot be quoted safely. */
 export function programCommand(program: string, args: readonly string[]): WindowsCommand | { readonly why: string } {
   if (/\.(cmd|bat)$/i.test(program)) {
-    return { why: `${program} is a batch file, and cmd.exe cannot quote its arguments safely; use the script driver with interpreter cmd` };
+    return {
+      why: `${program} is a batch file, and cmd.exe cannot quote its arguments safely; use the script driver with interpreter cmd`,
+    };
   }
   return { file: program, args, verbatim: /(^|\\|\/)cmd(\.exe)?$/i.test(program) };
 }

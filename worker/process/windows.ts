@@ -51,14 +51,25 @@ export async function openWindowsHost(options: ProcessHostOptions): Promise<Proc
     const { attempt } = order;
     children.set(attempt, { order, process: child, termSent: false });
     child.once("error", (error) => {
-      if (child.pid === undefined && children.delete(attempt)) listener.notStarted({ attempt, how: "failedToStart", why: boundedSentence(error.message) });
+      if (child.pid === undefined && children.delete(attempt))
+        listener.notStarted({ attempt, how: "failedToStart", why: boundedSentence(error.message) });
     });
-    child.once("spawn", () => listener.started({ attempt, process: { pid: child.pid ?? 0, startTicks: 0, bootId: "" }, startedWall: clock.now().wall }));
+    child.once("spawn", () =>
+      listener.started({ attempt, process: { pid: child.pid ?? 0, startTicks: 0, bootId: "" }, startedWall: clock.now().wall }),
+    );
     child.once("exit", (code) => {
       const termBefore = children.get(attempt)?.termSent ?? false;
       children.delete(attempt);
       const result = readResult(join(folderOf(attempt), "result"), order.limits.resultBytes);
-      listener.ended({ attempt, exit: code === null ? { read: "unreadable", why: "Windows gave no exit code" } : { read: "code", code }, termBefore, timedOut: false, fenced: false, result, endedWall: clock.now().wall });
+      listener.ended({
+        attempt,
+        exit: code === null ? { read: "unreadable", why: "Windows gave no exit code" } : { read: "code", code },
+        termBefore,
+        timedOut: false,
+        fenced: false,
+        result,
+        endedWall: clock.now().wall,
+      });
     });
   };
   const endTree = (attempt: string, force: boolean): void => {
@@ -88,7 +99,16 @@ export async function openWindowsHost(options: ProcessHostOptions): Promise<Proc
 function recovered(attempt: string, folder: string): Found {
   if (!existsSync(join(folder, "started"))) return { attempt, found: "neverStarted" };
   const exit = { read: "unreadable", why: "the agent of this Windows host ended while it ran" } as const;
-  return { attempt, found: "exited", exit, result: { kind: "none" }, process: null, startedWall: null, timedOut: false, fenced: false };
+  return {
+    attempt,
+    found: "exited",
+    exit,
+    result: { kind: "none" },
+    process: null,
+    startedWall: null,
+    timedOut: false,
+    fenced: false,
+  };
 }
 
 /** Throws what the file system says; a task at fault is a sentence. */
@@ -98,7 +118,8 @@ function start(order: LaunchOrder, folder: string): ChildProcess | { readonly wh
   if ("why" in command) return command;
   const cwd = order.workingDirectory ?? join(folder, "work");
   mkdirSync(join(folder, "work"), { recursive: true });
-  if (!isAbsolute(cwd) || statSync(cwd, { throwIfNoEntry: false })?.isDirectory() !== true) return { why: `the working directory ${cwd} is not an absolute path of a directory` };
+  if (!isAbsolute(cwd) || statSync(cwd, { throwIfNoEntry: false })?.isDirectory() !== true)
+    return { why: `the working directory ${cwd} is not an absolute path of a directory` };
   for (const { name, bytes } of order.launch.files) writeFileSync(join(folder, name), bytes, { flag: "wx" });
   writeFileSync(join(folder, "stdin"), order.stdin ?? "");
   // Before the spawn: what an agent that dies in between leaves must not read as never started.
@@ -110,7 +131,11 @@ function start(order: LaunchOrder, folder: string): ChildProcess | { readonly wh
     MUSTER_RESULT: join(folder, "result"),
     MUSTER_PROGRESS: join(folder, "progress"),
   };
-  const stdio = [openSync(join(folder, "stdin"), "r"), openSync(join(folder, "stdout"), "a"), openSync(join(folder, "stderr"), "a")];
+  const stdio = [
+    openSync(join(folder, "stdin"), "r"),
+    openSync(join(folder, "stdout"), "a"),
+    openSync(join(folder, "stderr"), "a"),
+  ];
   try {
     return spawn(command.file, command.args, { cwd, env, stdio, windowsHide: true, windowsVerbatimArguments: command.verbatim });
   } finally {

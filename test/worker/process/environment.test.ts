@@ -11,7 +11,10 @@ describe("the environment of a process", () => {
     process.env["SOME_SECRET"] = "of the agent";
     await using rig = await openRig();
     const env = { PARAM_city: "Brno", MUSTER_RUN_ID: "r1", MUSTER_ATTEMPT: "1", TRACEPARENT: "00-1", OWN: "task" };
-    const attempt = rig.launch(process.execPath, print, { env, launch: { program: process.execPath, args: print, files: [], env: { OWN: "driver", DRIVERS: "yes" } } });
+    const attempt = rig.launch(process.execPath, print, {
+      env,
+      launch: { program: process.execPath, args: print, files: [], env: { OWN: "driver", DRIVERS: "yes" } },
+    });
     await rig.ended(attempt);
     const folder = rig.host.folderOf(attempt);
     expect(printed(rig.output(attempt).toString())).toEqual({
@@ -28,9 +31,35 @@ describe("the environment of a process", () => {
   test("carries names that shells keep for themselves, and lets the task replace PATH, HOME, LANG and TZ", async () => {
     await using rig = await openRig();
     const env = {
-      PATH: "/usr/bin:/bin", HOME: "/nowhere", LANG: "cs_CZ.ISO8859-2", TZ: "Asia/Tokyo", LC_ALL: "C",
-      IFS: ":", OPTIND: "x", PPID: "no", UID: "no", EUID: "no", RANDOM: "no", SECONDS: "no", LINENO: "no", PWD: "/elsewhere", OLDPWD: "/old",
-      SHLVL: "77", SHELLOPTS: "xtrace", BASH_ENV: "/nope", BASHOPTS: "x", ENV: "/nope", PS4: "!", _: "under", id: "i", code: "c", pid: "p", folder: "f", boot: "b", bell: "l", POSIXLY_CORRECT: "1",
+      PATH: "/usr/bin:/bin",
+      HOME: "/nowhere",
+      LANG: "cs_CZ.ISO8859-2",
+      TZ: "Asia/Tokyo",
+      LC_ALL: "C",
+      IFS: ":",
+      OPTIND: "x",
+      PPID: "no",
+      UID: "no",
+      EUID: "no",
+      RANDOM: "no",
+      SECONDS: "no",
+      LINENO: "no",
+      PWD: "/elsewhere",
+      OLDPWD: "/old",
+      SHLVL: "77",
+      SHELLOPTS: "xtrace",
+      BASH_ENV: "/nope",
+      BASHOPTS: "x",
+      ENV: "/nope",
+      PS4: "!",
+      _: "under",
+      id: "i",
+      code: "c",
+      pid: "p",
+      folder: "f",
+      boot: "b",
+      bell: "l",
+      POSIXLY_CORRECT: "1",
     };
     const attempt = rig.launch(process.execPath, print, { env });
     await rig.ended(attempt);

@@ -25,17 +25,22 @@ afterAll(async () => {
 });
 
 /** An ELF header of a machine that this host is not (1: an AT&T WE 32100). */
-const foreignElf = Buffer.concat([Buffer.from("\u007fELF\u0002\u0001\u0001"), Buffer.alloc(11), Buffer.from([1, 0]), Buffer.alloc(100)]);
+const foreignElf = Buffer.concat([
+  Buffer.from("\u007fELF\u0002\u0001\u0001"),
+  Buffer.alloc(11),
+  Buffer.from([1, 0]),
+  Buffer.alloc(100),
+]);
 
 const cases: readonly (readonly [what: string, program: () => string, why: string, more?: Partial<LaunchOrder>])[] = [
   ["a missing program", () => at("missing"), "does not exist"],
-  ["a program that is not on the PATH", () => "no-such-program-anywhere", "no program \"no-such-program-anywhere\" on the PATH"],
+  ["a program that is not on the PATH", () => "no-such-program-anywhere", 'no program "no-such-program-anywhere" on the PATH'],
   ["a PATH of the task's own without it", () => "true", "on the PATH (/nowhere)", { env: { PATH: "/nowhere" } }],
   ["a directory", () => folder, "is a directory"],
   ["a device", () => "/dev/null", "no regular file"],
   ["no execute permission", () => program("plain", "#!/bin/sh\n", 0o644), "no execute permission"],
   ["something below a file", () => join(program("file", "#!/bin/sh\n"), "x"), "no directory"],
-  ["a missing interpreter", () => program("bad", "#!/nope/interpreter -x\necho\n"), "\"/nope/interpreter\", which does not exist"],
+  ["a missing interpreter", () => program("bad", "#!/nope/interpreter -x\necho\n"), '"/nope/interpreter", which does not exist'],
   ["an interpreter line with a Windows line end", () => program("crlf", "#!/bin/sh\r\necho\r\n"), "Windows line ends"],
   ["an empty interpreter line", () => program("nobody", "#!\n"), "names no interpreter"],
   ["an interpreter that is not executable", () => program("data", `#!${program("noexec", "x", 0o644)}\n`), "not executable"],
@@ -46,7 +51,12 @@ const cases: readonly (readonly [what: string, program: () => string, why: strin
   ["a missing working directory", () => "true", "does not exist", { workingDirectory: at("no-folder") }],
   ["a working directory that is a file", () => "true", "not a directory", { workingDirectory: "/etc/passwd" }],
   ["a relative working directory", () => "true", "must be an absolute path", { workingDirectory: "here" }],
-  ["a user that does not exist", () => "true", root ? "no user \"nosuchuser\"" : "only an agent that runs as root", { user: "nosuchuser" }],
+  [
+    "a user that does not exist",
+    () => "true",
+    root ? 'no user "nosuchuser"' : "only an agent that runs as root",
+    { user: "nosuchuser" },
+  ],
 ];
 
 describe("what cannot start says why", () => {
@@ -60,9 +70,18 @@ describe("what cannot start says why", () => {
     // The interpreter is there, and is itself a script whose interpreter is not.
     const half = program("half", "#!/nope/interpreter\n");
     const attempt = rig.launch(program("double", `#!${half}\n`));
-    expect(await rig.notStarted(attempt)).toMatchObject({ how: "failedToStart", why: expect.stringContaining("could not be executed: ") });
-    const long = rig.launch("true", Array.from({ length: 40 }, () => "x".repeat(131_000)));
-    expect(await rig.notStarted(long)).toMatchObject({ how: "failedToStart", why: expect.stringMatching(/argument list too long/i) });
+    expect(await rig.notStarted(attempt)).toMatchObject({
+      how: "failedToStart",
+      why: expect.stringContaining("could not be executed: "),
+    });
+    const long = rig.launch(
+      "true",
+      Array.from({ length: 40 }, () => "x".repeat(131_000)),
+    );
+    expect(await rig.notStarted(long)).toMatchObject({
+      how: "failedToStart",
+      why: expect.stringMatching(/argument list too long/i),
+    });
   });
 
   test("a full disk refuses, for another worker may have room", async () => {
@@ -87,11 +106,17 @@ describe("what cannot start says why", () => {
 describe("another user", () => {
   test("runs as that user, with its home, and reaches its result and its folder", async (ctx) => {
     if (!root) ctx.skip("only root can start processes of other users");
-    const script = 'id -un; echo "$HOME"; echo here >file; cat file; echo 1 >"$MUSTER_RESULT"; cat "$0" >/dev/null && echo readable; ls ../exit 2>&1';
+    const script =
+      'id -un; echo "$HOME"; echo here >file; cat file; echo 1 >"$MUSTER_RESULT"; cat "$0" >/dev/null && echo readable; ls ../exit 2>&1';
     const attempt = "as-nobody";
     const file = join(rig.host.folderOf(attempt), "script.sh");
     chmodSync(rig.folder, 0o711);
-    const launch = { program: "/bin/sh", args: [file], files: [{ name: "script.sh", bytes: Buffer.from(script), executable: false }], env: {} };
+    const launch = {
+      program: "/bin/sh",
+      args: [file],
+      files: [{ name: "script.sh", bytes: Buffer.from(script), executable: false }],
+      env: {},
+    };
     rig.launch("/bin/sh", [], { attempt, user: "nobody", launch });
     const end = await rig.ended(attempt);
     expect(end.result).toEqual({ kind: "inline", json: "1\n" });
@@ -106,6 +131,9 @@ describe("another user", () => {
     chmodSync(closed, 0o700);
     chmodSync(folder, 0o755);
     const attempt = rig.launch("true", [], { user: "nobody", workingDirectory: join(closed, "in") });
-    expect(await rig.notStarted(attempt)).toMatchObject({ how: "failedToStart", why: expect.stringContaining(`${closed} gives no search permission`) });
+    expect(await rig.notStarted(attempt)).toMatchObject({
+      how: "failedToStart",
+      why: expect.stringContaining(`${closed} gives no search permission`),
+    });
   });
 });

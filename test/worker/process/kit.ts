@@ -38,7 +38,12 @@ export function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), "muster-process-"));
 }
 
-export function order(attempt: string, program: string, args: readonly string[] = [], more: Partial<LaunchOrder> = {}): LaunchOrder {
+export function order(
+  attempt: string,
+  program: string,
+  args: readonly string[] = [],
+  more: Partial<LaunchOrder> = {},
+): LaunchOrder {
   return {
     attempt,
     run: "run-1",
@@ -65,7 +70,10 @@ export async function openRig(options: Partial<ProcessHostOptions> = {}): Promis
   };
   const host = await openPosixHost({ clock, log: silentLog(), ...options, folder, listener });
   const wait = <E>(kind: keyof ProcessListener, attempt: string): Promise<E> =>
-    until(`${kind} of ${attempt}; told: ${JSON.stringify(told.slice(-5))}`, () => told.find(([k, e]) => k === kind && e.attempt === attempt)?.[1]) as Promise<E>;
+    until(
+      `${kind} of ${attempt}; told: ${JSON.stringify(told.slice(-5))}`,
+      () => told.find(([k, e]) => k === kind && e.attempt === attempt)?.[1],
+    ) as Promise<E>;
   return {
     folder,
     host,

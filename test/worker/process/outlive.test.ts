@@ -1,49 +1,9 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { afterEach, describe, expect, test } from "vitest";
-import type { LaunchOrder } from "../../../worker/process/host.ts";
+import { describe, expect, test } from "vitest";
 import { until } from "../../kit/until.ts";
-import { clock, limits, openRig, order, runs, temporaryFolder, type Started } from "./kit.ts";
-
-const folders: string[] = [];
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
-});
-function freshFolder(): string {
-  const folder = temporaryFolder();
-  folders.push(folder);
-  return folder;
-}
-
-interface Agent {
-  readonly child: ChildProcess;
-  readonly started: Map<string, Started>;
-  /** kill -9, and waits until it is gone. */
-  die(): Promise<void>;
-}
-
-/** An agent in a process of its own, with these attempts launched. */
-function agent(folder: string, orders: readonly LaunchOrder[]): Agent {
-  const child = spawn(process.execPath, [new URL("agent.ts", import.meta.url).pathname, folder], { stdio: ["pipe", "pipe", "inherit"] });
-  const started = new Map<string, Started>();
-  createInterface({ input: child.stdout }).on("line", (line) => {
-    const event = JSON.parse(line) as Started & { readonly kind: string };
-    if (event.kind === "started") started.set(event.attempt, event);
-  });
-  for (const one of orders) child.stdin.write(`${JSON.stringify(one)}\n`);
-  const die = async (): Promise<void> => {
-    const gone = once(child, "exit");
-    child.kill("SIGKILL");
-    await gone;
-  };
-  return { child, started, die };
-}
-
-const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-const ask = (attempt: string, launchBootId: string | null = bootId) => ({ attempt, launchBootId, limits });
+import { agent, ask, bootId, freshFolder } from "./agents.ts";
+import { clock, openRig, order, runs, type Started } from "./kit.ts";
 
 describe("the agent dies by kill -9", () => {
   test("while 20 run: the next one adopts all 20 with the same pids, exit codes and complete output", async () => {
@@ -58,7 +18,14 @@ describe("the agent dies by kill -9", () => {
 
     await using rig = await openRig({ folder });
     const found = await rig.host.recover(orders.map(({ attempt }) => ask(attempt)));
-    expect(found).toEqual(orders.map(({ attempt }) => ({ attempt, found: "alive", process: first.started.get(attempt)?.process, startedWall: first.started.get(attempt)?.startedWall })));
+    expect(found).toEqual(
+      orders.map(({ attempt }) => ({
+        attempt,
+        found: "alive",
+        process: first.started.get(attempt)?.process,
+        startedWall: first.started.get(attempt)?.startedWall,
+      })),
+    );
     writeFileSync(gate, "");
     for (const [i, { attempt }] of orders.entries()) {
       expect((await rig.ended(attempt)).exit).toEqual({ read: "code", code: i });
@@ -81,7 +48,14 @@ describe("the agent dies by kill -9", () => {
     await until("its record", () => readFileSync(exit, "latin1").includes("end"));
     await using rig = await openRig({ folder });
     const [found] = await rig.host.recover([ask("meanwhile")]);
-    expect(found).toMatchObject({ found: "exited", exit: { read: "code", code: 9 }, result: { kind: "inline", json: '{"n":1}\n' }, process: first.started.get("meanwhile")?.process, timedOut: false, fenced: false });
+    expect(found).toMatchObject({
+      found: "exited",
+      exit: { read: "code", code: 9 },
+      result: { kind: "inline", json: '{"n":1}\n' },
+      process: first.started.get("meanwhile")?.process,
+      timedOut: false,
+      fenced: false,
+    });
     expect(runs(Number(rig.output("meanwhile").toString()))).toBe(false);
   });
 
@@ -113,7 +87,11 @@ describe("the agent dies by kill -9", () => {
 });
 
 describe("deadlines", () => {
-  const passing = (ms: number, fence = false) => ({ timeoutMono: fence ? null : clock.now().mono + ms, fenceMono: fence ? clock.now().mono + ms : null, graceMs: 1_000 });
+  const passing = (ms: number, fence = false) => ({
+    timeoutMono: fence ? null : clock.now().mono + ms,
+    fenceMono: fence ? clock.now().mono + ms : null,
+    graceMs: 1_000,
+  });
 
   test("are kept by the watchdog when no agent lives: TERM, grace, KILL to the whole tree", async () => {
     const folder = freshFolder();
@@ -164,8 +142,12 @@ describe("deadlines", () => {
     writeFileSync(join(rig.folder, "watchdog"), `${process.pid} 1 ${bootId} end\n`);
     const attempt = rig.launch("sleep", ["600"], { deadlines: passing(3_600_000) });
     await rig.started(attempt);
-    const watchdog = (): number => Number(/^([0-9]+) [0-9]+ \S+ end\n/.exec(readFileSync(join(rig.folder, "watchdog"), "latin1"))?.[1]);
-    const first = await until("a watchdog", () => existsSync(join(rig.folder, "watchdog")) && watchdog() !== process.pid && watchdog());
+    const watchdog = (): number =>
+      Number(/^([0-9]+) [0-9]+ \S+ end\n/.exec(readFileSync(join(rig.folder, "watchdog"), "latin1"))?.[1]);
+    const first = await until(
+      "a watchdog",
+      () => existsSync(join(rig.folder, "watchdog")) && watchdog() !== process.pid && watchdog(),
+    );
     process.kill(first, "SIGKILL");
     const second = await until("another", () => existsSync(join(rig.folder, "watchdog")) && watchdog() !== first && watchdog());
     expect(readFileSync(`/proc/${second}/cmdline`, "latin1")).toContain("watchdog.sh");
@@ -173,89 +155,6 @@ describe("deadlines", () => {
     await rig.ended(attempt);
     await until("it goes when there is nothing to watch", () => !runs(second), 30_000);
   }, 60_000);
-});
-
-describe("recovery", () => {
-  test("makes void what was never launched, so that a late line of a launcher runs nothing", async () => {
-    await using rig = await openRig();
-    expect(await rig.host.recover([ask("never"), ask("unknown", null)])).toEqual([
-      { attempt: "never", found: "neverStarted" },
-      { attempt: "unknown", found: "neverStarted" },
-    ]);
-    expect(readFileSync(join(rig.host.folderOf("never"), "started"), "latin1")).toBe("void end\n");
-  });
-
-  test("of a start under way: either it is void and never runs, or it is alive; never both", async () => {
-    const folder = freshFolder();
-    const witness = join(folder, "witness");
-    mkdirSync(folder, { recursive: true });
-    const attempts = Array.from({ length: 60 }, (_, i) => `race-${i}`);
-    const first = agent(folder, attempts.map((attempt) => order(attempt, "/bin/sh", ["-c", `echo ${attempt} >>'${witness}'; exec sleep 600`])));
-    await until("some run", () => first.started.size > 5);
-    await first.die();
-    await using rig = await openRig({ folder });
-    const found = await rig.host.recover(attempts.map((attempt) => ask(attempt)));
-    const alive = found.filter((one) => one.found === "alive").map((one) => one.attempt);
-    const never = found.filter((one) => one.found === "neverStarted").map((one) => one.attempt);
-    expect(alive.length + never.length).toBe(60);
-    expect(alive.length).toBeGreaterThan(5);
-    await until("all that are alive have written", () => readFileSync(witness, "latin1").split("\n").length > alive.length);
-    for (const attempt of alive) rig.host.kill(attempt);
-    await Promise.all(alive.map((attempt) => rig.ended(attempt)));
-    const wrote = readFileSync(witness, "latin1").trim().split("\n").sort();
-    expect(wrote).toEqual([...alive].sort());
-  }, 60_000);
-
-  test("under another boot: a complete record is an end, blanks are a reboot", async () => {
-    await using rig = await openRig();
-    const write = (attempt: string, exit: string): void => {
-      mkdirSync(rig.host.folderOf(attempt));
-      writeFileSync(join(rig.host.folderOf(attempt), "started"), `${process.pid} 1 another-boot ${process.pid} ${process.pid} end\n`);
-      writeFileSync(join(rig.host.folderOf(attempt), "exit"), exit);
-    };
-    write("done", "done 4 end\n".padEnd(64));
-    write("cut", " ".repeat(64));
-    expect(await rig.host.recover([ask("done", "another-boot"), ask("cut", "another-boot"), ask("gone", "another-boot")])).toMatchObject([
-      { found: "exited", exit: { read: "code", code: 4 } },
-      { found: "rebooted" },
-      { found: "rebooted" },
-    ]);
-  });
-
-  test.for([
-    ["empty", ""],
-    ["torn", "torn 0"],
-    ["another attempt's", "other 0 end\n".padEnd(64)],
-    ["binary", "\u0000\u0001\u0002".padEnd(64)],
-    ["shortened blanks", " ".repeat(10)],
-  ])("an exit record that is %s is never read as a code", async ([, exit]) => {
-    await using rig = await openRig();
-    mkdirSync(rig.host.folderOf("torn"));
-    writeFileSync(join(rig.host.folderOf("torn"), "started"), `4194000 1 ${bootId} 4194000 4194000 end\n`);
-    writeFileSync(join(rig.host.folderOf("torn"), "exit"), exit as string);
-    expect(await rig.host.recover([ask("torn")])).toMatchObject([{ found: "exited", exit: { read: "unreadable" } }]);
-  });
-
-  test("a start record that nobody finishes is no start", async () => {
-    await using rig = await openRig();
-    mkdirSync(rig.host.folderOf("half"));
-    writeFileSync(join(rig.host.folderOf("half"), "started"), "");
-    writeFileSync(join(rig.host.folderOf("half"), "exit"), " ".repeat(64));
-    expect(await rig.host.recover([ask("half")])).toEqual([{ attempt: "half", found: "neverStarted" }]);
-  });
-
-  test("a result too large for a report is told as a live end, to be uploaded", async () => {
-    const folder = freshFolder();
-    const large = `[${"1,".repeat(20_000)}1]`;
-    {
-      await using first = await openRig({ folder });
-      first.launch("/bin/sh", ["-c", `printf '%s' "$LARGE" >"$MUSTER_RESULT"`], { attempt: "large", env: { LARGE: large } });
-      await first.ended("large");
-    }
-    await using rig = await openRig({ folder });
-    expect(await rig.host.recover([ask("large")])).toMatchObject([{ found: "alive" }]);
-    expect(await rig.ended("large")).toMatchObject({ exit: { read: "code", code: 0 }, result: { kind: "toUpload", size: large.length, file: join(folder, "attempts/large/result") } });
-  });
 });
 
 test("a launcher that was killed is started again, and what it had not read is launched all the same, once", async () => {

@@ -40,7 +40,15 @@ describe("started", () => {
     expect(readStarted(attempt)).toEqual({ is: "void" });
   });
 
-  test.for(["", "1", "12 34 boot 12 12", "0 1 boot 0 0 end\n", "12 34 boot 1 1 end\n", "12 34 boot -1 1 end\n", "x y boot z z end\n"])("of %j is incomplete: nothing is signalled by it", (text) => {
+  test.for([
+    "",
+    "1",
+    "12 34 boot 12 12",
+    "0 1 boot 0 0 end\n",
+    "12 34 boot 1 1 end\n",
+    "12 34 boot -1 1 end\n",
+    "x y boot z z end\n",
+  ])("of %j is incomplete: nothing is signalled by it", (text) => {
     const attempt = mkdtempSync(join(folder, "s-"));
     writeFileSync(join(attempt, "started"), text);
     expect(readStarted(attempt)).toEqual({ is: "incomplete" });
@@ -97,7 +105,11 @@ describe("MUSTER_PROGRESS", () => {
 
   test("is told while the process runs, and its last word before the end", async () => {
     await using rig = await openRig();
-    const attempt = rig.launch("/bin/sh", ["-c", 'echo "10 begun" >"$MUSTER_PROGRESS"; read -r x <"$FIFO"; echo "90 nearly" >>"$MUSTER_PROGRESS"'], { env: { FIFO: "/dev/null" } });
+    const attempt = rig.launch(
+      "/bin/sh",
+      ["-c", 'echo "10 begun" >"$MUSTER_PROGRESS"; read -r x <"$FIFO"; echo "90 nearly" >>"$MUSTER_PROGRESS"'],
+      { env: { FIFO: "/dev/null" } },
+    );
     await rig.ended(attempt);
     const told = rig.told.filter(([, event]) => event.attempt === attempt);
     expect(told.at(-1)?.[0]).toBe("ended");
@@ -111,7 +123,9 @@ test("deadlines are whole seconds, rounded up, and a dash for none", () => {
 });
 
 test("a shell's word is told from a program's", () => {
-  expect(shellError(file("out\n./launch: line 9: /x/y: cannot execute: required file not found\n"))).toBe("/x/y: cannot execute: required file not found");
+  expect(shellError(file("out\n./launch: line 9: /x/y: cannot execute: required file not found\n"))).toBe(
+    "/x/y: cannot execute: required file not found",
+  );
   expect(shellError(file("/opt/m/worker/process/launcher.sh: 3: exec: /x: not found\n"))).toBe("/x: not found");
   expect(shellError(file("bash: line 1: frobnicate: command not found\n"))).toBeUndefined();
   expect(shellError(file(""))).toBeUndefined();
@@ -121,7 +135,11 @@ test("a shell's word is told from a program's", () => {
 describe("commands for Windows", () => {
   const root = "C:\\Windows";
   test("taskkill takes the tree, and by force only when told", () => {
-    expect(taskkillCommand(42, false, root)).toEqual({ file: "C:\\Windows\\System32\\taskkill.exe", args: ["/PID", "42", "/T"], verbatim: false });
+    expect(taskkillCommand(42, false, root)).toEqual({
+      file: "C:\\Windows\\System32\\taskkill.exe",
+      args: ["/PID", "42", "/T"],
+      verbatim: false,
+    });
     expect(taskkillCommand(42, true, root).args).toEqual(["/PID", "42", "/T", "/F"]);
   });
   test.for([
@@ -134,7 +152,9 @@ describe("commands for Windows", () => {
     expect(programCommand(program, ["a b"])).toEqual(expected);
   });
   test("the environment holds nothing of the agent's", () => {
-    expect(Object.keys(windowsEnvironment(root, "C:\\Users\\m", "C:\\Temp")).filter((name) => name.startsWith("MUSTER"))).toEqual([]);
+    expect(Object.keys(windowsEnvironment(root, "C:\\Users\\m", "C:\\Temp")).filter((name) => name.startsWith("MUSTER"))).toEqual(
+      [],
+    );
     expect(windowsEnvironment(root, "C:\\Users\\m", "C:\\Temp")).toMatchObject({ SYSTEMROOT: root, USERPROFILE: "C:\\Users\\m" });
   });
 });

@@ -12,7 +12,13 @@ describe("a process on the host", () => {
     expect(process.bootId).toBe(readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim());
     expect(Math.abs(startedWall - Date.now())).toBeLessThan(60_000);
     const end = await rig.ended(attempt);
-    expect(end).toMatchObject({ exit: { read: "code", code: 7 }, termBefore: false, timedOut: false, fenced: false, result: { kind: "none" } });
+    expect(end).toMatchObject({
+      exit: { read: "code", code: 7 },
+      termBefore: false,
+      timedOut: false,
+      fenced: false,
+      result: { kind: "none" },
+    });
     expect(rig.told.filter(([, event]) => event.attempt === attempt).map(([kind]) => kind)).toEqual(["started", "ended"]);
   });
 
@@ -34,8 +40,52 @@ describe("a process on the host", () => {
 
   test("gives 200 arguments and values of shell metacharacters byte for byte", async () => {
     await using rig = await openRig();
-    const odd = ["", " ", "\n", "'", "''", "'\\''", '"', "$HOME", "`id`", "$(id)", "\\", "\\\\", "*", "?", "[a-z]", "~", "!", "!!", "#", ";", "&", "|", "<", ">", "-n", "--", "=", "%s", "\t", "\r\n", "é", "日本", "\u0001", "\u007f", "\u0081\u0088", "{a,b}", "a\nb\n", "-", "\u001b[31m", "🦊"];
-    const args = Array.from({ length: 200 }, (_, i) => `${odd[i % odd.length]}${i < odd.length ? "" : odd[(i * 7) % odd.length]}`);
+    const odd = [
+      "",
+      " ",
+      "\n",
+      "'",
+      "''",
+      "'\\''",
+      '"',
+      "$HOME",
+      "`id`",
+      "$(id)",
+      "\\",
+      "\\\\",
+      "*",
+      "?",
+      "[a-z]",
+      "~",
+      "!",
+      "!!",
+      "#",
+      ";",
+      "&",
+      "|",
+      "<",
+      ">",
+      "-n",
+      "--",
+      "=",
+      "%s",
+      "\t",
+      "\r\n",
+      "é",
+      "日本",
+      "\u0001",
+      "\u007f",
+      "\u0081\u0088",
+      "{a,b}",
+      "a\nb\n",
+      "-",
+      "\u001b[31m",
+      "🦊",
+    ];
+    const args = Array.from(
+      { length: 200 },
+      (_, i) => `${odd[i % odd.length]}${i < odd.length ? "" : odd[(i * 7) % odd.length]}`,
+    );
     const env = Object.fromEntries(odd.map((value, i) => [`PARAM_v${i}`, value]));
     const script = "process.stdout.write(JSON.stringify([process.argv.slice(1), process.env]))";
     const attempt = rig.launch(process.execPath, ["-e", script, "--", ...args], { env });
@@ -74,15 +124,25 @@ describe("a process on the host", () => {
 
   test("writes a driver's files before the program starts, and refuses names of its own", async () => {
     await using rig = await openRig();
-    const file = (name: string, executable: boolean) => ({ name, bytes: Buffer.from("#!/bin/sh\necho from a file\n"), executable });
+    const file = (name: string, executable: boolean) => ({
+      name,
+      bytes: Buffer.from("#!/bin/sh\necho from a file\n"),
+      executable,
+    });
     const attempt = "with-files";
     const program = join(rig.host.folderOf(attempt), "tool");
-    rig.launch(program, [], { attempt, launch: { program, args: [], files: [file("tool", true), file("data", false)], env: {} } });
+    rig.launch(program, [], {
+      attempt,
+      launch: { program, args: [], files: [file("tool", true), file("data", false)], env: {} },
+    });
     await rig.ended(attempt);
     expect(rig.output(attempt).toString()).toBe("from a file\n");
     for (const name of ["exit", "started", "launch", "signal-SIGINT", "..", "a/b"]) {
       const refused = rig.launch("true", [], { launch: { program: "true", args: [], files: [file(name, false)], env: {} } });
-      expect(await rig.notStarted(refused)).toMatchObject({ how: "failedToStart", why: expect.stringContaining(JSON.stringify(name)) });
+      expect(await rig.notStarted(refused)).toMatchObject({
+        how: "failedToStart",
+        why: expect.stringContaining(JSON.stringify(name)),
+      });
     }
   });
 

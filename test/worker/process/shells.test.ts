@@ -23,7 +23,7 @@ const shells: readonly (readonly [name: string, shell: string, how: string])[] =
   ["dash with setsid", "/bin/dash", setsid],
   ["dash with a setsid alone", "/bin/dash", "setsid"],
   ["bash with setsid", "/bin/bash", setsid],
-  ["busybox with setsid", busybox(), setsid],
+  ["busybox with setsid", busybox(), "setsid"],
 ];
 
 test("the shell that this host offers is one of them", () => {
@@ -35,7 +35,8 @@ test.for(["launcher.sh", "watchdog.sh"])("%s is plain POSIX sh to every shell th
   const file = new URL(`../../../worker/process/${script}`, import.meta.url).pathname;
   const checked = [["/bin/dash"], ["/bin/bash", "--posix"], [busybox()]].filter(([shell]) => existsSync(shell as string));
   expect(checked.length).toBeGreaterThan(0);
-  for (const [shell, ...args] of checked) expect(spawnSync(shell as string, [...args, "-n", file], { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+  for (const [shell, ...args] of checked)
+    expect(spawnSync(shell as string, [...args, "-n", file], { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
 });
 
 describe.for(shells)("%s", ([, shell, how]) => {
@@ -44,14 +45,23 @@ describe.for(shells)("%s", ([, shell, how]) => {
   test("starts, feeds, ends and empties attempts alike", async (ctx) => {
     if (!existsSync(shell)) ctx.skip(`${shell} is not on this host`);
     await using rig = await openRig({ launcherShell });
-    const code = rig.launch("/bin/sh", ["-c", "cat; setsid sleep 600 & echo $!; exit 42"], { stdin: "in\n", env: { ODD: "it's \n $x" } });
-    const nowhere = rig.launch(process.execPath, Array.from({ length: 40 }, () => "x".repeat(131_000)));
+    const code = rig.launch("/bin/sh", ["-c", "cat; setsid sleep 600 & echo $!; exit 42"], {
+      stdin: "in\n",
+      env: { ODD: "it's \n $x" },
+    });
+    const nowhere = rig.launch(
+      process.execPath,
+      Array.from({ length: 40 }, () => "x".repeat(131_000)),
+    );
     const stubborn = rig.launch("/bin/sh", ["-c", "trap '' TERM; echo ready; while :; do sleep 600; done"]);
     const interrupted = rig.launch("sleep", ["600"]);
     expect((await rig.ended(code)).exit).toEqual({ read: "code", code: 42 });
     expect(rig.output(code).toString()).toMatch(/^in\n[0-9]+\n$/);
     expect(runs(Number(rig.output(code).toString().split("\n")[1]))).toBe(false);
-    expect(await rig.notStarted(nowhere)).toMatchObject({ how: "failedToStart", why: expect.stringMatching(/could not be executed: .*argument list too long/i) });
+    expect(await rig.notStarted(nowhere)).toMatchObject({
+      how: "failedToStart",
+      why: expect.stringMatching(/could not be executed: .*argument list too long/i),
+    });
     await until("it ignores TERM", () => rig.output(stubborn).toString() === "ready\n");
     rig.host.terminate(stubborn);
     rig.host.kill(stubborn);
@@ -66,7 +76,9 @@ describe.for(shells)("%s", ([, shell, how]) => {
   test("keeps deadlines", async (ctx) => {
     if (!existsSync(shell)) ctx.skip(`${shell} is not on this host`);
     await using rig = await openRig({ launcherShell });
-    const attempt = rig.launch("sleep", ["600"], { deadlines: { timeoutMono: clock.now().mono + 500, fenceMono: null, graceMs: 1_000 } });
+    const attempt = rig.launch("sleep", ["600"], {
+      deadlines: { timeoutMono: clock.now().mono + 500, fenceMono: null, graceMs: 1_000 },
+    });
     expect(await rig.ended(attempt)).toMatchObject({ timedOut: true, exit: { read: "code", code: 143 } });
   }, 30_000);
 
@@ -77,7 +89,10 @@ describe.for(shells)("%s", ([, shell, how]) => {
     const { process: shim } = await rig.started(keep);
     const launcher = /^PPid:\s+([0-9]+)/m.exec(readFileSync(`/proc/${shim.pid}/status`, "latin1"))?.[1];
     await Promise.all(Array.from({ length: 130 }, () => rig.ended(rig.launch("true"))));
-    const children = (): number => spawnSync("pgrep", ["-P", String(launcher)], { encoding: "utf8" }).stdout.trim().split("\n").length;
+    const children = (): number =>
+      spawnSync("pgrep", ["-P", String(launcher)], { encoding: "utf8" })
+        .stdout.trim()
+        .split("\n").length;
     // The launcher is told to forget its dead after every 64 ends.
     await until("few children are left", () => children() <= 64);
     rig.host.kill(keep);

@@ -28,7 +28,10 @@ describe("stopping", () => {
 
   test("TERM asked for twice is sent once", async () => {
     await using rig = await openRig();
-    const attempt = rig.launch("/bin/sh", ["-c", "trap 'echo term' TERM; echo ready; while read -r x; do :; done; while :; do sleep 0.05; done"]);
+    const attempt = rig.launch("/bin/sh", [
+      "-c",
+      "trap 'echo term' TERM; echo ready; while read -r x; do :; done; while :; do sleep 0.05; done",
+    ]);
     await printed(rig, attempt, 1);
     rig.host.terminate(attempt);
     await printed(rig, attempt, 2);
@@ -110,32 +113,47 @@ describe("stopping", () => {
       await new Promise((resolve) => setImmediate(resolve));
       rig.host.kill(attempt);
     }
-    await until("all are told", () => attempts.every((attempt) => rig.told.some(([kind, e]) => e.attempt === attempt && kind !== "started")));
-    for (const attempt of attempts) expect(rig.told.filter(([kind, e]) => e.attempt === attempt && kind !== "started")).toHaveLength(1);
-    for (const [kind, event] of rig.told) if (kind === "started" && "process" in event) expect(runs(event.process.pid)).toBe(false);
+    await until("all are told", () =>
+      attempts.every((attempt) => rig.told.some(([kind, e]) => e.attempt === attempt && kind !== "started")),
+    );
+    for (const attempt of attempts)
+      expect(rig.told.filter(([kind, e]) => e.attempt === attempt && kind !== "started")).toHaveLength(1);
+    for (const [kind, event] of rig.told)
+      if (kind === "started" && "process" in event) expect(runs(event.process.pid)).toBe(false);
   });
 
   test("a terminate that comes after the end changes nothing", async () => {
     await using rig = await openRig();
     const attempt = rig.launch("/bin/sh", ["-c", "exit 143"]);
-    await until("its record", () => existsSync(join(rig.host.folderOf(attempt), "exit")) && readFileSync(join(rig.host.folderOf(attempt), "exit"), "latin1").includes("end"));
+    await until(
+      "its record",
+      () =>
+        existsSync(join(rig.host.folderOf(attempt), "exit")) &&
+        readFileSync(join(rig.host.folderOf(attempt), "exit"), "latin1").includes("end"),
+    );
     rig.host.terminate(attempt);
     expect(await rig.ended(attempt)).toMatchObject({ exit: { read: "code", code: 143 }, termBefore: false });
   });
 });
 
 describe("signals", () => {
-  test.for(["SIGINT", "SIGQUIT", "SIGUSR1", "SIGTERM", "SIGHUP", "SIGKILL"])("%s that was asked for is what ended it", async (signal) => {
-    await using rig = await openRig();
-    const attempt = rig.launch("sleep", ["600"]);
-    await rig.started(attempt);
-    rig.host.signal(attempt, signal);
-    expect((await rig.ended(attempt)).exit).toEqual({ read: "signal", signal });
-  });
+  test.for(["SIGINT", "SIGQUIT", "SIGUSR1", "SIGTERM", "SIGHUP", "SIGKILL"])(
+    "%s that was asked for is what ended it",
+    async (signal) => {
+      await using rig = await openRig();
+      const attempt = rig.launch("sleep", ["600"]);
+      await rig.started(attempt);
+      rig.host.signal(attempt, signal);
+      expect((await rig.ended(attempt)).exit).toEqual({ read: "signal", signal });
+    },
+  );
 
   test("a signal that the program takes does not end it, and an exit of that number without one is an exit", async () => {
     await using rig = await openRig();
-    const attempt = rig.launch("/bin/sh", ["-c", "trap 'echo usr1; exit 138' USR2; trap 'echo int' INT; echo ready; while :; do sleep 0.05; done"]);
+    const attempt = rig.launch("/bin/sh", [
+      "-c",
+      "trap 'echo usr1; exit 138' USR2; trap 'echo int' INT; echo ready; while :; do sleep 0.05; done",
+    ]);
     await printed(rig, attempt, 1);
     rig.host.signal(attempt, "SIGINT");
     await printed(rig, attempt, 2);
@@ -175,7 +193,9 @@ test("a process that got the number of an attempt's shim is never signalled", as
   await using second = await openRig({ folder: rig.folder });
   // A hundred ticks are a second, so that the two cannot have begun in the same one.
   writeFileSync(file, [decoy.pid, Number(record[1]) - 100, record[2], decoy.pid, decoy.pid, "end\n"].join(" "));
-  const found = await second.host.recover([{ attempt, launchBootId: shim.bootId, limits: { logStreamBytes: 1, resultBytes: 1 } }]);
+  const found = await second.host.recover([
+    { attempt, launchBootId: shim.bootId, limits: { logStreamBytes: 1, resultBytes: 1 } },
+  ]);
   expect(found).toMatchObject([{ found: "exited" }]);
   expect(decoy.exitCode ?? decoy.signalCode).toBe(null);
   expect(runs(decoy.pid as number)).toBe(true);
@@ -186,5 +206,9 @@ async function pidsWith(marker: string): Promise<number[]> {
   const { stdout } = spawn("pgrep", ["-f", `sleep ${marker}`], { stdio: ["ignore", "pipe", "ignore"] });
   let text = "";
   for await (const piece of stdout) text += String(piece);
-  return text.split("\n").filter((line) => line !== "").map(Number).filter(runs);
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(Number)
+    .filter(runs);
 }

@@ -1,0 +1,49 @@
+/** Agents that a test can kill, and what is asked of the one that comes after. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, rmSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { afterEach } from "vitest";
+import type { LaunchOrder } from "../../../worker/process/host.ts";
+import { limits, temporaryFolder, type Started } from "./kit.ts";
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+});
+/** A folder that goes with the test. */
+export function freshFolder(): string {
+  const folder = temporaryFolder();
+  folders.push(folder);
+  return folder;
+}
+
+export interface Agent {
+  readonly child: ChildProcess;
+  readonly started: Map<string, Started>;
+  /** kill -9, and waits until it is gone. */
+  die(): Promise<void>;
+}
+
+/** An agent in a process of its own, with these attempts launched. */
+export function agent(folder: string, orders: readonly LaunchOrder[]): Agent {
+  const child = spawn(process.execPath, [new URL("agent.ts", import.meta.url).pathname, folder], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const started = new Map<string, Started>();
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    const event = JSON.parse(line) as Started & { readonly kind: string };
+    if (event.kind === "started") started.set(event.attempt, event);
+  });
+  for (const one of orders) child.stdin.write(`${JSON.stringify(one)}\n`);
+  const die = async (): Promise<void> => {
+    const gone = once(child, "exit");
+    child.kill("SIGKILL");
+    await gone;
+  };
+  return { child, started, die };
+}
+
+export const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+/** What recovery is asked about an attempt. */
+export const ask = (attempt: string, launchBootId: string | null = bootId) => ({ attempt, launchBootId, limits });

@@ -1,0 +1,96 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { until } from "../../kit/until.ts";
+import { agent, ask, bootId, freshFolder } from "./agents.ts";
+import { openRig, order } from "./kit.ts";
+
+describe("recovery", () => {
+  test("makes void what was never launched, so that a late line of a launcher runs nothing", async () => {
+    await using rig = await openRig();
+    expect(await rig.host.recover([ask("never"), ask("unknown", null)])).toEqual([
+      { attempt: "never", found: "neverStarted" },
+      { attempt: "unknown", found: "neverStarted" },
+    ]);
+    expect(readFileSync(join(rig.host.folderOf("never"), "started"), "latin1")).toBe("void end\n");
+  });
+
+  test("of a start under way: either it is void and never runs, or it is alive; never both", async () => {
+    const folder = freshFolder();
+    const witness = join(folder, "witness");
+    mkdirSync(folder, { recursive: true });
+    const attempts = Array.from({ length: 60 }, (_, i) => `race-${i}`);
+    const first = agent(
+      folder,
+      attempts.map((attempt) => order(attempt, "/bin/sh", ["-c", `echo ${attempt} >>'${witness}'; exec sleep 600`])),
+    );
+    await until("some run", () => first.started.size > 5);
+    await first.die();
+    await using rig = await openRig({ folder });
+    const found = await rig.host.recover(attempts.map((attempt) => ask(attempt)));
+    const alive = found.filter((one) => one.found === "alive").map((one) => one.attempt);
+    const never = found.filter((one) => one.found === "neverStarted").map((one) => one.attempt);
+    expect(alive.length + never.length).toBe(60);
+    expect(alive.length).toBeGreaterThan(5);
+    await until("all that are alive have written", () => readFileSync(witness, "latin1").split("\n").length > alive.length);
+    for (const attempt of alive) rig.host.kill(attempt);
+    await Promise.all(alive.map((attempt) => rig.ended(attempt)));
+    const wrote = readFileSync(witness, "latin1").trim().split("\n").sort();
+    expect(wrote).toEqual([...alive].sort());
+  }, 60_000);
+
+  test("under another boot: a complete record is an end, blanks are a reboot", async () => {
+    await using rig = await openRig();
+    const write = (attempt: string, exit: string): void => {
+      mkdirSync(rig.host.folderOf(attempt));
+      writeFileSync(
+        join(rig.host.folderOf(attempt), "started"),
+        `${process.pid} 1 another-boot ${process.pid} ${process.pid} end\n`,
+      );
+      writeFileSync(join(rig.host.folderOf(attempt), "exit"), exit);
+    };
+    write("done", "done 4 end\n".padEnd(64));
+    write("cut", " ".repeat(64));
+    expect(
+      await rig.host.recover([ask("done", "another-boot"), ask("cut", "another-boot"), ask("gone", "another-boot")]),
+    ).toMatchObject([{ found: "exited", exit: { read: "code", code: 4 } }, { found: "rebooted" }, { found: "rebooted" }]);
+  });
+
+  test.for([
+    ["empty", ""],
+    ["torn", "torn 0"],
+    ["another attempt's", "other 0 end\n".padEnd(64)],
+    ["binary", "\u0000\u0001\u0002".padEnd(64)],
+    ["shortened blanks", " ".repeat(10)],
+  ])("an exit record that is %s is never read as a code", async ([, exit]) => {
+    await using rig = await openRig();
+    mkdirSync(rig.host.folderOf("torn"));
+    writeFileSync(join(rig.host.folderOf("torn"), "started"), `4194000 1 ${bootId} 4194000 4194000 end\n`);
+    writeFileSync(join(rig.host.folderOf("torn"), "exit"), exit as string);
+    expect(await rig.host.recover([ask("torn")])).toMatchObject([{ found: "exited", exit: { read: "unreadable" } }]);
+  });
+
+  test("a start record that nobody finishes is no start", async () => {
+    await using rig = await openRig();
+    mkdirSync(rig.host.folderOf("half"));
+    writeFileSync(join(rig.host.folderOf("half"), "started"), "");
+    writeFileSync(join(rig.host.folderOf("half"), "exit"), " ".repeat(64));
+    expect(await rig.host.recover([ask("half")])).toEqual([{ attempt: "half", found: "neverStarted" }]);
+  });
+
+  test("a result too large for a report is told as a live end, to be uploaded", async () => {
+    const folder = freshFolder();
+    const large = `[${"1,".repeat(20_000)}1]`;
+    {
+      await using first = await openRig({ folder });
+      first.launch("/bin/sh", ["-c", `printf '%s' "$LARGE" >"$MUSTER_RESULT"`], { attempt: "large", env: { LARGE: large } });
+      await first.ended("large");
+    }
+    await using rig = await openRig({ folder });
+    expect(await rig.host.recover([ask("large")])).toMatchObject([{ found: "alive" }]);
+    expect(await rig.ended("large")).toMatchObject({
+      exit: { read: "code", code: 0 },
+      result: { kind: "toUpload", size: large.length, file: join(folder, "attempts/large/result") },
+    });
+  });
+});
