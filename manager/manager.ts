@@ -21,6 +21,7 @@ import { Link } from "./link/link.ts";
 import { LogIntake } from "./link/log-intake.ts";
 import { Outbox } from "./link/outbox.ts";
 import { loadPlacement } from "./placement.ts";
+import { revokeRemoved } from "./revoke.ts";
 import { openStore } from "./store/open.ts";
 import type { LogStore } from "./store/logstore.ts";
 import type { Store } from "./store/store.ts";
@@ -51,13 +52,15 @@ export async function runManager(config: ManagerConfig, log: Log): Promise<Manag
 }
 
 async function assemble(config: ManagerConfig, log: Log, closers: (() => Promise<void>)[], close: () => Promise<void>): Promise<Manager> {
+  const credentialsFile = join(config.dataDir, "credentials.json");
   const { store, logs } = await openStore(config.databaseUrl, { dataDir: config.dataDir, log });
   closers.push(async () => await store[Symbol.asyncDispose]());
-  const credentials = openCredentials(join(config.dataDir, "credentials.json"));
+  const credentials = openCredentials(credentialsFile);
   const embedded = await startEmbedded(config, credentials, log);
   if (embedded) closers.push(() => embedded.close());
 
   const feed = new EventFeed();
+  feed.subscribe((events) => revokeRemoved(events, { credentialsFile, log, ...(embedded ? { kick: (username: string) => void embedded.kick(username) } : {}) }));
   const outbox = new Outbox(config.topicPrefix, (workerId, item, bytes) => log.error({ workerId, item: item.kind, bytes }, "an item is larger than a message may be"));
   const engines = await makeEngines(config, store, feed, outbox, log);
   for (const engine of engines.values()) engine.start();
@@ -96,7 +99,8 @@ async function startEmbedded(config: ManagerConfig, credentials: Credentials, lo
 function wireOf(config: ManagerConfig, embedded: EmbeddedBroker | undefined): { readonly connector: Connector; readonly clientId: string } {
   if (embedded) return { connector: embedded.connector(), clientId: managerUsername };
   if (config.broker.kind === "embedded") throw new Error("the embedded broker was not started");
-  return { connector: mqttConnector(config.broker), clientId: config.broker.username };
+  // Two managers share the username; the same client id would make them take over from each other for ever.
+  return { connector: mqttConnector(config.broker), clientId: `${managerUsername}.${shortId()}` };
 }
 
 async function makeEngines(config: ManagerConfig, store: Store, feed: EventFeed, outbox: Outbox, log: Log): Promise<Map<string, PoolEngine>> {

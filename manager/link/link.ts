@@ -55,6 +55,7 @@ export class Link extends Service {
       connectOptions: (): ConnectOptions => ({ clientId, take: (delivery) => this.#take(delivery) }),
       onUp: (connection) => this.#onUp(connection),
       onDown: (why) => this.#onDown(why),
+      onFailed: (why) => this.#onDown(why),
       backoff: reconnect,
       random,
       log,
