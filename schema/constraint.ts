@@ -182,7 +182,9 @@ export function constraintHolds(constraint: Constraint, worker: ConstrainedWorke
     case "notin":
       return has === undefined || constraint.values.every((value) => compares(constraint.subject, has, "!=", value));
     case "compare":
-      return has === undefined ? constraint.operator === "!=" : compares(constraint.subject, has, constraint.operator, constraint.value);
+      return has === undefined
+        ? constraint.operator === "!="
+        : compares(constraint.subject, has, constraint.operator, constraint.value);
   }
 }
 
@@ -190,7 +192,12 @@ export function constraintHolds(constraint: Constraint, worker: ConstrainedWorke
 export function constraintGap(constraint: Constraint, worker: ConstrainedWorker): string {
   const has = valueOf(constraint.subject, worker);
   const { subject } = constraint;
-  const called = subject.kind === "label" || subject.kind === "driver" ? `${subject.kind} ${subject.key}` : subject.kind === "interpreter" ? subject.key : subject.name;
+  const called =
+    subject.kind === "label" || subject.kind === "driver"
+      ? `${subject.kind} ${subject.key}`
+      : subject.kind === "interpreter"
+        ? subject.key
+        : subject.name;
   if (has === undefined) return `lacks ${called}`;
   if (subject.kind === "driver" || constraint.test === "absent") return `has ${called}`;
   return subject.kind === "label" ? `has ${called}=${has}` : `has ${called} ${has}`;
@@ -219,7 +226,8 @@ function own(map: Readonly<Record<string, string>>, key: string): string | undef
 function factOf(name: string, worker: ConstrainedWorker): string | undefined {
   if (name === "worker") return worker.workerId;
   const fact = worker.facts[name as keyof Facts];
-  return fact === "" || fact === undefined ? undefined : String(fact);
+  if (typeof fact === "number") return String(fact);
+  return typeof fact === "string" && fact !== "" ? fact : undefined;
 }
 
 function compares(subject: ConstraintSubject, has: string, operator: Comparison, value: string): boolean {

@@ -9,7 +9,8 @@ export type TicketGrant =
   | { readonly direction: "get"; readonly worker: WorkerId; readonly attempt: AttemptId; readonly sha256: string }
   | { readonly direction: "put"; readonly worker: WorkerId; readonly attempt: AttemptId; readonly maxBytes: number };
 
-const ticketPattern = /^(get|put)\.([A-Za-z0-9_-]{1,36})\.([A-Za-z0-9_-]{1,36})\.([0-9a-f]{64}|[0-9]{1,15})\.([A-Za-z0-9_-]{1,128})$/;
+const ticketPattern =
+  /^(get|put)\.([A-Za-z0-9_-]{1,36})\.([A-Za-z0-9_-]{1,36})\.([0-9a-f]{64}|[0-9]{1,15})\.([A-Za-z0-9_-]{1,128})$/;
 
 /** The text that is signed: `get\n<worker>\n<attempt>\n<sha256>` or `put\n<worker>\n<attempt>\n<maxBytes>`. */
 export function ticketText(grant: TicketGrant): string {
@@ -30,7 +31,8 @@ export function parseTicket(ticket: string): { readonly grant: TicketGrant; read
   if (!parts) return undefined;
   const [, direction, worker, attempt, bound, signature] = parts as unknown as [string, string, string, string, string, string];
   if (direction === "get" && bound.length === 64) return { grant: { direction, worker, attempt, sha256: bound }, signature };
-  if (direction === "put" && bound.length <= 15) return { grant: { direction, worker, attempt, maxBytes: Number(bound) }, signature };
+  if (direction === "put" && bound.length <= 15)
+    return { grant: { direction, worker, attempt, maxBytes: Number(bound) }, signature };
   return undefined;
 }
 

@@ -12,7 +12,13 @@ import type { CompiledVersion, Requires } from "./versions.ts";
 const nothing: Requires = { slots: 0, memoryMb: 0, cpus: 0 };
 
 /** An attempt in memory. `inherited`: an earlier leader sent it, and what that one echoed is not known. */
-export function makeAttempt(row: AttemptRecord, run: RunCell, worker: WorkerCell, nowMono: number, inherited: boolean): AttemptCell {
+export function makeAttempt(
+  row: AttemptRecord,
+  run: RunCell,
+  worker: WorkerCell,
+  nowMono: number,
+  inherited: boolean,
+): AttemptCell {
   return {
     row,
     run,
@@ -90,7 +96,13 @@ export function remind(turn: Turn, attempt: AttemptCell): void {
   if (attempt.row.state === "ended" || (!stopping && attempt.row.state !== "sent")) return;
   if (isReachable(worker) && worker.row.epoch !== null) {
     if (stopping) sendStop(turn, attempt);
-    else if (now.mono - attempt.firstSentMono < timing.startResendMs && attempt.row.epoch === worker.row.epoch && worker.synced && run.version) sendStart(turn, attempt, run.version);
+    else if (
+      now.mono - attempt.firstSentMono < timing.startResendMs &&
+      attempt.row.epoch === worker.row.epoch &&
+      worker.synced &&
+      run.version
+    )
+      sendStart(turn, attempt, run.version);
     else send(turn, worker, { kind: "ask", attempts: [attempt.row.id], hello: true });
   }
   attempt.delayMs = Math.min(timing.resendMaxMs, Math.max(timing.resendFirstMs, attempt.delayMs * 2));

@@ -58,7 +58,12 @@ export function checkBrake(turn: Turn): void {
   const silent = countUnreachable(state);
   const over = brake.releasing ? silent === 0 : !isFleet(state, silent);
   if (!over) {
-    raiseAlarm(turn, "fleetBrake", "", `${silent} workers are silent at once; none is declared lost until most are back or ${state.options.timing.brakeHoldMs / 1_000} s have passed`);
+    raiseAlarm(
+      turn,
+      "fleetBrake",
+      "",
+      `${silent} workers are silent at once; none is declared lost until most are back or ${state.options.timing.brakeHoldMs / 1_000} s have passed`,
+    );
     return;
   }
   brake.untilMono = null;

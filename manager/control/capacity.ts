@@ -6,7 +6,19 @@ import type { WorkerRecord } from "./records.ts";
 import type { AttemptCell, ControlState, WorkerCell } from "./state.ts";
 import type { Requires } from "./versions.ts";
 
-const noFacts: Facts = { os: "", osVersion: "", arch: "", hostname: "", cpus: 0, memoryMb: 0, interpreters: {}, drivers: [], agentVersion: "", nodeVersion: "", bootId: "" };
+const noFacts: Facts = {
+  os: "",
+  osVersion: "",
+  arch: "",
+  hostname: "",
+  cpus: 0,
+  memoryMb: 0,
+  interpreters: {},
+  drivers: [],
+  agentVersion: "",
+  nodeVersion: "",
+  bootId: "",
+};
 const noCapacity = { slots: 0, memoryMb: 0, cpus: 0 };
 
 export function makeView(row: WorkerRecord): WorkerInView {
@@ -68,5 +80,9 @@ export function placeInSets(state: ControlState, worker: WorkerCell): void {
   const taker = mayTake(worker);
   setOpen(state.takers, view, taker);
   setOpen(state.free, view, taker && view.free.slots > 0);
-  setOpen(state.eager, view, taker && isFast(worker) && view.free.slots <= 0 && view.free.slots + state.options.limits.prefetch > 0);
+  setOpen(
+    state.eager,
+    view,
+    taker && isFast(worker) && view.free.slots <= 0 && view.free.slots + state.options.limits.prefetch > 0,
+  );
 }

@@ -1,6 +1,19 @@
 import type { Change } from "./changes.ts";
 
-type RowChange = Extract<Change, { op: "updateRun" | "updateAttempt" | "updateWorker" | "updateJournal" | "insertRun" | "insertAttempt" | "insertWorker" | "insertJournal" }>;
+type RowChange = Extract<
+  Change,
+  {
+    op:
+      | "updateRun"
+      | "updateAttempt"
+      | "updateWorker"
+      | "updateJournal"
+      | "insertRun"
+      | "insertAttempt"
+      | "insertWorker"
+      | "insertJournal";
+  }
+>;
 
 /**
  * One change per run, attempt, worker and journal of a batch: updates go into the insert or the first update before them.

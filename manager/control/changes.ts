@@ -15,7 +15,17 @@ export type TaskUpdate = Partial<Pick<TaskRecord, "name" | "version" | "labels" 
 export type RunUpdate = Partial<
   Pick<
     RunRecord,
-    "state" | "workerId" | "startedAt" | "endedAt" | "end" | "placements" | "tries" | "stop" | "result" | "resultBody" | "progress"
+    | "state"
+    | "workerId"
+    | "startedAt"
+    | "endedAt"
+    | "end"
+    | "placements"
+    | "tries"
+    | "stop"
+    | "result"
+    | "resultBody"
+    | "progress"
   >
 >;
 export type AttemptUpdate = Partial<Pick<AttemptRecord, "state" | "startedAt" | "endedAt" | "pid" | "end">>;

@@ -14,7 +14,7 @@ import type { AttemptRecord, LiveState, RunRecord } from "./records.ts";
 import { watch } from "./reach.ts";
 import { keepRun, makeRun } from "./runs.ts";
 import { settingsFor } from "./settings.ts";
-import { isReachable, journalKey, versionKey, type AttemptCell, type ControlState, type RunCell, type WorkerCell } from "./state.ts";
+import { isReachable, journalKey, versionKey, type AttemptCell, type ControlState, type RunCell } from "./state.ts";
 
 /** `live` is what the store held when the term was taken; the versions of its runs are the first needs. */
 export function createControl(options: ControlOptions, live: LiveState, now: Now): ControlState {
@@ -97,7 +97,7 @@ function takeOverRun(state: ControlState, row: RunRecord, attempts: readonly Att
 function takeOverAttempt(state: ControlState, row: AttemptRecord, run: RunCell, nowMono: number): AttemptCell {
   const worker = state.workers.get(row.workerId);
   if (!worker) throw new Error(`attempt ${row.id} is bound to worker ${row.workerId}, which is not in the store`);
-  const attempt = makeAttempt(row, run, worker as WorkerCell, nowMono, true);
+  const attempt = makeAttempt(row, run, worker, nowMono, true);
   keepAttempt(state, attempt);
   // Not at once: the worker's hello comes first, and nothing is fresh before it.
   attempt.delayMs = state.options.timing.resendFirstMs;

@@ -78,7 +78,12 @@ export function nextDue(state: ControlState): number | null {
 }
 
 function dropStale(state: ControlState): void {
-  for (let first = peek(state.due); first && timerOf(first.item) !== first.key && first.item.kind !== "wake"; first = peek(state.due)) pop(state.due);
+  for (
+    let first = peek(state.due);
+    first && timerOf(first.item) !== first.key && first.item.kind !== "wake";
+    first = peek(state.due)
+  )
+    pop(state.due);
 }
 
 function timerOf(entry: DueEntry): number | null {

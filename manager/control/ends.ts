@@ -130,7 +130,12 @@ function avoidWorker(turn: Turn, run: RunCell, worker: WorkerCell, holdMs: numbe
   placeInSets(turn.state, worker);
 }
 
-export function aboutAttempt(attempt: AttemptCell): { readonly taskId: string; readonly runId: string; readonly attemptId: string; readonly workerId: string } {
+export function aboutAttempt(attempt: AttemptCell): {
+  readonly taskId: string;
+  readonly runId: string;
+  readonly attemptId: string;
+  readonly workerId: string;
+} {
   const { row } = attempt;
   return { taskId: row.taskId, runId: row.runId, attemptId: row.id, workerId: row.workerId };
 }

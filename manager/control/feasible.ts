@@ -80,7 +80,8 @@ function lackOf(version: CompiledVersion, worker: WorkerCell): string | undefine
   const { view, row } = worker;
   for (const constraint of version.constraints) if (!constraintHolds(constraint, view)) return constraintGap(constraint, view);
   if (!view.facts.drivers.includes(version.driver)) return `lacks driver ${version.driver}`;
-  if (version.interpreter !== null && !Object.hasOwn(view.facts.interpreters, version.interpreter)) return `lacks interpreter ${version.interpreter}`;
+  if (version.interpreter !== null && !Object.hasOwn(view.facts.interpreters, version.interpreter))
+    return `lacks interpreter ${version.interpreter}`;
   if (version.record.body !== null && row.http !== true) return "cannot fetch the large body over HTTP";
   return undefined;
 }

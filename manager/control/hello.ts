@@ -29,7 +29,12 @@ export function takeHello(turn: Turn, workerId: string, message: Hello): void {
   if (message.highestTerm > state.options.term) {
     // It obeys nothing of ours until we lead with a higher term (rule 28).
     note(turn, "higherTerm", { workerId, detail: String(message.highestTerm) });
-    raiseAlarm(turn, "higherTerm", workerId, `worker ${workerId} has obeyed term ${message.highestTerm}, this leader has ${state.options.term}: the database may have been taken back`);
+    raiseAlarm(
+      turn,
+      "higherTerm",
+      workerId,
+      `worker ${workerId} has obeyed term ${message.highestTerm}, this leader has ${state.options.term}: the database may have been taken back`,
+    );
   }
   introduce(turn, worker, message);
   followJournal(turn, worker, message);
@@ -38,7 +43,10 @@ export function takeHello(turn: Turn, workerId: string, message: Hello): void {
 
 function wrongVersion(message: Hello): Refusal | undefined {
   if (message.versions.includes(protocolVersion)) return undefined;
-  return { why: `this manager speaks protocol version ${protocolVersion}, the worker ${message.versions.join(", ") || "none"}; upgrade the older one`, newJournal: false };
+  return {
+    why: `this manager speaks protocol version ${protocolVersion}, the worker ${message.versions.join(", ") || "none"}; upgrade the older one`,
+    newJournal: false,
+  };
 }
 
 function tooManyWorkers(turn: Turn): Refusal | undefined {
@@ -54,7 +62,12 @@ function wrongEpoch(turn: Turn, worker: WorkerCell, message: Hello): Refusal | u
   if (other.journal === known.journal) {
     if (other.n > known.n) return isCopy(turn, worker, message, other.journal) ? refusals.copy : undefined;
     if (other.n < known.n) {
-      raiseAlarm(turn, "lowerEpoch", row.id, `worker ${row.id}: an agent of an earlier life (${message.epoch}) was heard after its successor`);
+      raiseAlarm(
+        turn,
+        "lowerEpoch",
+        row.id,
+        `worker ${row.id}: an agent of an earlier life (${message.epoch}) was heard after its successor`,
+      );
       return refusals.earlierLife;
     }
     return refusals.clone;
@@ -71,7 +84,11 @@ function isCopy(turn: Turn, worker: WorkerCell, message: Hello, journal: string)
 
 function refuseHello(turn: Turn, workerId: string, message: Hello, { why, newJournal }: Refusal): void {
   const { epoch, connection, mono } = message;
-  turn.strange.push({ workerId, asOf: { epoch, mono }, items: [{ kind: "sync", epoch, connection, refused: why, ...(newJournal ? { newJournal } : {}) }] });
+  turn.strange.push({
+    workerId,
+    asOf: { epoch, mono },
+    items: [{ kind: "sync", epoch, connection, refused: why, ...(newJournal ? { newJournal } : {}) }],
+  });
   note(turn, "helloRefused", { workerId, detail: why });
   const worker = turn.state.workers.get(workerId);
   if (worker?.refusedEpoch === epoch) return;
@@ -164,5 +181,10 @@ function followJournal(turn: Turn, worker: WorkerCell, message: Hello): void {
   }
   if (acked <= (applied ?? 0)) return;
   emit(turn, "gap", { workerId: worker.row.id, data: { journal, from: (applied ?? 0) + 1, to: acked } });
-  raiseAlarm(turn, "historyLost", worker.row.id, `worker ${worker.row.id} was acknowledged reports up to ${acked}, the database has them up to ${applied ?? 0}: it may be a restored backup`);
+  raiseAlarm(
+    turn,
+    "historyLost",
+    worker.row.id,
+    `worker ${worker.row.id} was acknowledged reports up to ${acked}, the database has them up to ${applied ?? 0}: it may be a restored backup`,
+  );
 }

@@ -38,14 +38,31 @@ export interface StartItem {
 export type Request =
   | ({ readonly kind: "createTask"; readonly id: string; readonly store: DefinitionToStore } & Asker)
   /** Create or replace by name within the definition's pool. `id` is used when it is new. */
-  | ({ readonly kind: "putTaskByName"; readonly id: string; readonly store: DefinitionToStore; readonly ifMatch: number | null } & Asker)
+  | ({
+      readonly kind: "putTaskByName";
+      readonly id: string;
+      readonly store: DefinitionToStore;
+      readonly ifMatch: number | null;
+    } & Asker)
   /** A new version. `expectedVersion` is what the shell built it from: someone else's change in between is answered 412 and, unless the client sent If-Match, tried again by the shell. */
-  | ({ readonly kind: "changeTask"; readonly taskId: string; readonly store: DefinitionToStore; readonly expectedVersion: number | null } & Asker)
+  | ({
+      readonly kind: "changeTask";
+      readonly taskId: string;
+      readonly store: DefinitionToStore;
+      readonly expectedVersion: number | null;
+    } & Asker)
   | ({ readonly kind: "deleteTask"; readonly taskId: string; readonly stop: boolean; readonly ifMatch: number | null } & Asker)
   | ({ readonly kind: "startRun"; readonly item: StartItem } & Asker)
   /** Items succeed and fail one by one; the answer has one outcome each, in order. */
   | ({ readonly kind: "startRuns"; readonly items: readonly StartItem[] } & Asker)
-  | ({ readonly kind: "rerun"; readonly of: string; readonly runId: string; readonly idempotencyKey: string | null; readonly bodyHash: string; readonly trace: string } & Asker)
+  | ({
+      readonly kind: "rerun";
+      readonly of: string;
+      readonly runId: string;
+      readonly idempotencyKey: string | null;
+      readonly bodyHash: string;
+      readonly trace: string;
+    } & Asker)
   | ({ readonly kind: "stopRun"; readonly runId: string; readonly graceSeconds: number | null } & Asker)
   /** Stops every run of the task that is not terminal. */
   | ({ readonly kind: "stopTask"; readonly taskId: string; readonly graceSeconds: number | null } & Asker)
@@ -84,7 +101,11 @@ export type Loaded =
   | { readonly need: "task"; readonly id: string; readonly found: TaskRecord | null }
   | { readonly need: "taskByName"; readonly pool: string; readonly name: string; readonly found: TaskRecord | null }
   | { readonly need: "version"; readonly taskId: string; readonly version: number; readonly found: TaskVersionRecord | null }
-  | { readonly need: "run"; readonly id: string; readonly found: { readonly run: RunRecord; readonly attempts: readonly AttemptRecord[] } | null }
+  | {
+      readonly need: "run";
+      readonly id: string;
+      readonly found: { readonly run: RunRecord; readonly attempts: readonly AttemptRecord[] } | null;
+    }
   | { readonly need: "key"; readonly taskId: string; readonly key: string; readonly found: KeyRecord | null }
   | { readonly need: "liveRunsOfTask"; readonly taskId: string; readonly found: readonly string[] }
   | { readonly need: "queuePage"; readonly after: number; readonly found: readonly RunRecord[] }

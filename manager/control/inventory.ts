@@ -23,7 +23,11 @@ export function adoptInventory(turn: Turn, worker: WorkerCell, message: Hello, i
     if (!attempt) {
       if (wantsStop(turn, worker, item)) stop.push(item.attempt);
     } else if (attempt.worker !== worker) {
-      note(turn, "strangeAttempt", { workerId: worker.row.id, attemptId: item.attempt, detail: `it is bound to worker ${attempt.row.workerId}` });
+      note(turn, "strangeAttempt", {
+        workerId: worker.row.id,
+        attemptId: item.attempt,
+        detail: `it is bound to worker ${attempt.row.workerId}`,
+      });
     } else if (takePresent(turn, attempt, message, item)) {
       (attempt.orphan ? stop : keep).push(item.attempt);
     } else if (everythingApplied(turn, worker, message)) {
@@ -32,8 +36,9 @@ export function adoptInventory(turn: Turn, worker: WorkerCell, message: Hello, i
     }
   }
   sendSync(turn, worker, message, keep, stop);
-  for (let at = 0; at < ask.length; at += managerLimits.idsPerAsk) send(turn, worker, { kind: "ask", attempts: ask.slice(at, at + managerLimits.idsPerAsk) });
-  for (const attempt of [...worker.attempts.values()]) if (!listed.has(attempt.row.id)) takeAbsent(turn, attempt, message);
+  for (let at = 0; at < ask.length; at += managerLimits.idsPerAsk)
+    send(turn, worker, { kind: "ask", attempts: ask.slice(at, at + managerLimits.idsPerAsk) });
+  for (const attempt of worker.attempts.values()) if (!listed.has(attempt.row.id)) takeAbsent(turn, attempt, message);
   for (const attempt of worker.attempts.values()) saySoon(turn, attempt);
 }
 
@@ -70,8 +75,18 @@ function sendSync(turn: Turn, worker: WorkerCell, message: Hello, keep: readonly
   const ack = { journal, seq: state.journals.get(journalKey(worker.row.id, journal)) ?? 0 };
   const parts = Math.max(1, Math.ceil(Math.max(keep.length, stop.length) / managerLimits.idsPerSync));
   for (let part = 0; part < parts; part += 1) {
-    const cut = (ids: readonly string[]): string[] => ids.slice(part * managerLimits.idsPerSync, (part + 1) * managerLimits.idsPerSync);
-    send(turn, worker, { kind: "sync", epoch, connection, keep: cut(keep), stop: cut(stop), ack, settings: state.settings, draining: worker.row.draining });
+    const cut = (ids: readonly string[]): string[] =>
+      ids.slice(part * managerLimits.idsPerSync, (part + 1) * managerLimits.idsPerSync);
+    send(turn, worker, {
+      kind: "sync",
+      epoch,
+      connection,
+      keep: cut(keep),
+      stop: cut(stop),
+      ack,
+      settings: state.settings,
+      draining: worker.row.draining,
+    });
   }
 }
 
@@ -82,18 +97,29 @@ function takeAbsent(turn: Turn, attempt: AttemptCell, message: Hello): void {
   const obeysUs = message.highestTerm >= turn.state.options.term;
   if (attempt.listedEnd) {
     // It was listed with its end, whose report has not come and does not wait any more.
-    if (attempt.known?.epoch !== message.epoch || message.mono > attempt.known.mono) endAttempt(turn, attempt, attempt.listedEnd, { reported: true });
+    if (attempt.known?.epoch !== message.epoch || message.mono > attempt.known.mono)
+      endAttempt(turn, attempt, attempt.listedEnd, { reported: true });
     return;
   }
   if (attempt.row.state === "sent" && attempt.known === null) {
     if (sameEpoch ? message.mono >= attempt.provableMono && (!attempt.inherited || obeysUs) : isSuccessor(attempt, message)) {
-      endAttempt(turn, attempt, { how: "refused", why: sameEpoch ? "its start never came" : "agent restarted" }, { reported: false });
+      endAttempt(
+        turn,
+        attempt,
+        { how: "refused", why: sameEpoch ? "its start never came" : "agent restarted" },
+        { reported: false },
+      );
     } else if (!sameEpoch && !isSuccessor(attempt, message)) {
       loseMissing(turn, attempt, unproven.otherJournal);
     }
     return;
   }
-  if (attempt.known?.epoch === message.epoch ? message.mono < attempt.known.mono : attempt.inherited && attempt.known === null && sameEpoch && !obeysUs) return;
+  if (
+    attempt.known?.epoch === message.epoch
+      ? message.mono < attempt.known.mono
+      : attempt.inherited && attempt.known === null && sameEpoch && !obeysUs
+  )
+    return;
   loseMissing(turn, attempt, unproven.missing);
 }
 

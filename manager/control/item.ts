@@ -57,13 +57,16 @@ export function startItemOf(state: ControlState, attempt: AttemptCell, version: 
           },
           env: own,
         }
-      : { spec: definition.run as unknown as NonNullable<StartItem["spec"]>, env: { ...definition.env, ...own } }),
+      : { spec: definition.run, env: { ...definition.env, ...own } }),
     timeoutSeconds: definition.timeoutSeconds,
     killGraceSeconds: definition.killGraceSeconds,
     onLost: definition.onLost,
     ...(definition.onLost === "retry" ? { lostAfterSeconds: definition.lostAfterSeconds } : {}),
     requires: definition.requires,
-    limits: { logStreamBytes: limits.logStreamBytes, resultBytes: http ? requestLimits.resultBytes : requestLimits.inlineResultBytes },
+    limits: {
+      logStreamBytes: limits.logStreamBytes,
+      resultBytes: http ? requestLimits.resultBytes : requestLimits.inlineResultBytes,
+    },
     trace: run.trace,
     ttlMs: state.settings.startTtlMs,
     ...(http ? { resultTicket: buildTicket({ direction: "put", ...holder, maxBytes: requestLimits.resultBytes }, sign) } : {}),

@@ -30,10 +30,18 @@ export function needsOf(state: ControlState, input: Input): readonly Need[] {
       wantForRequest(state, wanted, input.request);
       break;
     case "hello":
-      wantAttempts(state, wanted, listedBy(state.workers.get(input.workerId), input.message).map((item) => item.attempt));
+      wantAttempts(
+        state,
+        wanted,
+        listedBy(state.workers.get(input.workerId), input.message).map((item) => item.attempt),
+      );
       break;
     case "reports":
-      wantAttempts(state, wanted, input.message.items.map((item) => item.attempt));
+      wantAttempts(
+        state,
+        wanted,
+        input.message.items.map((item) => item.attempt),
+      );
       break;
     case "place":
       wantForPlace(state, wanted);
@@ -152,11 +160,18 @@ function wantRun(state: ControlState, wanted: Wanted, id: string): void {
 function wantLiveRuns(state: ControlState, wanted: Wanted, taskId: string): void {
   const ids = state.loaded.liveRuns.get(taskId);
   if (ids) for (const id of ids) wantRun(state, wanted, id);
-  else wanted.set(`live ${taskId}`, { need: "liveRunsOfTask", taskId, limit: (state.runsOfTask.get(taskId)?.size ?? 0) + managerLimits.readsPerBatch });
+  else
+    wanted.set(`live ${taskId}`, {
+      need: "liveRunsOfTask",
+      taskId,
+      limit: (state.runsOfTask.get(taskId)?.size ?? 0) + managerLimits.readsPerBatch,
+    });
 }
 
 function wantAttempts(state: ControlState, wanted: Wanted, ids: readonly string[]): void {
-  const unknown = new Set(ids.filter((id) => !state.attempts.has(id) && !recentAttempt(state, id) && !state.loaded.attempts.has(id)));
+  const unknown = new Set(
+    ids.filter((id) => !state.attempts.has(id) && !recentAttempt(state, id) && !state.loaded.attempts.has(id)),
+  );
   if (unknown.size === 0) return;
   state.loaded.asked = [...unknown];
   wanted.set("attempts", { need: "attempts", ids: state.loaded.asked });

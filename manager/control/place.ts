@@ -50,7 +50,7 @@ function wakeLines(turn: Turn): void {
   // A whole round: the window may stand anywhere in the queue.
   queue.turnsLeft = queue.queued;
   const careful = queue.blocked.size * changed.size <= carefulLooks;
-  for (const line of [...queue.blocked]) {
+  for (const line of queue.blocked) {
     const version = line.compiled;
     if (!careful || !version || [...changed].some((worker) => couldTake(turn, version, worker))) unblock(queue, line);
   }
@@ -101,7 +101,13 @@ function chooseWorker(turn: Turn, run: RunCell, version: CompiledVersion): Worke
   return among(state.free, false) ?? among(state.eager, true);
 }
 
-function askPlacement(turn: Turn, run: RunCell, version: CompiledVersion, set: OpenSet, fits: (open: OpenWorker) => boolean): OpenWorker | undefined {
+function askPlacement(
+  turn: Turn,
+  run: RunCell,
+  version: CompiledVersion,
+  set: OpenSet,
+  fits: (open: OpenWorker) => boolean,
+): OpenWorker | undefined {
   const { row } = run;
   const wanted = { runId: row.id, taskId: row.taskId, labels: row.labels, requires: version.definition.requires };
   try {

@@ -17,7 +17,12 @@ export function markKnown(turn: Turn, attempt: AttemptCell, epoch: string, mono:
 }
 
 /** Brings the attempt, and its run, to this state if it is not there yet. */
-export function advance(turn: Turn, attempt: AttemptCell, to: "accepted" | "running" | "stopping", more: AttemptUpdate = {}): void {
+export function advance(
+  turn: Turn,
+  attempt: AttemptCell,
+  to: "accepted" | "running" | "stopping",
+  more: AttemptUpdate = {},
+): void {
   const { run, row } = attempt;
   const forward = order[to] > order[row.state];
   const news = forward ? { ...more, state: to } : more;

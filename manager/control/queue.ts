@@ -80,7 +80,11 @@ export function enqueue(state: ControlState, run: RunCell): void {
     line = { key, taskId: row.taskId, version: row.taskVersion, runs: [], first: 0, blocked: false, compiled: undefined };
     queue.lines.set(key, line);
     queue.unread.add(line);
-    compileLine(queue, line, run.version === undefined ? recall(state.versions, versionKey(row.taskId, row.taskVersion)) : run.version);
+    compileLine(
+      queue,
+      line,
+      run.version === undefined ? recall(state.versions, versionKey(row.taskId, row.taskVersion)) : run.version,
+    );
   }
   run.line = key;
   const { runs } = line;

@@ -38,13 +38,23 @@ export function becomeReachable(turn: Turn, worker: WorkerCell): void {
 export function becomeUnreachable(turn: Turn, worker: WorkerCell, why: string): void {
   if (!isReachable(worker)) return;
   countReachable(turn.state, -1);
-  updateWorker(turn, worker, { state: "unreachable", stateSince: turn.now.wall, lastSeenAt: worker.heardWall ?? worker.row.lastSeenAt });
+  updateWorker(turn, worker, {
+    state: "unreachable",
+    stateSince: turn.now.wall,
+    lastSeenAt: worker.heardWall ?? worker.row.lastSeenAt,
+  });
   emit(turn, "workerUnreachable", { workerId: worker.row.id, data: { why } });
   for (const attempt of worker.attempts.values()) {
     const { run } = attempt;
     if (attempt.orphan || run.row.state === "unreachable") continue;
     updateRun(turn, run, { state: "unreachable" });
-    emit(turn, "runUnreachable", { taskId: run.row.taskId, runId: run.row.id, attemptId: attempt.row.id, workerId: worker.row.id, data: {} });
+    emit(turn, "runUnreachable", {
+      taskId: run.row.taskId,
+      runId: run.row.id,
+      attemptId: attempt.row.id,
+      workerId: worker.row.id,
+      data: {},
+    });
   }
   noteGone(turn);
   watch(turn.state, worker);
@@ -63,7 +73,11 @@ export function becomeLost(turn: Turn, worker: WorkerCell): void {
 /** When its silence is looked at next. A heartbeat moves nothing: the look itself finds out how long it was silent. */
 export function watch(state: ControlState, worker: WorkerCell): void {
   const { timing } = state.options;
-  const intervals = isReachable(worker) ? timing.unreachableIntervals : worker.row.state === "unreachable" ? timing.workerLostIntervals : null;
+  const intervals = isReachable(worker)
+    ? timing.unreachableIntervals
+    : worker.row.state === "unreachable"
+      ? timing.workerLostIntervals
+      : null;
   armWorker(state, worker, intervals === null ? null : heardSince(state, worker) + intervals * worker.beatMs);
 }
 

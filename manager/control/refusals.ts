@@ -9,8 +9,20 @@ export const refusals = {
     why: "duplicate worker id: another agent speaks under this id; give this one an id of its own, or remove the other worker. It is taken once the other is lost",
     newJournal: false,
   },
-  clone: { why: "duplicate worker id: another agent speaks under this id with the same journal; one of the two is a copy of the other's folder", newJournal: true },
-  copy: { why: "its journal is a restored copy: it lacks reports that were applied here; it must make a new journal", newJournal: true },
-  earlierLife: { why: "an agent that was started later on the same journal has taken over; this one is a copy of an earlier state", newJournal: true },
-  oldJournal: { why: "its journal was given up when the worker was lost and came back with another; it must make a new journal", newJournal: true },
+  clone: {
+    why: "duplicate worker id: another agent speaks under this id with the same journal; one of the two is a copy of the other's folder",
+    newJournal: true,
+  },
+  copy: {
+    why: "its journal is a restored copy: it lacks reports that were applied here; it must make a new journal",
+    newJournal: true,
+  },
+  earlierLife: {
+    why: "an agent that was started later on the same journal has taken over; this one is a copy of an earlier state",
+    newJournal: true,
+  },
+  oldJournal: {
+    why: "its journal was given up when the worker was lost and came back with another; it must make a new journal",
+    newJournal: true,
+  },
 } as const satisfies Record<string, Refusal>;

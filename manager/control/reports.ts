@@ -14,12 +14,19 @@ import { updateRun } from "./runs.ts";
 import { journalKey, recentAttempt, type AttemptCell, type WorkerCell } from "./state.ts";
 import { emit, note, send, type Turn } from "./turn.ts";
 
-type Item = { readonly seq: number; readonly report: Report } | { readonly seq: number; readonly unreadable: Reports["unreadable"][number] };
+type Item =
+  | { readonly seq: number; readonly report: Report }
+  | { readonly seq: number; readonly unreadable: Reports["unreadable"][number] };
 
 export function takeReports(turn: Turn, workerId: string, message: Reports): void {
   const { state } = turn;
   const worker = state.workers.get(workerId);
-  if (!worker || worker.row.epoch !== message.epoch || worker.row.state === "removed" || parseEpoch(message.epoch).journal !== message.journal) {
+  if (
+    !worker ||
+    worker.row.epoch !== message.epoch ||
+    worker.row.state === "removed" ||
+    parseEpoch(message.epoch).journal !== message.journal
+  ) {
     // They come again after the hello that we lack.
     note(turn, "unknownEpoch", { workerId, detail: "reports of an epoch that has not said hello" });
     if (!worker || worker.row.epoch !== message.epoch) askStranger(turn, workerId, message.epoch, message.mono);
@@ -62,7 +69,8 @@ function applyInOrder(turn: Turn, worker: WorkerCell, message: Reports): void {
 
 function inOrder(message: Reports): Item[] {
   const items: Item[] = message.items.map((report) => ({ seq: report.seq, report }));
-  if (message.unreadable.length === 0 && items.every((item, index) => index === 0 || (items[index - 1] as Item).seq < item.seq)) return items;
+  if (message.unreadable.length === 0 && items.every((item, index) => index === 0 || (items[index - 1] as Item).seq < item.seq))
+    return items;
   for (const unreadable of message.unreadable) items.push({ seq: unreadable.seq, unreadable });
   return items.toSorted((a, b) => a.seq - b.seq);
 }
@@ -74,7 +82,11 @@ function applyReport(turn: Turn, worker: WorkerCell, message: Reports, report: R
     return;
   }
   if (attempt.worker !== worker) {
-    note(turn, "strangeReport", { workerId: worker.row.id, attemptId: report.attempt, detail: `the attempt is bound to worker ${attempt.row.workerId}` });
+    note(turn, "strangeReport", {
+      workerId: worker.row.id,
+      attemptId: report.attempt,
+      detail: `the attempt is bound to worker ${attempt.row.workerId}`,
+    });
     return;
   }
   markKnown(turn, attempt, message.epoch, message.mono);
@@ -103,7 +115,9 @@ function instant(wall: number): number {
 }
 
 function startedWith(attempt: AttemptCell, report: Report): AttemptUpdate {
-  return report.startedAt !== undefined && attempt.row.startedAt === null ? { startedAt: instant(report.startedAt), pid: report.pid ?? attempt.row.pid } : {};
+  return report.startedAt !== undefined && attempt.row.startedAt === null
+    ? { startedAt: instant(report.startedAt), pid: report.pid ?? attempt.row.pid }
+    : {};
 }
 
 function takeProgress(turn: Turn, attempt: AttemptCell, report: Report): void {
@@ -138,7 +152,13 @@ function applyLate(turn: Turn, worker: WorkerCell, report: Report): void {
     note(turn, "lateReport", { workerId: worker.row.id, attemptId: known.id, detail: report.kind });
     return;
   }
-  emit(turn, "lateEnd", { taskId: known.taskId, runId: known.runId, attemptId: known.id, workerId: worker.row.id, data: { end: report.end, known: known.end } });
+  emit(turn, "lateEnd", {
+    taskId: known.taskId,
+    runId: known.runId,
+    attemptId: known.id,
+    workerId: worker.row.id,
+    data: { end: report.end, known: known.end },
+  });
 }
 
 function endedAttempt(turn: Turn, id: string): AttemptRecord | undefined {
@@ -151,12 +171,20 @@ function setAside(turn: Turn, worker: WorkerCell, message: Reports, item: Report
   const why = boundedSentence(item.why);
   turn.changes.push({
     op: "insertSetAside",
-    row: { id: turn.dice.id(), pool: state.options.pool, at: now.wall, source: `report of worker ${worker.row.id}`, why, raw: item.raw.slice(0, wireLimits.payloadBytes / 4) },
+    row: {
+      id: turn.dice.id(),
+      pool: state.options.pool,
+      at: now.wall,
+      source: `report of worker ${worker.row.id}`,
+      why,
+      raw: item.raw.slice(0, wireLimits.payloadBytes / 4),
+    },
   });
   const attempt = item.attempt === undefined ? undefined : state.attempts.get(item.attempt);
   const ours = attempt?.worker === worker ? attempt : undefined;
   emit(turn, "setAside", { workerId: worker.row.id, ...(ours ? aboutAttempt(ours) : {}), data: { seq: item.seq, why } });
   if (!ours) return;
   markKnown(turn, ours, message.epoch, message.mono);
-  if (item.kind === "end") endAttempt(turn, ours, { how: "lost", why: boundedSentence(`unreadable end: ${why}`) }, { reported: true });
+  if (item.kind === "end")
+    endAttempt(turn, ours, { how: "lost", why: boundedSentence(`unreadable end: ${why}`) }, { reported: true });
 }

@@ -11,7 +11,18 @@ import { emit, type Turn } from "./turn.ts";
 import type { CompiledVersion } from "./versions.ts";
 
 export function makeRun(row: RunRecord, version: CompiledVersion | null | undefined): RunCell {
-  return { row, version, attempt: null, line: null, holdMono: null, holdWhy: null, refusals: 0, avoid: null, avoidMono: null, lastEnd: null };
+  return {
+    row,
+    version,
+    attempt: null,
+    line: null,
+    holdMono: null,
+    holdWhy: null,
+    refusals: 0,
+    avoid: null,
+    avoidMono: null,
+    lastEnd: null,
+  };
 }
 
 /** Brings a run into memory; it counts as queued or retrying there by its state. */
@@ -55,11 +66,23 @@ export function updateRun(turn: Turn, run: RunCell, set: RunUpdate): void {
 }
 
 /** A run's end, decided once (rule 22). Its attempt, if it has not ended, goes on as an orphan. */
-export function endRun(turn: Turn, run: RunCell, state: RunState, end: End, more: RunUpdate & { readonly asker?: Asker } = {}): void {
+export function endRun(
+  turn: Turn,
+  run: RunCell,
+  state: RunState,
+  end: End,
+  more: RunUpdate & { readonly asker?: Asker } = {},
+): void {
   if (!isTerminal(state)) throw new Error(`run ${run.row.id}: ${state} is not an end`);
   const { asker, ...set } = more;
   updateRun(turn, run, { endedAt: turn.now.wall, ...set, state, end });
-  emit(turn, "runEnded", { taskId: run.row.taskId, runId: run.row.id, workerId: run.row.workerId, asker: asker ?? null, data: { state, end } });
+  emit(turn, "runEnded", {
+    taskId: run.row.taskId,
+    runId: run.row.id,
+    workerId: run.row.workerId,
+    asker: asker ?? null,
+    data: { state, end },
+  });
   const attempts: AttemptRecord[] = [];
   if (run.attempt) {
     run.attempt.orphan = true;

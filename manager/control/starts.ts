@@ -32,7 +32,10 @@ export function startRuns(turn: Turn, ticket: number, request: Of<"startRuns">):
 
 export function rerun(turn: Turn, ticket: number, request: Of<"rerun">): void {
   const of = knownRun(turn.state, request.of);
-  const outcome = of && of.pool === turn.state.options.pool ? rerunOne(turn, of, request) : refuse(sayProblem("not-found", `there is no run with id ${request.of}`));
+  const outcome =
+    of && of.pool === turn.state.options.pool
+      ? rerunOne(turn, of, request)
+      : refuse(sayProblem("not-found", `there is no run with id ${request.of}`));
   if (outcome.ok) answer(turn, ticket, { kind: "run", run: outcome.run, repeated: outcome.repeated });
   else answerProblem(turn, ticket, outcome.problem);
 }
@@ -74,7 +77,11 @@ function startOne(turn: Turn, item: StartItem, asker: Asker): ItemOutcome {
   const unfit = tooLarge(version, params) ?? tooManyLabels(labels);
   if (unfit) return refuse(unfit);
   const key = { key: item.idempotencyKey, bodyHash: item.bodyHash };
-  return insertRun(turn, { id: item.runId, task, version, params, labels, wantedWorkerId: item.workerId, rerunOf: null, trace: item.trace, key }, asker);
+  return insertRun(
+    turn,
+    { id: item.runId, task, version, params, labels, wantedWorkerId: item.workerId, rerunOf: null, trace: item.trace, key },
+    asker,
+  );
 }
 
 function rerunOne(turn: Turn, of: RunRecord, request: Of<"rerun">): ItemOutcome {
@@ -82,23 +89,33 @@ function rerunOne(turn: Turn, of: RunRecord, request: Of<"rerun">): ItemOutcome 
   const earlier = earlierRun(turn, of.taskId, request.idempotencyKey, request.bodyHash);
   if (earlier) return earlier;
   const task = taskOf(turn, of.taskId);
-  if (!task || state.closing.has(of.taskId)) return refuse(sayProblem("impossible", `the task ${of.taskId} of this run was deleted`));
+  if (!task || state.closing.has(of.taskId))
+    return refuse(sayProblem("impossible", `the task ${of.taskId} of this run was deleted`));
   const version = recall(state.versions, versionKey(of.taskId, of.taskVersion));
   if (!version) return refuse(sayProblem("internal", `version ${of.taskVersion} of task ${of.taskId} is not in the store`));
   const wrong = wrongWorker(state, of.wantedWorkerId) ?? tooMany(state);
   if (wrong) return refuse(wrong);
   const key = { key: request.idempotencyKey, bodyHash: request.bodyHash };
   const { params, labels, wantedWorkerId } = of;
-  return insertRun(turn, { id: request.runId, task, version, params, labels, wantedWorkerId, rerunOf: of.id, trace: request.trace, key }, request);
+  return insertRun(
+    turn,
+    { id: request.runId, task, version, params, labels, wantedWorkerId, rerunOf: of.id, trace: request.trace, key },
+    request,
+  );
 }
 
 /** The outcome of the request that used this key before, if one did. */
 function earlierRun(turn: Turn, taskId: string, key: string | null, bodyHash: string): ItemOutcome | undefined {
   const used = key === null ? null : recall(turn.state.keys, keyKey(taskId, key));
   if (!used) return undefined;
-  if (used.bodyHash !== bodyHash) return refuse(sayProblem("key-reused", "this Idempotency-Key was used with another body; take a new key for another request"));
+  if (used.bodyHash !== bodyHash)
+    return refuse(
+      sayProblem("key-reused", "this Idempotency-Key was used with another body; take a new key for another request"),
+    );
   const run = knownRun(turn.state, used.runId);
-  return run ? { ok: true, run, repeated: true } : refuse(sayProblem("not-found", `the run ${used.runId} that this Idempotency-Key made is not kept any more`));
+  return run
+    ? { ok: true, run, repeated: true }
+    : refuse(sayProblem("not-found", `the run ${used.runId} that this Idempotency-Key made is not kept any more`));
 }
 
 /** A request repeated with the minted key of an unknown outcome: the run may be there (rule 20). */
@@ -123,7 +140,9 @@ function wrongWorker(state: ControlState, workerId: string | null): Problem | un
   if (workerId === null) return undefined;
   const worker = state.workers.get(workerId);
   if (worker && worker.row.state !== "removed") return undefined;
-  return sayProblem("impossible", `there is no worker ${workerId} in pool ${state.options.pool}`, { errors: [{ at: "/workerId", message: "is no known worker" }] });
+  return sayProblem("impossible", `there is no worker ${workerId} in pool ${state.options.pool}`, {
+    errors: [{ at: "/workerId", message: "is no known worker" }],
+  });
 }
 
 function tooMany(state: ControlState): Problem | undefined {
@@ -135,7 +154,10 @@ function tooMany(state: ControlState): Problem | undefined {
 function tooLarge(version: CompiledVersion, params: Params): Problem | undefined {
   const bytes = startBytes(version, params);
   if (bytes <= wireLimits.startInlineBytes) return undefined;
-  return sayProblem("impossible", `a start with these parameters takes ${bytes} bytes of a message, the most is ${wireLimits.startInlineBytes}; make the parameters smaller`);
+  return sayProblem(
+    "impossible",
+    `a start with these parameters takes ${bytes} bytes of a message, the most is ${wireLimits.startInlineBytes}; make the parameters smaller`,
+  );
 }
 
 function tooManyLabels(labels: Labels): Problem | undefined {
@@ -174,8 +196,14 @@ function insertRun(turn: Turn, made: NewRun, asker: Asker): ItemOutcome {
     progress: null,
   };
   turn.changes.push({ op: "insertRun", row });
-  emit(turn, "runQueued", { taskId: row.taskId, runId: row.id, asker, data: { version: row.taskVersion, ...(row.rerunOf ? { rerunOf: row.rerunOf } : {}) } });
-  if (made.key.key !== null) insertKey(turn, { taskId: row.taskId, key: made.key.key, bodyHash: made.key.bodyHash, runId: row.id, at: now.wall });
+  emit(turn, "runQueued", {
+    taskId: row.taskId,
+    runId: row.id,
+    asker,
+    data: { version: row.taskVersion, ...(row.rerunOf ? { rerunOf: row.rerunOf } : {}) },
+  });
+  if (made.key.key !== null)
+    insertKey(turn, { taskId: row.taskId, key: made.key.key, bodyHash: made.key.bodyHash, runId: row.id, at: now.wall });
   waitInQueue(turn, row, made.version);
   return { ok: true, run: row, repeated: false };
 }

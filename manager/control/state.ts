@@ -233,4 +233,3 @@ export function recentRun(state: ControlState, id: string): KnownRun | undefined
 export function recentAttempt(state: ControlState, id: string): AttemptRecord | undefined {
   return state.batch.attempts.get(id) ?? state.previous.attempts.get(id);
 }
-

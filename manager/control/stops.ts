@@ -70,7 +70,15 @@ export function stopTask(turn: Turn, ticket: number, request: Of<"stopTask">): v
     answerProblem(turn, ticket, noTask(request.taskId));
     return;
   }
-  beginSweep(turn, { taskId: request.taskId, ticket, asker: request, graceSeconds: request.graceSeconds, thenDelete: false, stopped: 0, batchNumber: 0 });
+  beginSweep(turn, {
+    taskId: request.taskId,
+    ticket,
+    asker: request,
+    graceSeconds: request.graceSeconds,
+    thenDelete: false,
+    stopped: 0,
+    batchNumber: 0,
+  });
 }
 
 export function deleteTask(turn: Turn, ticket: number, request: Of<"deleteTask">): void {
@@ -79,9 +87,21 @@ export function deleteTask(turn: Turn, ticket: number, request: Of<"deleteTask">
   if (wrong) {
     answerProblem(turn, ticket, wrong);
   } else if (!request.stop && hasLiveRuns(turn.state, request.taskId)) {
-    answerProblem(turn, ticket, sayProblem("live-runs", "the task has runs that have not ended; stop them first, or delete with ?stop=true"));
+    answerProblem(
+      turn,
+      ticket,
+      sayProblem("live-runs", "the task has runs that have not ended; stop them first, or delete with ?stop=true"),
+    );
   } else {
-    beginSweep(turn, { taskId: request.taskId, ticket, asker: request, graceSeconds: null, thenDelete: true, stopped: 0, batchNumber: 0 });
+    beginSweep(turn, {
+      taskId: request.taskId,
+      ticket,
+      asker: request,
+      graceSeconds: null,
+      thenDelete: true,
+      stopped: 0,
+      batchNumber: 0,
+    });
   }
 }
 
@@ -129,7 +149,7 @@ function goOn(turn: Turn, sweep: Sweep): void {
   sweep.batchNumber = state.batchNumber;
   const rows = storedRuns(state, sweep.taskId);
   // Those in memory too, each time: the queue's window may have taken some in since.
-  for (const run of [...(state.runsOfTask.get(sweep.taskId) ?? [])]) {
+  for (const run of state.runsOfTask.get(sweep.taskId) ?? []) {
     if (run.row.stop && (sweep.graceSeconds ?? run.row.stop.graceSeconds) >= run.row.stop.graceSeconds) continue;
     stopOne(turn, run, sweep.graceSeconds, sweep.asker);
     sweep.stopped += 1;

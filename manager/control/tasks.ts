@@ -37,7 +37,11 @@ export function putTaskByName(turn: Turn, ticket: number, request: Of<"putTaskBy
   if (task) {
     replaceVersion(turn, ticket, task, request.store, request.ifMatch, request);
   } else if (request.ifMatch !== null) {
-    answerProblem(turn, ticket, sayProblem("version-changed", `If-Match names version ${request.ifMatch}, but there is no task of this name`));
+    answerProblem(
+      turn,
+      ticket,
+      sayProblem("version-changed", `If-Match names version ${request.ifMatch}, but there is no task of this name`),
+    );
   } else {
     insertTask(turn, ticket, request.id, request.store, request);
   }
@@ -72,7 +76,14 @@ function insertTask(turn: Turn, ticket: number, id: string, store: DefinitionToS
   answer(turn, ticket, { kind: "task", task, version, created: true });
 }
 
-function replaceVersion(turn: Turn, ticket: number, task: TaskRecord, store: DefinitionToStore, expected: number | null, asker: Asker): void {
+function replaceVersion(
+  turn: Turn,
+  ticket: number,
+  task: TaskRecord,
+  store: DefinitionToStore,
+  expected: number | null,
+  asker: Asker,
+): void {
   const { state, now } = turn;
   const { definition } = store;
   const wrong = changedMeanwhile(task, expected) ?? nameTaken(turn, definition.name, task.id);
@@ -110,19 +121,25 @@ function insertVersion(turn: Turn, task: TaskRecord, store: DefinitionToStore, a
 /** 412 unless the task is at the version that the client saw. */
 export function changedMeanwhile(task: TaskRecord, expected: number | null): Problem | undefined {
   if (expected === null || expected === task.version) return undefined;
-  return sayProblem("version-changed", `the task is at version ${task.version}, not ${expected}; read it again and repeat the change`);
+  return sayProblem(
+    "version-changed",
+    `the task is at version ${task.version}, not ${expected}; read it again and repeat the change`,
+  );
 }
 
 function nameTaken(turn: Turn, name: string, by: string | null): Problem | undefined {
   const id = recall(turn.state.names, name);
   const other = id && id !== by ? taskOf(turn, id) : undefined;
-  return other && sayProblem("name-taken", `the task ${other.id} of pool ${other.pool} has the name ${JSON.stringify(name)} already`);
+  return (
+    other && sayProblem("name-taken", `the task ${other.id} of pool ${other.pool} has the name ${JSON.stringify(name)} already`)
+  );
 }
 
 function wrongDefinition(turn: Turn, store: DefinitionToStore): Problem | undefined {
   const { pool } = turn.state.options;
   const { definition } = store;
-  if (definition.pool !== pool) return sayProblem("impossible", `a task cannot move from pool ${pool} to pool ${definition.pool}; make a new one there`);
+  if (definition.pool !== pool)
+    return sayProblem("impossible", `a task cannot move from pool ${pool} to pool ${definition.pool}; make a new one there`);
   const errors = definition.constraints.flatMap((text, index) => {
     const parsed = parseConstraint(text);
     return parsed.ok ? [] : [{ at: `/constraints/${index}`, message: `at character ${parsed.position}: ${parsed.message}` }];

@@ -16,7 +16,9 @@ export function reasonOf(state: ControlState, runId: string, now: Now): string |
     case "retrying":
       return whyRetrying(state, run, now);
     case "starting":
-      return run.attempt && run.attempt.row.state === "sent" ? `sent to ${run.attempt.row.workerId}, which has not answered yet` : null;
+      return run.attempt && run.attempt.row.state === "sent"
+        ? `sent to ${run.attempt.row.workerId}, which has not answered yet`
+        : null;
     case "unreachable":
       return run.attempt && whyUnreachable(state, run.attempt, now);
     case "stopping":
@@ -75,6 +77,7 @@ export function figures(state: ControlState): Figures {
 
 function oldestQueuedWall(state: ControlState): number | null {
   let oldest: number | null = null;
-  for (const run of waiting(state.queue)) if (run.row.state === "queued" && (oldest === null || run.row.createdAt < oldest)) oldest = run.row.createdAt;
+  for (const run of waiting(state.queue))
+    if (run.row.state === "queued" && (oldest === null || run.row.createdAt < oldest)) oldest = run.row.createdAt;
   return oldest;
 }

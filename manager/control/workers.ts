@@ -28,7 +28,10 @@ export function drainWorker(turn: Turn, ticket: number, request: Of<"drainWorker
   if (!worker) return;
   if (worker.row.draining !== request.on) {
     const state = isReachable(worker) ? (request.on ? "draining" : "online") : worker.row.state;
-    updateWorker(turn, worker, { draining: request.on, ...(state === worker.row.state ? {} : { state, stateSince: turn.now.wall }) });
+    updateWorker(turn, worker, {
+      draining: request.on,
+      ...(state === worker.row.state ? {} : { state, stateSince: turn.now.wall }),
+    });
     emit(turn, request.on ? "workerDraining" : "workerUndrained", { workerId: worker.row.id, asker: request });
     // Lost on the way it is sent again: each heartbeat tells whether the worker knows.
     if (isReachable(worker)) send(turn, worker, { kind: "drain", on: request.on });
@@ -57,10 +60,17 @@ export function deleteWorker(turn: Turn, ticket: number, request: Of<"deleteWork
   if (!worker) return;
   const live = [...worker.attempts.values()].filter((attempt) => !attempt.orphan);
   if (live.length > 0 && !request.stop) {
-    answerProblem(turn, ticket, sayProblem("live-runs", `${live.length} runs live on worker ${worker.row.id}; drain it first, or remove it with ?stop=true`));
+    answerProblem(
+      turn,
+      ticket,
+      sayProblem(
+        "live-runs",
+        `${live.length} runs live on worker ${worker.row.id}; drain it first, or remove it with ?stop=true`,
+      ),
+    );
     return;
   }
-  for (const attempt of [...worker.attempts.values()]) {
+  for (const attempt of worker.attempts.values()) {
     stopAttempt(turn, attempt);
     const end = { how: "lost" as const, why: unproven.removed };
     const { run, orphan } = attempt;

@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { constraintGap, constraintHolds, parseConstraint, type ConstrainedWorker, type Constraint } from "../../schema/constraint.ts";
+import {
+  constraintGap,
+  constraintHolds,
+  parseConstraint,
+  type ConstrainedWorker,
+  type Constraint,
+} from "../../schema/constraint.ts";
 
 const worker: ConstrainedWorker = {
   workerId: "edge-7",
@@ -150,11 +156,42 @@ test.each([
 });
 
 test("quoted values keep commas, spaces, quotes and backslashes", () => {
-  expect(read('label.a="x, \\"y\\" \\\\"')).toEqual({ test: "compare", subject: { kind: "label", name: "label.a", key: "a" }, operator: "=", value: 'x, "y" \\' });
+  expect(read('label.a="x, \\"y\\" \\\\"')).toEqual({
+    test: "compare",
+    subject: { kind: "label", name: "label.a", key: "a" },
+    operator: "=",
+    value: 'x, "y" \\',
+  });
 });
 
 test("any text is either read or refused with a place in it; what is read never throws", () => {
-  const likely = fc.array(fc.constantFrom("os", "label.", "zone", " ", "!", "=", ">=", "in", "notin", "(", ")", ",", '"', "\\", "1.2", "x", "interpreter.python", "driver.", "cpus", "é"), { maxLength: 12 }).map((parts) => parts.join(""));
+  const likely = fc
+    .array(
+      fc.constantFrom(
+        "os",
+        "label.",
+        "zone",
+        " ",
+        "!",
+        "=",
+        ">=",
+        "in",
+        "notin",
+        "(",
+        ")",
+        ",",
+        '"',
+        "\\",
+        "1.2",
+        "x",
+        "interpreter.python",
+        "driver.",
+        "cpus",
+        "é",
+      ),
+      { maxLength: 12 },
+    )
+    .map((parts) => parts.join(""));
   fc.assert(
     fc.property(fc.oneof(fc.string({ maxLength: 60 }), fc.string({ unit: "binary", maxLength: 40 }), likely), (text) => {
       const parsed = parseConstraint(text);
@@ -174,12 +211,19 @@ test("any text is either read or refused with a place in it; what is read never 
 
 test("in and notin are each other's opposite, and so are = and !=", () => {
   fc.assert(
-    fc.property(fc.constantFrom("os", "label.zone", "label.none", "interpreter.python", "worker"), fc.constantFrom("linux", "a", "3.11", "edge-7", "9"), (name, value) => {
-      const version = name.startsWith("interpreter") ? "3.11" : value;
-      for (const [one, other] of [["in", "notin"], ["=", "!="]] as const) {
-        const text = (operator: string) => (one === "in" ? `${name} ${operator} (${version})` : `${name}${operator}${version}`);
-        expect(constraintHolds(read(text(one)), worker)).toBe(!constraintHolds(read(text(other)), worker));
-      }
-    }),
+    fc.property(
+      fc.constantFrom("os", "label.zone", "label.none", "interpreter.python", "worker"),
+      fc.constantFrom("linux", "a", "3.11", "edge-7", "9"),
+      (name, value) => {
+        const version = name.startsWith("interpreter") ? "3.11" : value;
+        for (const [one, other] of [
+          ["in", "notin"],
+          ["=", "!="],
+        ] as const) {
+          const text = (operator: string) => (one === "in" ? `${name} ${operator} (${version})` : `${name}${operator}${version}`);
+          expect(constraintHolds(read(text(one)), worker)).toBe(!constraintHolds(read(text(other)), worker));
+        }
+      },
+    ),
   );
 });

@@ -40,5 +40,10 @@ test("changes of tasks keep their order: a name that one leaves another may take
 });
 
 test("two inserts of one row are a bug that is told", () => {
-  expect(() => foldChanges([{ op: "insertRun", row: run }, { op: "insertRun", row: run }])).toThrow(/insertRun after insertRun/);
+  expect(() =>
+    foldChanges([
+      { op: "insertRun", row: run },
+      { op: "insertRun", row: run },
+    ]),
+  ).toThrow(/insertRun after insertRun/);
 });

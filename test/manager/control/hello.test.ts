@@ -1,13 +1,18 @@
 import { expect, test } from "vitest";
 import type { SyncItem } from "../../../schema/messages.ts";
 import { alarms } from "../../../manager/control/view.ts";
-import { attemptOf, epochOf, Hand, itemsOf, joined, kindsOf, makeTask, openBench, start, type Bench, type Said } from "./kit.ts";
+import { epochOf, Hand, joined } from "./hand.ts";
+import { attemptOf, itemsOf, kindsOf, makeTask, openBench, start, type Bench, type Said } from "./kit.ts";
 
 function syncs(said: Said): SyncItem[] {
   return itemsOf(said, "sync");
 }
 
-async function running(bench: Bench, hand: Hand, more: Parameters<typeof makeTask>[1] = {}): Promise<{ run: string; attempt: string }> {
+async function running(
+  bench: Bench,
+  hand: Hand,
+  more: Parameters<typeof makeTask>[1] = {},
+): Promise<{ run: string; attempt: string }> {
   const run = await start(bench, await makeTask(bench, more));
   const attempt = (await attemptOf(bench, run)).id;
   await hand.report(hand.next(attempt, "accepted"), hand.next(attempt, "running"));
@@ -19,7 +24,17 @@ test("a hello is answered by a sync that names its epoch and connection", async 
   const a = new Hand(bench, "a");
   const said = await a.join();
   expect(kindsOf(said)).toEqual(["workerJoined", "workerOnline"]);
-  expect(syncs(said)).toMatchObject([{ epoch: a.epoch, connection: 1, keep: [], stop: [], ack: { journal: a.epoch.slice(0, 12), seq: 0 }, draining: false, settings: { heartbeatMs: 10_000, startTtlMs: 35_000 } }]);
+  expect(syncs(said)).toMatchObject([
+    {
+      epoch: a.epoch,
+      connection: 1,
+      keep: [],
+      stop: [],
+      ack: { journal: a.epoch.slice(0, 12), seq: 0 },
+      draining: false,
+      settings: { heartbeatMs: 10_000, startTtlMs: 35_000 },
+    },
+  ]);
   expect(await bench.store.worker("a")).toMatchObject({ state: "online", epoch: a.epoch, http: true });
 });
 
@@ -144,7 +159,7 @@ test("rule 13: an inventory in parts counts when it is whole, in any order", asy
   const { run, attempt } = await running(bench, a);
   a.restart();
   const item = a.live.get(attempt)!;
-  const part = (number: number, items: typeof item[]) => a.join({ inventory: { part: number, of: 2, items } });
+  const part = (number: number, items: (typeof item)[]) => a.join({ inventory: { part: number, of: 2, items } });
   expect(syncs(await part(2, []))).toEqual([]);
   expect((await bench.run(run)).state).toBe("running");
   expect(syncs(await part(1, [item]))).toMatchObject([{ keep: [attempt] }]);

@@ -1,8 +1,7 @@
 /** A pool under test: the core over the memory store, driven by hand through the engine's own batch. */
 import type { Dice } from "../../../schema/given.ts";
-import { liveDigest } from "../../../schema/digest.ts";
 import { timing as defaults } from "../../../schema/limits.ts";
-import type { AsOf, DownItem, Heartbeat, Hello, InventoryItem, Report } from "../../../schema/messages.ts";
+import type { AsOf, DownItem } from "../../../schema/messages.ts";
 import { taskInput, type TaskInput } from "../../../schema/task.ts";
 import type { ControlOptions } from "../../../manager/control/core.ts";
 import { createControl } from "../../../manager/control/create.ts";
@@ -21,7 +20,10 @@ export const asker = { by: "ana", byReason: null };
 
 /** What one batch let out. */
 export interface Said {
-  readonly answers: ReadonlyMap<number, Outcome | { readonly kind: "problem"; readonly problem: { readonly code: string; readonly detail: string } }>;
+  readonly answers: ReadonlyMap<
+    number,
+    Outcome | { readonly kind: "problem"; readonly problem: { readonly code: string; readonly detail: string } }
+  >;
   readonly items: readonly { readonly workerId: string; readonly asOf: AsOf; readonly item: DownItem }[];
   readonly events: readonly EventRecord[];
   readonly notes: readonly Note[];
@@ -57,13 +59,40 @@ export function seededDice(seed = 1): Dice {
   };
 }
 
-export function optionsWith(more: { readonly limits?: Partial<ControlOptions["limits"]>; readonly timing?: Partial<ControlOptions["timing"]>; readonly placement?: ControlOptions["placement"] } = {}): Omit<ControlOptions, "term"> {
-  const { heartbeatMs, unreachableIntervals, startTtlIntervals, workerLostIntervals, resendFirstMs, resendMaxMs, startResendMs } = defaults;
+export function optionsWith(
+  more: {
+    readonly limits?: Partial<ControlOptions["limits"]>;
+    readonly timing?: Partial<ControlOptions["timing"]>;
+    readonly placement?: ControlOptions["placement"];
+  } = {},
+): Omit<ControlOptions, "term"> {
+  const { heartbeatMs, unreachableIntervals, startTtlIntervals, workerLostIntervals, resendFirstMs, resendMaxMs, startResendMs } =
+    defaults;
   const { brakeHoldMs, brakeReleasePerSecond, watchdogTickMs, fleetBeatsPerSecond } = defaults;
   return {
     pool,
-    timing: { heartbeatMs, unreachableIntervals, startTtlIntervals, workerLostIntervals, resendFirstMs, resendMaxMs, startResendMs, brakeHoldMs, brakeReleasePerSecond, watchdogTickMs, fleetBeatsPerSecond, ...more.timing },
-    limits: { queueWindow: 10_000, waitingRuns: 1_000_000, prefetch: 2, taskCache: 5_000, logStreamBytes: 1_000_000, ...more.limits },
+    timing: {
+      heartbeatMs,
+      unreachableIntervals,
+      startTtlIntervals,
+      workerLostIntervals,
+      resendFirstMs,
+      resendMaxMs,
+      startResendMs,
+      brakeHoldMs,
+      brakeReleasePerSecond,
+      watchdogTickMs,
+      fleetBeatsPerSecond,
+      ...more.timing,
+    },
+    limits: {
+      queueWindow: 10_000,
+      waitingRuns: 1_000_000,
+      prefetch: 2,
+      taskCache: 5_000,
+      logStreamBytes: 1_000_000,
+      ...more.limits,
+    },
     placement: more.placement ?? roundRobin(),
     sign: (text) => `signed-${text.length}`,
   };
@@ -88,13 +117,19 @@ export async function openBench(options = optionsWith()): Promise<Bench> {
     now,
     term,
     batch: async (...inputs) => {
-      const { steps, changes } = await stepBatch(bench.state, inputs, { load: (needs) => store.load(pool, needs), now: () => ({ ...now }), dice });
+      const { steps, changes } = await stepBatch(bench.state, inputs, {
+        load: (needs) => store.load(pool, needs),
+        now: () => ({ ...now }),
+        dice,
+      });
       batchNumber += 1;
       const result = await store.commit({ pool, term: bench.term, batch: batchNumber, changes });
       if (result !== "applied") throw new Error(`the commit was ${result}`);
       return {
         answers: new Map(steps.flatMap((step) => step.answers.map((each) => [each.ticket, each.outcome] as const))),
-        items: steps.flatMap((step) => step.commands.flatMap(({ workerId, asOf, items }) => items.map((item) => ({ workerId, asOf, item })))),
+        items: steps.flatMap((step) =>
+          step.commands.flatMap(({ workerId, asOf, items }) => items.map((item) => ({ workerId, asOf, item }))),
+        ),
         events: changes.flatMap((change) => (change.op === "insertEvent" ? [change.row] : [])),
         notes: steps.flatMap((step) => step.notes),
         changes: changes.length,
@@ -132,7 +167,9 @@ export async function openBench(options = optionsWith()): Promise<Bench> {
     },
     takeOver: async () => {
       bench.term = await lead();
-      bench.state = createControl({ ...options, placement: roundRobin(), term: bench.term }, await store.loadLive(pool), { ...now });
+      bench.state = createControl({ ...options, placement: roundRobin(), term: bench.term }, await store.loadLive(pool), {
+        ...now,
+      });
     },
     run: async (id) => {
       const found = await store.run(id);
@@ -142,133 +179,6 @@ export async function openBench(options = optionsWith()): Promise<Bench> {
     attempts: async (runId) => (await store.run(runId))?.attempts ?? [],
   };
   return bench;
-}
-
-/** A worker played by hand: it knows its epoch, its seq and what it would list. */
-export class Hand {
-  readonly bench: Bench;
-  readonly id: string;
-  epoch: string;
-  connection = 1;
-  seq = 0;
-  acked = 0;
-  highestTerm = 0;
-  /** Its boot clock runs ahead of the manager's by this much. */
-  readonly ahead: number;
-  readonly live = new Map<string, InventoryItem>();
-  facts: Partial<Hello["facts"]> = {};
-  labels: Record<string, string> = {};
-  capacity = { slots: 10, memoryMb: 1_000, cpus: 4 };
-  http = true;
-
-  constructor(bench: Bench, id: string, more: Partial<Pick<Hand, "facts" | "labels" | "capacity" | "http">> = {}) {
-    this.bench = bench;
-    this.id = id;
-    this.ahead = 5_000_000;
-    this.epoch = epochOf(id, 1);
-    Object.assign(this, more);
-  }
-
-  get mono(): number {
-    return this.bench.now.mono + this.ahead;
-  }
-
-  head(): { v: 1; epoch: string; connection: number; mono: number } {
-    return { v: 1, epoch: this.epoch, connection: this.connection, mono: this.mono };
-  }
-
-  helloInput(more: Partial<Hello> = {}): Input {
-    return { kind: "hello", workerId: this.id, message: this.hello(more) };
-  }
-
-  hello(more: Partial<Hello> = {}): Hello {
-    const facts = { os: "linux", osVersion: "6.1", arch: "x64", hostname: this.id, cpus: 4, memoryMb: 1_000, interpreters: { sh: "1", bash: "5.2", python: "3.11.2" }, drivers: ["exec", "script"], agentVersion: "1.0.0", nodeVersion: "24.1.0", bootId: "b", ...this.facts };
-    return {
-      ...this.head(),
-      facts,
-      labels: this.labels,
-      capacity: this.capacity,
-      highestTerm: this.highestTerm,
-      highestAck: this.acked,
-      firstUnackedSeq: this.acked + 1,
-      newestSeq: this.seq,
-      versions: [1],
-      survives: true,
-      http: this.http,
-      draining: false,
-      inventory: { part: 1, of: 1, items: [...this.live.values()] },
-      ...more,
-    };
-  }
-
-  /** Says hello and is synced. */
-  async join(more: Partial<Hello> = {}): Promise<Said> {
-    const said = await this.bench.batch(this.helloInput(more));
-    this.highestTerm = this.bench.term;
-    return said;
-  }
-
-  beatInput(more: Partial<Heartbeat> = {}): Input {
-    const live = liveDigest([...this.live.values()].filter((item) => item.state !== "ended").map((item) => item.attempt));
-    const message: Heartbeat = {
-      ...this.head(),
-      free: this.capacity,
-      load: { cpu: 0, memoryMb: 0 },
-      settingsVersion: this.bench.state.settings.version,
-      draining: this.bench.state.workers.get(this.id)?.row.draining ?? false,
-      spoolBytes: 0,
-      live,
-      ...more,
-    };
-    return { kind: "heartbeat", workerId: this.id, message };
-  }
-
-  async beat(more: Partial<Heartbeat> = {}): Promise<Said> {
-    return await this.bench.batch(this.beatInput(more));
-  }
-
-  statusInput(st: "on" | "off" | "gone"): Input {
-    return { kind: "status", workerId: this.id, message: { st, ep: this.epoch, cn: this.connection } };
-  }
-
-  /** The next report, with a seq of its own. */
-  next(attempt: string, kind: Report["kind"], more: Partial<Report> = {}): Report {
-    this.seq += 1;
-    const known = this.live.get(attempt);
-    if (kind === "accepted" || kind === "running" || kind === "stopping") this.live.set(attempt, { attempt, run: known?.run ?? "r", start: 1, state: kind });
-    if (kind === "end") this.live.delete(attempt);
-    return { seq: this.seq, attempt, start: 1, kind, at: this.bench.now.wall, ...more };
-  }
-
-  reportInput(...items: Report[]): Input {
-    return { kind: "reports", workerId: this.id, message: { ...this.head(), journal: this.epoch.slice(0, 12), items, unreadable: [] } };
-  }
-
-  async report(...items: Report[]): Promise<Said> {
-    return await this.bench.batch(this.reportInput(...items));
-  }
-
-  /** Starts and ends an attempt with exit 0, or another end. */
-  async finish(attempt: string, end: Report["end"] = { how: "exited", code: 0 }): Promise<Said> {
-    return await this.report(this.next(attempt, "accepted"), this.next(attempt, "running", { pid: 7 }), this.next(attempt, "end", { end }));
-  }
-
-  /** A later life of the agent on the same journal. */
-  restart(): void {
-    const [journal, n] = this.epoch.split(".") as [string, string];
-    this.epoch = `${journal}.${Number(n) + 1}.nonce-${String(Number(n) + 1).padStart(6, "0")}`;
-    this.connection = 1;
-  }
-}
-
-export function epochOf(id: string, n: number): string {
-  return `${`${id}-journal-----`.slice(0, 12)}.${n}.nonce-${String(n).padStart(6, "0")}`;
-}
-
-export async function joined(bench: Bench, id: string, more: Partial<Pick<Hand, "facts" | "labels" | "capacity" | "http">> = {}): Promise<Hand> {
-  const hand = new Hand(bench, id, more);
-  await hand.join();
-  return hand;
 }
 
 let names = 0;
@@ -286,7 +196,18 @@ let runs = 0;
 
 export function startOf(taskId: string, more: Partial<StartItem> = {}): StartItem {
   runs += 1;
-  return { taskId, runId: `run${runs}`, mayExist: false, params: {}, workerId: null, labels: {}, idempotencyKey: null, bodyHash: "h", trace: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`, ...more };
+  return {
+    taskId,
+    runId: `run${runs}`,
+    mayExist: false,
+    params: {},
+    workerId: null,
+    labels: {},
+    idempotencyKey: null,
+    bodyHash: "h",
+    trace: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
+    ...more,
+  };
 }
 
 /** Starts one run; its id. */
@@ -305,7 +226,11 @@ export async function attemptOf(bench: Bench, runId: string): Promise<AttemptRec
 }
 
 export function itemsOf<K extends DownItem["kind"]>(said: Said, kind: K, workerId?: string): Extract<DownItem, { kind: K }>[] {
-  return said.items.flatMap((each) => (each.item.kind === kind && (workerId === undefined || each.workerId === workerId) ? [each.item as Extract<DownItem, { kind: K }>] : []));
+  return said.items.flatMap((each) =>
+    each.item.kind === kind && (workerId === undefined || each.workerId === workerId)
+      ? [each.item as Extract<DownItem, { kind: K }>]
+      : [],
+  );
 }
 
 export function kindsOf(said: Said): string[] {

@@ -1,8 +1,13 @@
 import { expect, test } from "vitest";
 import { alarms, figures, reasonOf, workerLive } from "../../../manager/control/view.ts";
-import { attemptOf, epochOf, Hand, itemsOf, joined, kindsOf, makeTask, openBench, optionsWith, start, type Bench } from "./kit.ts";
+import { epochOf, Hand, joined } from "./hand.ts";
+import { attemptOf, itemsOf, kindsOf, makeTask, openBench, optionsWith, start, type Bench } from "./kit.ts";
 
-async function running(bench: Bench, hand: Hand, more: Parameters<typeof makeTask>[1] = {}): Promise<{ run: string; attempt: string }> {
+async function running(
+  bench: Bench,
+  hand: Hand,
+  more: Parameters<typeof makeTask>[1] = {},
+): Promise<{ run: string; attempt: string }> {
   const run = await start(bench, await makeTask(bench, more), { workerId: hand.id });
   const attempt = (await attemptOf(bench, run)).id;
   await hand.report(hand.next(attempt, "accepted"), hand.next(attempt, "running"));
@@ -105,7 +110,12 @@ test("onLost wait: it is kept until given up, and its late end changes nothing b
 test("onLost retry: another attempt only once the fence has passed, counted from the last heartbeat", async () => {
   const bench = await openBench();
   const a = await joined(bench, "a");
-  const task = await makeTask(bench, { onLost: "retry", lostAfterSeconds: 100, killGraceSeconds: 5, retry: { attempts: 1, backoffSeconds: 0, on: [] } });
+  const task = await makeTask(bench, {
+    onLost: "retry",
+    lostAfterSeconds: 100,
+    killGraceSeconds: 5,
+    retry: { attempts: 1, backoffSeconds: 0, on: [] },
+  });
   const run = await start(bench, task);
   await a.report(a.next((await attemptOf(bench, run)).id, "running"));
   const b = await joined(bench, "b");
@@ -144,7 +154,11 @@ test("a fence is kept alive by an echo with each heartbeat, others need none", a
 test("stopped by its own fence is a loss: with retry another attempt follows at once", async () => {
   const bench = await openBench();
   const a = await joined(bench, "a");
-  const { run, attempt } = await running(bench, a, { onLost: "retry", lostAfterSeconds: 100, retry: { attempts: 1, backoffSeconds: 0, on: [] } });
+  const { run, attempt } = await running(bench, a, {
+    onLost: "retry",
+    lostAfterSeconds: 100,
+    retry: { attempts: 1, backoffSeconds: 0, on: [] },
+  });
   await a.report(a.next(attempt, "end", { end: { how: "stopped", by: "fence" } }));
   expect((await attemptOf(bench, run)).number).toBe(2);
 });
@@ -229,7 +243,9 @@ test("a heartbeat with other settings is answered with ours; the interval grows 
   expect(workerLive(bench.state, "a", bench.now)?.heartbeatMs).toBe(10_000);
   for (let i = 0; i < 11; i += 1) await joined(bench, `w${i}`);
   await bench.pass(1_000);
-  expect(itemsOf(await a.beat({ settingsVersion: 1 }), "settings")).toMatchObject([{ heartbeatMs: 20_000, startTtlMs: 70_000, workerLostMs: 150_000 }]);
+  expect(itemsOf(await a.beat({ settingsVersion: 1 }), "settings")).toMatchObject([
+    { heartbeatMs: 20_000, startTtlMs: 70_000, workerLostMs: 150_000 },
+  ]);
   await bench.pass(30_000, () => a.beat());
   expect(itemsOf(await a.beat(), "settings")).toEqual([]);
 });

@@ -5,7 +5,8 @@ import type { Placement } from "../../../manager/control/placement/placement.ts"
 import { needsOf } from "../../../manager/control/needs.ts";
 import { alarms, figures, reasonOf } from "../../../manager/control/view.ts";
 import { taskInput } from "../../../schema/task.ts";
-import { asker, attemptOf, itemsOf, joined, makeTask, openBench, optionsWith, start, startOf, type Bench, type Hand } from "./kit.ts";
+import { joined, type Hand } from "./hand.ts";
+import { asker, attemptOf, itemsOf, makeTask, openBench, optionsWith, start, startOf, type Bench } from "./kit.ts";
 
 async function counts(bench: Bench): Promise<Record<string, number>> {
   const all: Record<string, number> = {};
@@ -28,7 +29,10 @@ test("round robin: 300 runs over 3 workers of 100 slots are 100 each", async () 
   expect(await counts(bench)).toEqual({ a: 100, b: 100, c: 100 });
 });
 
-test.each([["least loaded", leastLoaded, 1], ["two choices", twoChoices, 12]] as const)("%s spreads 150 runs over 3 workers nearly evenly", async (_name, make, within) => {
+test.each([
+  ["least loaded", leastLoaded, 1],
+  ["two choices", twoChoices, 12],
+] as const)("%s spreads 150 runs over 3 workers nearly evenly", async (_name, make, within) => {
   const bench = await openBench(optionsWith({ placement: make() }));
   for (const id of ["a", "b", "c"]) await joined(bench, id, slots(100));
   await startMany(bench, await makeTask(bench), 150);
@@ -97,7 +101,11 @@ test("drivers, interpreters and large bodies are placement reasons, not failures
   expect(reasonOf(bench.state, perl, bench.now)).toBe("1 worker: 1 lacks interpreter perl");
   const other = await start(bench, await makeTask(bench, { run: { driver: "ssh" } }));
   expect(reasonOf(bench.state, other, bench.now)).toBe("1 worker: 1 lacks driver ssh");
-  const definition = taskInput.parse({ name: "large", run: { driver: "script", interpreter: "sh", script: null }, env: { A: "1" } });
+  const definition = taskInput.parse({
+    name: "large",
+    run: { driver: "script", interpreter: "sh", script: null },
+    env: { A: "1" },
+  });
   const body = { sha256: "c".repeat(64), size: 90_000 };
   await bench.ask({ kind: "createTask", id: "large", store: { definition, body, script: body }, ...asker });
   const large = await start(bench, "large");
@@ -109,7 +117,11 @@ test("drivers, interpreters and large bodies are placement reasons, not failures
   const again = await bench.pass(3_000, () => b.beat());
   const [item] = itemsOf(again, "start").filter((each) => each.run === large);
   expect(item?.spec).toBeUndefined();
-  expect(item?.body).toEqual({ path: `/bodies/${body.sha256}`, ...body, ticket: `get.b.${attempt.id}.${body.sha256}.signed-${`get\nb\n${attempt.id}\n${body.sha256}`.length}` });
+  expect(item?.body).toEqual({
+    path: `/bodies/${body.sha256}`,
+    ...body,
+    ticket: `get.b.${attempt.id}.${body.sha256}.signed-${`get\nb\n${attempt.id}\n${body.sha256}`.length}`,
+  });
   expect(item?.env).not.toHaveProperty("A");
   expect(item?.resultTicket).toMatch(/^put\.b\./);
 });
@@ -135,7 +147,9 @@ test("a worker that refuses everything rests, and the queue is not burnt on it",
   await bench.pass(5_000, async () => {
     const live = [...bench.state.attempts.keys()];
     refused += live.length;
-    return live.length > 0 ? await a.report(...live.map((attempt) => a.next(attempt, "end", { end: { how: "refused", why: "disk full" } }))) : undefined;
+    return live.length > 0
+      ? await a.report(...live.map((attempt) => a.next(attempt, "end", { end: { how: "refused", why: "disk full" } })))
+      : undefined;
   });
   expect(refused).toBeLessThan(60);
   const [run] = (await bench.store.runs({ limit: 1, cursor: null })).items;
@@ -147,7 +161,9 @@ test("a placement that throws, or names a worker that does not fit, stops nothin
   const placement: Placement = {
     choose(_run, open, fits) {
       if (mode === "throw") throw new Error("third party");
-      return mode === "wrong" ? { ...open.at(0), id: "nobody" } : Array.from({ length: open.size }, (_, i) => open.at(i)).find(fits);
+      return mode === "wrong"
+        ? { ...open.at(0), id: "nobody" }
+        : Array.from({ length: open.size }, (_, i) => open.at(i)).find(fits);
     },
   };
   const bench = await openBench(optionsWith({ placement }));
@@ -168,7 +184,7 @@ async function drainQueue(bench: Bench, hands: readonly Hand[]): Promise<string[
   const order: string[] = [];
   for (let i = 0; i < 2_000 && figures(bench.state).liveRuns > 0; i += 1) {
     for (const hand of hands) {
-      for (const attempt of [...(bench.state.workers.get(hand.id)?.attempts.values() ?? [])]) {
+      for (const attempt of Array.from(bench.state.workers.get(hand.id)?.attempts.values() ?? [])) {
         order.push(attempt.row.runId);
         await hand.finish(attempt.row.id);
       }

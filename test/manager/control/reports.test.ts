@@ -1,13 +1,18 @@
 import { expect, test } from "vitest";
 import type { Report } from "../../../schema/messages.ts";
-import { attemptOf, Hand, itemsOf, joined, kindsOf, makeTask, openBench, start } from "./kit.ts";
+import { Hand, joined } from "./hand.ts";
+import { attemptOf, itemsOf, kindsOf, makeTask, openBench, start } from "./kit.ts";
 
 test("rule 12: in order, once, and what comes after a gap waits", async () => {
   const bench = await openBench();
   const a = await joined(bench, "a");
   const run = await start(bench, await makeTask(bench));
   const attempt = (await attemptOf(bench, run)).id;
-  const [one, two, three] = [a.next(attempt, "accepted"), a.next(attempt, "running"), a.next(attempt, "end", { end: { how: "exited", code: 0 } })];
+  const [one, two, three] = [
+    a.next(attempt, "accepted"),
+    a.next(attempt, "running"),
+    a.next(attempt, "end", { end: { how: "exited", code: 0 } }),
+  ];
   const seqOf = (said: Awaited<ReturnType<Hand["report"]>>) => itemsOf(said, "ack").map((ack) => ack.seq);
   expect(seqOf(await a.report(three))).toEqual([0]);
   expect((await bench.run(run)).state).toBe("starting");
@@ -45,7 +50,11 @@ test("rule 19: an unreadable end becomes lost{unreadable end}; another unreadabl
     { seq: 2, attempt: one, kind: "end", raw: "{bad}", why: "end: wrong" },
     { seq: 3, raw: "{worse}", why: "nothing is right" },
   ];
-  const said = await bench.batch({ kind: "reports", workerId: "a", message: { ...a.head(), journal: a.epoch.slice(0, 12), items, unreadable } });
+  const said = await bench.batch({
+    kind: "reports",
+    workerId: "a",
+    message: { ...a.head(), journal: a.epoch.slice(0, 12), items, unreadable },
+  });
   expect(itemsOf(said, "ack")).toMatchObject([{ seq: 4 }]);
   expect(await bench.run(first)).toMatchObject({ state: "lost", end: { how: "lost", why: "unreadable end: end: wrong" } });
   expect((await attemptOf(bench, second)).state).toBe("accepted");
@@ -70,7 +79,9 @@ test("reports of an epoch that has not said hello are not applied and not acknow
   const bench = await openBench();
   const stranger = new Hand(bench, "stranger");
   const said = await stranger.report(stranger.next("x", "running"));
-  expect(said.items).toMatchObject([{ workerId: "stranger", asOf: { epoch: stranger.epoch }, item: { kind: "ask", hello: true } }]);
+  expect(said.items).toMatchObject([
+    { workerId: "stranger", asOf: { epoch: stranger.epoch }, item: { kind: "ask", hello: true } },
+  ]);
   expect(said.items).toHaveLength(1);
   const a = await joined(bench, "a");
   const run = await start(bench, await makeTask(bench));

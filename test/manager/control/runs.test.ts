@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { reasonOf } from "../../../manager/control/view.ts";
-import { asker, attemptOf, itemsOf, joined, kindsOf, makeTask, openBench, start, startOf } from "./kit.ts";
+import { joined } from "./hand.ts";
+import { asker, attemptOf, itemsOf, kindsOf, makeTask, openBench, start, startOf } from "./kit.ts";
 
 test("a start is sent whole, and its reports make it succeed", async () => {
   const bench = await openBench();
@@ -17,7 +18,14 @@ test("a start is sent whole, and its reports make it succeed", async () => {
     number: 1,
     driver: "exec",
     spec: { program: "/bin/true" },
-    env: { LANG: "C", PARAM_city: "Ostrava", PARAM_n: "1", MUSTER_RUN_ID: item.runId, MUSTER_ATTEMPT: "1", TRACEPARENT: item.trace },
+    env: {
+      LANG: "C",
+      PARAM_city: "Ostrava",
+      PARAM_n: "1",
+      MUSTER_RUN_ID: item.runId,
+      MUSTER_ATTEMPT: "1",
+      TRACEPARENT: item.trace,
+    },
     timeoutSeconds: 60,
     ttlMs: 35_000,
   });
@@ -30,7 +38,13 @@ test("a start is sent whole, and its reports make it succeed", async () => {
   expect((await bench.run(item.runId)).progress).toEqual({ percent: 40, message: "half" });
   const ended = await a.report(a.next(attempt.id, "end", { end: { how: "exited", code: 0 }, result: { x: 1 } }));
   expect(itemsOf(ended, "ack")).toEqual([{ kind: "ack", journal: a.epoch.slice(0, 12), seq: 4 }]);
-  expect(await bench.run(item.runId)).toMatchObject({ state: "succeeded", end: { how: "exited", code: 0 }, result: '{"x":1}', tries: 1, placements: 1 });
+  expect(await bench.run(item.runId)).toMatchObject({
+    state: "succeeded",
+    end: { how: "exited", code: 0 },
+    result: '{"x":1}',
+    tries: 1,
+    placements: 1,
+  });
   expect(await attemptOf(bench, item.runId)).toMatchObject({ state: "ended", pid: 42, end: { how: "exited", code: 0 } });
   expect(bench.state.runs.size + bench.state.attempts.size).toBe(0);
 });
@@ -42,7 +56,14 @@ test("events are numbered without gaps across batches", async () => {
   await a.finish((await attemptOf(bench, run)).id);
   const events = await bench.store.events({ limit: 100, after: {} });
   expect(events.map((event) => event.number)).toEqual(events.map((_, index) => index + 1));
-  expect(events.filter((event) => event.runId === run).map((event) => event.kind)).toEqual(["runQueued", "attemptSent", "attemptAccepted", "attemptRunning", "attemptEnded", "runEnded"]);
+  expect(events.filter((event) => event.runId === run).map((event) => event.kind)).toEqual([
+    "runQueued",
+    "attemptSent",
+    "attemptAccepted",
+    "attemptRunning",
+    "attemptEnded",
+    "runEnded",
+  ]);
 });
 
 test.each([

@@ -1,13 +1,15 @@
 import { expect, test } from "vitest";
 import { taskInput, type TaskInput } from "../../../schema/task.ts";
 import type { DefinitionToStore } from "../../../manager/control/inputs.ts";
-import { asker, attemptOf, itemsOf, joined, makeTask, openBench, optionsWith, start, startOf, type Bench } from "./kit.ts";
+import { joined } from "./hand.ts";
+import { asker, attemptOf, itemsOf, makeTask, openBench, optionsWith, start, startOf, type Bench } from "./kit.ts";
 
 function stored(input: Partial<TaskInput> & { name: string }): DefinitionToStore {
   return { definition: taskInput.parse({ run: { driver: "exec", program: "/bin/true" }, ...input }), body: null, script: null };
 }
 
-const create = (bench: Bench, id: string, input: Partial<TaskInput> & { name: string }) => bench.ask({ kind: "createTask", id, store: stored(input), ...asker });
+const create = (bench: Bench, id: string, input: Partial<TaskInput> & { name: string }) =>
+  bench.ask({ kind: "createTask", id, store: stored(input), ...asker });
 const change = (bench: Bench, taskId: string, input: Partial<TaskInput> & { name: string }, expectedVersion: number | null) =>
   bench.ask({ kind: "changeTask", taskId, store: stored(input), expectedVersion, ...asker });
 
@@ -32,7 +34,10 @@ test("a change makes a version, runs keep theirs, and If-Match guards it", async
   const first = await start(bench, "t");
   const second = await start(bench, "t");
   expect((await change(bench, "t", { name: "x2", params: { q: "2" } }, 7)).code).toBe("version-changed");
-  expect((await change(bench, "t", { name: "x2", params: { q: "2" } }, 1)).outcome).toMatchObject({ task: { version: 2, name: "x2" }, created: false });
+  expect((await change(bench, "t", { name: "x2", params: { q: "2" } }, 1)).outcome).toMatchObject({
+    task: { version: 2, name: "x2" },
+    created: false,
+  });
   expect((await bench.ask({ kind: "startRun", item: startOf("t", { params: { p: "9" } }), ...asker })).code).toBe("impossible");
   const said = await a.finish((await attemptOf(bench, first)).id);
   expect(itemsOf(said, "start")).toMatchObject([{ run: second, version: 1, env: { PARAM_p: "1" } }]);
@@ -41,7 +46,8 @@ test("a change makes a version, runs keep theirs, and If-Match guards it", async
 
 test("put by name makes and replaces", async () => {
   const bench = await openBench();
-  const put = (id: string, ifMatch: number | null) => bench.ask({ kind: "putTaskByName", id, store: stored({ name: "x" }), ifMatch, ...asker });
+  const put = (id: string, ifMatch: number | null) =>
+    bench.ask({ kind: "putTaskByName", id, store: stored({ name: "x" }), ifMatch, ...asker });
   expect((await put("t1", 3)).code).toBe("version-changed");
   expect((await put("t1", null)).outcome).toMatchObject({ created: true, task: { id: "t1" } });
   expect((await put("t2", null)).outcome).toMatchObject({ created: false, task: { id: "t1", version: 2 } });
@@ -67,7 +73,8 @@ test("delete refuses while runs live, and with stop ends them", async () => {
   await create(bench, "t", { name: "x" });
   const running = await start(bench, "t");
   const queued = await start(bench, "t");
-  const remove = (stop: boolean, ifMatch: number | null = null) => bench.ask({ kind: "deleteTask", taskId: "t", stop, ifMatch, ...asker });
+  const remove = (stop: boolean, ifMatch: number | null = null) =>
+    bench.ask({ kind: "deleteTask", taskId: "t", stop, ifMatch, ...asker });
   expect((await remove(false)).code).toBe("live-runs");
   expect((await remove(true, 5)).code).toBe("version-changed");
   const said = await remove(true);
@@ -102,7 +109,8 @@ test("stopping a task stops every run of it, also those that only the store has"
     states.set(state, (states.get(state) ?? 0) + 1);
   }
   expect(Object.fromEntries(states)).toEqual({ stopped: 2_697, stopping: 3 });
-  for (const attempt of [...bench.state.attempts.keys()]) await a.report(a.next(attempt, "end", { end: { how: "stopped", by: "ana" } }));
+  for (const attempt of Array.from(bench.state.attempts.keys()))
+    await a.report(a.next(attempt, "end", { end: { how: "stopped", by: "ana" } }));
   await bench.pass(1_000);
   expect((await attemptOf(bench, kept)).workerId).toBe("a");
   expect(bench.state.queue.queued).toBe(0);

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { workerLive } from "../../../manager/control/view.ts";
-import { asker, attemptOf, itemsOf, joined, kindsOf, makeTask, openBench, start } from "./kit.ts";
+import { joined } from "./hand.ts";
+import { asker, attemptOf, itemsOf, kindsOf, makeTask, openBench, start } from "./kit.ts";
 
 const drain = (workerId: string, on: boolean) => ({ kind: "drainWorker", workerId, on, ...asker }) as const;
 
@@ -43,7 +44,15 @@ test("removing a worker: 409 with live runs, with stop they end lost at once, an
   const bench = await openBench();
   await joined(bench, "a");
   const plain = await start(bench, await makeTask(bench, { retry: { attempts: 5, backoffSeconds: 0 } }));
-  const fenced = await start(bench, await makeTask(bench, { onLost: "retry", lostAfterSeconds: 100, killGraceSeconds: 5, retry: { attempts: 1, backoffSeconds: 0, on: [] } }));
+  const fenced = await start(
+    bench,
+    await makeTask(bench, {
+      onLost: "retry",
+      lostAfterSeconds: 100,
+      killGraceSeconds: 5,
+      retry: { attempts: 1, backoffSeconds: 0, on: [] },
+    }),
+  );
   const remove = (stop: boolean) => bench.ask({ kind: "deleteWorker", workerId: "a", stop, ...asker });
   expect((await remove(false)).code).toBe("live-runs");
   const said = await remove(true);
@@ -105,6 +114,9 @@ test("what only the leader knows of a worker", async () => {
     reason: null,
   });
   await bench.takeOver();
-  expect(workerLive(bench.state, "a", bench.now)).toMatchObject({ attempts: 1, reason: "it has not introduced itself to this manager yet" });
+  expect(workerLive(bench.state, "a", bench.now)).toMatchObject({
+    attempts: 1,
+    reason: "it has not introduced itself to this manager yet",
+  });
   expect(workerLive(bench.state, "nobody", bench.now)).toBeNull();
 });
