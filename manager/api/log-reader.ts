@@ -29,7 +29,7 @@ export interface LogRecord {
   readonly at: { readonly stdout: number; readonly stderr: number };
 }
 
-/** `beat`: nothing new for a while. `end`: the run has ended and its log is complete. */
+/** `beat`: nothing new for a while. `end`: nothing more comes, and the state that the run is in by then. */
 export type LogItem = LogRecord | { readonly kind: "beat" } | { readonly kind: "end"; readonly state: RunState };
 
 /**

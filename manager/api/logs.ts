@@ -51,7 +51,7 @@ const getLogs = route<{ id: string }, LogQuery, undefined>(
     headers: { "Last-Event-ID": { description: "where an event stream goes on", schema: z.string().optional() } },
     replies: {
       200: {
-        description: "the output; an event stream ends with the event `end` and `{state}`",
+        description: "the output; an event stream ends with the event `end` and `{state}`, the run's state by then",
         content: {
           "text/plain": "the bytes as the process wrote them",
           "application/x-ndjson": logRecord,

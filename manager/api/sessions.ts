@@ -28,11 +28,10 @@ export function makeSessions(clock: Clock, dice: Dice): Sessions {
       const now = clock.now();
       const value = `${dice.id()}${dice.id()}`;
       const session = { token, expiresAt: now.wall + apiLimits.sessionMs };
-      if (live.size >= apiLimits.sessions)
-        for (const oldest of live.keys()) {
-          live.delete(oldest);
-          break;
-        }
+      if (live.size >= apiLimits.sessions) {
+        const [longestUnused] = live.keys();
+        if (longestUnused !== undefined) live.delete(longestUnused);
+      }
       live.set(sha256Hex(value), { session, until: now.mono + apiLimits.sessionMs, usedAt: now.mono });
       return { value, session };
     },
