@@ -8,7 +8,7 @@ export interface Now {
 
 /** Random choices. A simulation gives a seeded source, so that every run of it is the same. */
 export interface Dice {
-  /** A fresh id of 22 characters (128 bits) of `[A-Za-z0-9_-]`, never given twice (rule 2). */
+  /** A fresh id of `[A-Za-z0-9_-]`, at most 36 characters of which at least 96 bits are chance, never given twice (rule 2). */
   id(): string;
   /** An integer from 0 up to, and not including, `n`. */
   below(n: number): number;

@@ -29,7 +29,7 @@ export const bulkItem = z.strictObject({ taskId: id, ...startFields, idempotency
 type BulkItem = z.output<typeof bulkItem>;
 
 /** A key that an outcome-unknown carried, because the client had none of its own: it names the run that may exist. */
-const mintedKey = /^run\.([A-Za-z0-9_-]{22})$/;
+const mintedKey = /^run\.([A-Za-z0-9_-]{22,36})$/;
 
 /** The run id in a minted key; undefined for any other key. */
 export function mintedRunId(key: string | null): string | undefined {
