@@ -90,8 +90,8 @@ export const runSpec = z.unknown().transform((value, ctx): RunSpec => {
   const driver = (value as { driver?: unknown } | null)?.driver;
   const shape = driver === "exec" ? execRun : driver === "script" ? scriptRun : otherRun;
   const parsed = shape.safeParse(value);
-  if (parsed.success) return parsed.data as RunSpec;
-  for (const issue of parsed.error.issues) ctx.addIssue({ ...issue } as never);
+  if (parsed.success) return parsed.data;
+  for (const issue of parsed.error.issues) ctx.addIssue({ ...issue });
   return z.NEVER;
 });
 export type ExecRun = z.infer<typeof execRun>;

@@ -16,7 +16,7 @@ export abstract class Service implements AsyncDisposable {
   /** Resolves with the error when the loop fails; never when it ends as it was told to. */
   get failed(): Promise<unknown> {
     const { done } = this.#run ?? { done: Promise.resolve() };
-    return new Promise((resolve) => done.catch(resolve));
+    return new Promise((resolve) => void done.catch(resolve));
   }
 
   async stop(): Promise<void> {

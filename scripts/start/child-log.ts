@@ -3,7 +3,7 @@ import { createWriteStream, mkdirSync, renameSync, rmSync, statSync, type WriteS
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { startLimits } from "../../schema/limits.ts";
+import { startLimits } from "./limits.ts";
 
 export interface ChildLog {
   /** Takes a child's standard error until it ends. */

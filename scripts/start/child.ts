@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { doubledDelayMs, pause } from "../../schema/kit/backoff.ts";
 import { processClock } from "../../schema/kit/clock.ts";
-import { startLimits } from "../../schema/limits.ts";
+import { startLimits } from "./limits.ts";
 import type { ChildLog } from "./child-log.ts";
 
 const root = join(import.meta.dirname, "../..");

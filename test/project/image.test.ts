@@ -56,7 +56,7 @@ const secrets = { MUSTER_ADMIN_TOKEN: "admin-token-of-the-image-test-0001", MUST
 /** How this machine reaches the registry: authorities and proxies, which a build of the image would be given as well. */
 const wayToTheRegistry = Object.fromEntries(
   ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "npm_config_registry", "npm_config_cafile"].flatMap(
-    (name): [string, string][] => (process.env[name] === undefined ? [] : [[name, process.env[name] as string]]),
+    (name): [string, string][] => (process.env[name] === undefined ? [] : [[name, process.env[name]]]),
   ),
 );
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { startLimits } from "../../schema/limits.ts";
+import { startLimits } from "../../scripts/start/limits.ts";
 import { forPeople, openChildLog } from "../../scripts/start/child-log.ts";
 import { until } from "../kit/until.ts";
 
