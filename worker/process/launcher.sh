@@ -56,8 +56,10 @@ shim() {
   ring
   # In the foreground: a background child of a shell without job control ignores INT and QUIT for ever.
   (
-    # It came before there was a program to take it.
-    if [ -n "$told" ]; then read -r line </proc/self/stat && kill -s "$told" "${line%% *}"; fi
+    # What comes before there is a program to take it ends the attempt as if the program had not caught it. Caught here,
+    # because bash ignores QUIT and runs its EXIT trap on the others; exec gives the program the default of what is caught.
+    for n in 1 2 3 10 12 14 15; do trap "trap - 0; exit $((128 + n))" "$n"; done
+    if [ -n "$told" ]; then exit "$((128 + told))"; fi
     trap 'norun $?' 0
     . ./launch
     norun $?

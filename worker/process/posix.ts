@@ -85,7 +85,7 @@ export async function openPosixHost(options: ProcessHostOptions): Promise<Proces
     setDeadlines: (attempt, at) => attempts.setDeadlines(attempt, at),
     recover: (asked) => recoverAttempts(asked, { attempts, bootId, reaper, deadlines }),
     folderOf: (attempt) => attempts.folderOf(attempt),
-    remove: (attempt) => rm(attempts.folderOf(attempt), { recursive: true, force: true }),
+    remove: (attempt) => removeFolder(attempts.folderOf(attempt)),
     [Symbol.asyncDispose]: async () => {
       poll.stop();
       doorbell.close();
@@ -94,4 +94,14 @@ export async function openPosixHost(options: ProcessHostOptions): Promise<Proces
       launcher.close();
     },
   };
+}
+
+/**
+ * `launch` goes first. A line that the launcher was told twice may still wait in its pipe, and as soon as `started` is gone
+ * its shim would make it anew (rule 23) and run the program a second time. A shim that is in the folder just then may leave
+ * a file behind while the folder goes, hence the retries.
+ */
+async function removeFolder(folder: string): Promise<void> {
+  await rm(`${folder}/launch`, { force: true });
+  await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 }
