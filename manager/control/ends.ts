@@ -112,7 +112,8 @@ function refuseRun(turn: Turn, attempt: AttemptCell, end: End, reported: boolean
   turn.changes.push({ op: "updateRun", id: run.row.id, set: { tries } });
   run.row = { ...run.row, tries };
   const holdMs = Math.min(holdMaxMs, holdFirstMs * 2 ** Math.min(20, run.refusals - 1));
-  if (reported) avoidWorker(turn, run, worker, holdMs, endSentence(end));
+  // What died with an agent's earlier life says nothing of the present one's will.
+  if (reported && attempt.row.epoch === worker.row.epoch) avoidWorker(turn, run, worker, holdMs, endSentence(end));
   requeue(turn, run, holdMs, `${worker.row.id} ${endSentence(end)}`);
 }
 

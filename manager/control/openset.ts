@@ -49,7 +49,3 @@ export function setOpen(set: OpenSet, worker: WorkerInView, open: boolean): void
   }
   set.size = set.list.length;
 }
-
-export function isIn(set: OpenSet, worker: WorkerInView): boolean {
-  return set.places.has(worker.id);
-}

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { SyncItem } from "../../../schema/messages.ts";
 import { alarms } from "../../../manager/control/view.ts";
 import { epochOf, Hand, joined } from "./hand.ts";
-import { attemptOf, itemsOf, kindsOf, makeTask, openBench, start, type Bench, type Said } from "./kit.ts";
+import { asker, attemptOf, itemsOf, kindsOf, makeTask, openBench, start, type Bench, type Said } from "./kit.ts";
 
 function syncs(said: Said): SyncItem[] {
   return itemsOf(said, "sync");
@@ -117,6 +117,67 @@ test("rule 7: an inventory without a start proves nothing while the start may st
   await bench.pass(40_000, () => a.beat());
   await a.join();
   expect((await bench.attempts(run))[0]).toMatchObject({ state: "ended", end: { how: "refused", why: "its start never came" } });
+});
+
+test("rule 7: an echo that rose within the batch of a send counts for it", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const run = await start(bench, await makeTask(bench));
+  for (let i = 0; i < 5; i += 1) {
+    await bench.pass(10_000);
+    // The envelope of the resend takes the mono of the heartbeat that shares its batch.
+    await bench.batch({ kind: "tick" }, a.beatInput({ mono: a.mono + 8_000 }));
+  }
+  bench.now.mono += 12_000;
+  await bench.batch({ kind: "tick" }, a.beatInput({ mono: a.mono }));
+  const sends = bench.state.attempts.get((await attemptOf(bench, run)).id)?.provableMono ?? 0;
+  await a.join({ mono: sends - 1 });
+  expect((await attemptOf(bench, run)).state).toBe("sent");
+  await a.join({ mono: sends });
+  expect((await bench.attempts(run))[0]?.state).toBe("ended");
+});
+
+test("rule 7 and 15: what an earlier leader sent is disproved only by a worker that obeys the new one", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const run = await start(bench, await makeTask(bench));
+  const first = (await attemptOf(bench, run)).id;
+  await bench.ask({ kind: "stopRun", runId: run, graceSeconds: null, ...asker });
+  const old = bench.term;
+  await bench.takeOver();
+  await bench.pass(50_000);
+  await a.join({ highestTerm: old });
+  expect((await attemptOf(bench, run)).state).toBe("sent");
+  await bench.pass(1_000);
+  const said = await a.join({ highestTerm: bench.term });
+  expect(kindsOf(said)).toEqual(["attemptEnded", "runEnded"]);
+  expect((await bench.attempts(run)).map((attempt) => [attempt.id, attempt.end])).toEqual([
+    [first, { how: "refused", why: "its start never came" }],
+  ]);
+  expect((await bench.run(run)).state).toBe("stopped");
+});
+
+test("rule 2: a start is never sent to another epoch than the one it is bound to", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const run = await start(bench, await makeTask(bench));
+  const { id: attempt } = await attemptOf(bench, run);
+  a.restart();
+  const said = await a.join({
+    newestSeq: 1,
+    inventory: {
+      part: 1,
+      of: 1,
+      items: [{ attempt, run, start: 1, state: "ended", end: { how: "refused", why: "agent restarted" } }],
+    },
+  });
+  expect(itemsOf(said, "start")).toEqual([]);
+  expect(itemsOf(await bench.pass(1_000), "start")).toEqual([]);
+  expect((await attemptOf(bench, run)).state).toBe("sent");
+  a.seq = 0;
+  await a.report(a.next(attempt, "end", { end: { how: "refused", why: "agent restarted" } }));
+  await bench.pass(1_000);
+  expect((await attemptOf(bench, run)).number).toBe(2);
 });
 
 test("rule 7: a snapshot taken before the acceptance was reported does not take the attempt back", async () => {

@@ -237,6 +237,20 @@ test("two quiet beats whose digest differs make the leader ask for a hello; one 
   expect(itemsOf(await a.beat(), "ask")).toEqual([{ kind: "ask", hello: true }]);
 });
 
+test("beats between which something changed are not compared: news were under way", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const task = await makeTask(bench);
+  let asked = 0;
+  for (let i = 0; i < 6; i += 1) {
+    const { id } = await attemptOf(bench, await start(bench, task));
+    await a.report(a.next(id, "accepted"));
+    await bench.pass(10_000);
+    asked += itemsOf(await a.beat({ live: { count: 0, hash: "0".repeat(16) } }), "ask").length;
+  }
+  expect(asked).toBe(0);
+});
+
 test("a heartbeat with other settings is answered with ours; the interval grows with the fleet", async () => {
   const bench = await openBench(optionsWith({ timing: { fleetBeatsPerSecond: 1 } }));
   const a = await joined(bench, "a");

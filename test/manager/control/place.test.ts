@@ -137,6 +137,8 @@ test("a start that names its worker goes there or waits for it", async () => {
   expect(reasonOf(bench.state, second, bench.now)).toBe("worker b, which was asked for, is full");
   await b.finish((await attemptOf(bench, first)).id);
   expect((await attemptOf(bench, second)).workerId).toBe("b");
+  // One end just now does not make it a worker whose slots come free all the time.
+  expect((await bench.run(await start(bench, task, { workerId: "b" }))).state).toBe("queued");
 });
 
 test("a worker that refuses everything rests, and the queue is not burnt on it", async () => {
