@@ -122,19 +122,14 @@ test("rule 7: an inventory without a start proves nothing while the start may st
 test("rule 7: an echo that rose within the batch of a send counts for it", async () => {
   const bench = await openBench();
   const a = await joined(bench, "a");
+  const first = a.mono;
   const run = await start(bench, await makeTask(bench));
-  for (let i = 0; i < 5; i += 1) {
-    await bench.pass(10_000);
-    // The envelope of the resend takes the mono of the heartbeat that shares its batch.
-    await bench.batch({ kind: "tick" }, a.beatInput({ mono: a.mono + 8_000 }));
-  }
-  bench.now.mono += 12_000;
-  await bench.batch({ kind: "tick" }, a.beatInput({ mono: a.mono }));
-  const sends = bench.state.attempts.get((await attemptOf(bench, run)).id)?.provableMono ?? 0;
-  await a.join({ mono: sends - 1 });
+  bench.now.mono += 2_000;
+  // The envelope of the resend takes the mono of the heartbeat that shares its batch.
+  const said = await bench.batch({ kind: "tick" }, a.beatInput({ mono: first + 10_000 }));
+  expect(itemsOf(said, "start")).toHaveLength(1);
+  await a.join({ mono: first + 35_001 });
   expect((await attemptOf(bench, run)).state).toBe("sent");
-  await a.join({ mono: sends });
-  expect((await bench.attempts(run))[0]?.state).toBe("ended");
 });
 
 test("rule 7 and 15: what an earlier leader sent is disproved only by a worker that obeys the new one", async () => {
@@ -162,6 +157,7 @@ test("rule 2: a start is never sent to another epoch than the one it is bound to
   const a = await joined(bench, "a");
   const run = await start(bench, await makeTask(bench));
   const { id: attempt } = await attemptOf(bench, run);
+  await bench.pass(100);
   a.restart();
   const said = await a.join({
     newestSeq: 1,

@@ -141,6 +141,20 @@ test("a start that names its worker goes there or waits for it", async () => {
   expect((await bench.run(await start(bench, task, { workerId: "b" }))).state).toBe("queued");
 });
 
+test("a run that comes back to the queue takes its old place", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a", slots(1));
+  const [first, second, third] = (await startMany(bench, await makeTask(bench), 3)) as [string, string, string];
+  await bench.pass(100);
+  a.restart();
+  await a.join();
+  expect((await bench.run(second)).state).toBe("starting");
+  await bench.pass(300);
+  await a.finish((await attemptOf(bench, second)).id);
+  expect((await bench.run(first)).state).toBe("starting");
+  expect((await bench.run(third)).state).toBe("queued");
+});
+
 test("a worker that refuses everything rests, and the queue is not burnt on it", async () => {
   const bench = await openBench();
   const a = await joined(bench, "a");
