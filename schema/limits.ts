@@ -89,8 +89,8 @@ export const managerLimits = {
   duePerTick: 1_000,
   /** Task versions, and runs of a task to be stopped, that one batch may read. */
   readsPerBatch: 1_000,
-  /** Ids in one sync item, so that it fits a message. */
-  idsPerSync: 1_000,
+  /** Ids in each of a sync item's two lists, so that it fits a message. */
+  idsPerSync: 700,
   /** Attempts in one ask item. */
   idsPerAsk: 500,
   /** Unknown attempts of one worker that are remembered as found. */

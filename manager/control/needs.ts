@@ -198,7 +198,7 @@ function admitOne(state: ControlState, each: Loaded): void {
       return;
     }
     case "run":
-      state.loaded.runs.set(each.id, each.found);
+      state.loaded.runs.set(each.id, each.found?.run ?? null);
       return;
     case "key":
       offer(state.keys, keyKey(each.taskId, each.key), each.found);

@@ -5,7 +5,7 @@ import type { RunUpdate } from "./changes.ts";
 import { armRun } from "./due.ts";
 import type { Asker } from "./inputs.ts";
 import { dequeue, enqueue } from "./queue.ts";
-import type { AttemptRecord, RunRecord } from "./records.ts";
+import type { RunRecord } from "./records.ts";
 import { isReachable, type AttemptCell, type ControlState, type RunCell } from "./state.ts";
 import { emit, type Turn } from "./turn.ts";
 import type { CompiledVersion } from "./versions.ts";
@@ -83,13 +83,11 @@ export function endRun(
     asker: asker ?? null,
     data: { state, end },
   });
-  const attempts: AttemptRecord[] = [];
   if (run.attempt) {
     run.attempt.orphan = true;
-    attempts.push(run.attempt.row);
     run.attempt = null;
   }
-  turn.state.batch.runs.set(run.row.id, { run: run.row, attempts });
+  turn.state.batch.runs.set(run.row.id, run.row);
   dropRun(turn.state, run);
 }
 

@@ -42,7 +42,7 @@ export function rerun(turn: Turn, ticket: number, request: Of<"rerun">): void {
 
 /** A run by id, from wherever it is newest: memory, this batch, or what was read for it. Null: there is none. */
 export function knownRun(state: ControlState, id: string): RunRecord | null {
-  return state.runs.get(id)?.row ?? recentRun(state, id)?.run ?? state.loaded.runs.get(id)?.run ?? null;
+  return state.runs.get(id)?.row ?? recentRun(state, id) ?? state.loaded.runs.get(id) ?? null;
 }
 
 interface NewRun {
@@ -225,6 +225,6 @@ function waitInQueue(turn: Turn, row: RunRecord, version: CompiledVersion): void
   } else {
     state.batch.fresh += 1;
     state.queue.turnsLeft = state.queue.queued;
-    state.batch.runs.set(row.id, { run: row, attempts: [] });
+    state.batch.runs.set(row.id, row);
   }
 }

@@ -138,15 +138,10 @@ export interface Brake {
 /** What this batch touched and what was read for it; the store does not hold it yet. */
 export interface BatchMemory {
   /** Runs made or ended, by id. */
-  runs: Map<string, KnownRun>;
+  runs: Map<string, RunRecord>;
   attempts: Map<string, AttemptRecord>;
   /** Runs made and left in the store's part of the queue. */
   fresh: number;
-}
-
-export interface KnownRun {
-  readonly run: RunRecord;
-  readonly attempts: readonly AttemptRecord[];
 }
 
 export interface ControlState {
@@ -176,7 +171,7 @@ export interface ControlState {
   /** The batch before: its rows are in the store, or about to be. */
   previous: BatchMemory;
   readonly loaded: {
-    readonly runs: Map<string, KnownRun | null>;
+    readonly runs: Map<string, RunRecord | null>;
     readonly attempts: Map<string, AttemptRecord | null>;
     readonly liveRuns: Map<string, readonly string[]>;
     /** Attempts that are being read; what is not found of them does not exist. */
@@ -226,7 +221,7 @@ export function heardSince(state: ControlState, worker: WorkerCell): number {
 }
 
 /** A run that this batch or the one before made or ended. */
-export function recentRun(state: ControlState, id: string): KnownRun | undefined {
+export function recentRun(state: ControlState, id: string): RunRecord | undefined {
   return state.batch.runs.get(id) ?? state.previous.runs.get(id);
 }
 

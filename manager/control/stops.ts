@@ -112,11 +112,11 @@ function hasLiveRuns(state: ControlState, taskId: string): boolean {
 /** Runs of the task that are not terminal and not in memory: read for this step, or made in this batch. */
 function storedRuns(state: ControlState, taskId: string): RunRecord[] {
   const ids = new Set(state.loaded.liveRuns.get(taskId));
-  for (const { run } of state.batch.runs.values()) if (run.taskId === taskId) ids.add(run.id);
+  for (const run of state.batch.runs.values()) if (run.taskId === taskId) ids.add(run.id);
   const rows: RunRecord[] = [];
   for (const id of ids) {
     if (state.runs.has(id)) continue;
-    const row = recentRun(state, id)?.run ?? state.loaded.runs.get(id)?.run;
+    const row = recentRun(state, id) ?? state.loaded.runs.get(id);
     if (row && !isTerminal(row.state)) rows.push(row);
   }
   return rows;

@@ -30,7 +30,7 @@ export function admitPage(state: ControlState, after: number, rows: readonly Run
   queue.paged = true;
   for (const row of rows) {
     const known = recentRun(state, row.id);
-    if (state.runs.has(row.id) || (known && known.run.state !== "queued")) continue;
+    if (state.runs.has(row.id) || (known && known.state !== "queued")) continue;
     const run = makeRun(row, undefined);
     keepRun(state, run);
     enqueue(state, run);
