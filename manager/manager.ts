@@ -51,7 +51,12 @@ export async function runManager(config: ManagerConfig, log: Log): Promise<Manag
   }
 }
 
-async function assemble(config: ManagerConfig, log: Log, closers: (() => Promise<void>)[], close: () => Promise<void>): Promise<Manager> {
+async function assemble(
+  config: ManagerConfig,
+  log: Log,
+  closers: (() => Promise<void>)[],
+  close: () => Promise<void>,
+): Promise<Manager> {
   const credentialsFile = join(config.dataDir, "credentials.json");
   const { store, logs } = await openStore(config.databaseUrl, { dataDir: config.dataDir, log });
   closers.push(async () => await store[Symbol.asyncDispose]());
@@ -60,8 +65,16 @@ async function assemble(config: ManagerConfig, log: Log, closers: (() => Promise
   if (embedded) closers.push(() => embedded.close());
 
   const feed = new EventFeed();
-  feed.subscribe((events) => revokeRemoved(events, { credentialsFile, log, ...(embedded ? { kick: (username: string) => void embedded.kick(username) } : {}) }));
-  const outbox = new Outbox(config.topicPrefix, (workerId, item, bytes) => log.error({ workerId, item: item.kind, bytes }, "an item is larger than a message may be"));
+  feed.subscribe((events) =>
+    revokeRemoved(events, {
+      credentialsFile,
+      log,
+      ...(embedded ? { kick: (username: string) => void embedded.kick(username) } : {}),
+    }),
+  );
+  const outbox = new Outbox(config.topicPrefix, (workerId, item, bytes) =>
+    log.error({ workerId, item: item.kind, bytes }, "an item is larger than a message may be"),
+  );
   const engines = await makeEngines(config, store, feed, outbox, log);
   for (const engine of engines.values()) engine.start();
   closers.push(async () => {
@@ -76,7 +89,16 @@ async function assemble(config: ManagerConfig, log: Log, closers: (() => Promise
     acknowledge: (pool, workerId, item) => engines.get(pool)?.tell(workerId, item),
   });
   const { connector, clientId } = wireOf(config, embedded);
-  const link = new Link({ connector, clientId, prefix: config.topicPrefix, engines, outbox, intake, log, random: () => systemDice.below(1_000_000) / 1_000_000 });
+  const link = new Link({
+    connector,
+    clientId,
+    prefix: config.topicPrefix,
+    engines,
+    outbox,
+    intake,
+    log,
+    random: () => systemDice.below(1_000_000) / 1_000_000,
+  });
   link.start();
   closers.push(async () => {
     await link.stop();
@@ -93,17 +115,33 @@ async function assemble(config: ManagerConfig, log: Log, closers: (() => Promise
 async function startEmbedded(config: ManagerConfig, credentials: Credentials, log: Log): Promise<EmbeddedBroker | undefined> {
   if (config.broker.kind !== "embedded") return undefined;
   const { tls } = config.broker;
-  return await startEmbeddedBroker({ host: config.brokerHost, port: config.brokerPort, credentials, prefix: config.topicPrefix, log, ...(tls ? { tls } : {}) });
+  return await startEmbeddedBroker({
+    host: config.brokerHost,
+    port: config.brokerPort,
+    credentials,
+    prefix: config.topicPrefix,
+    log,
+    ...(tls ? { tls } : {}),
+  });
 }
 
-function wireOf(config: ManagerConfig, embedded: EmbeddedBroker | undefined): { readonly connector: Connector; readonly clientId: string } {
+function wireOf(
+  config: ManagerConfig,
+  embedded: EmbeddedBroker | undefined,
+): { readonly connector: Connector; readonly clientId: string } {
   if (embedded) return { connector: embedded.connector(), clientId: managerUsername };
   if (config.broker.kind === "embedded") throw new Error("the embedded broker was not started");
   // Two managers share the username; the same client id would make them take over from each other for ever.
   return { connector: mqttConnector(config.broker), clientId: `${managerUsername}.${shortId()}` };
 }
 
-async function makeEngines(config: ManagerConfig, store: Store, feed: EventFeed, outbox: Outbox, log: Log): Promise<Map<string, PoolEngine>> {
+async function makeEngines(
+  config: ManagerConfig,
+  store: Store,
+  feed: EventFeed,
+  outbox: Outbox,
+  log: Log,
+): Promise<Map<string, PoolEngine>> {
   const key = await store.secret("ticket");
   const sign = (text: string): string => createHmac("sha256", key).update(text).digest("base64url");
   const holder = `manager-${shortId()}`;
@@ -129,7 +167,12 @@ async function makeEngines(config: ManagerConfig, store: Store, feed: EventFeed,
       log,
       holder,
       options,
-      timing: { leaseRenewMs: config.timing.leaseRenewMs, leaseStillMs: config.timing.leaseStillMs, tickMs: Math.min(1_000, config.timing.heartbeatMs / 2), answerWithinMs: 15_000 },
+      timing: {
+        leaseRenewMs: config.timing.leaseRenewMs,
+        leaseStillMs: config.timing.leaseStillMs,
+        tickMs: Math.min(1_000, config.timing.heartbeatMs / 2),
+        answerWithinMs: 15_000,
+      },
       send: (workerId, term, command) => outbox.send({ pool, workerId, term, asOf: command.asOf, items: command.items }),
       onEvents: (events) => feed.publish(events),
     });
@@ -152,7 +195,19 @@ interface ApiParts {
 async function startApi(parts: ApiParts): Promise<{ readonly url: string; close(): Promise<void> }> {
   const { config, store, logs, credentials, engines, feed, link, log } = parts;
   const plane = makePlane({ engines, store, clock: processClock, wire: () => link.state, warnings: warningsOf(config) }, feed);
-  const app = makeApp({ plane, store, logs, credentials, clock: processClock, dice: systemDice, log, version, publicUrl: config.publicUrl });
+  const workerLostAfterSeconds = (config.timing.heartbeatMs * config.timing.workerLostIntervals) / 1_000;
+  const app = makeApp({
+    plane,
+    store,
+    logs,
+    credentials,
+    clock: processClock,
+    dice: systemDice,
+    log,
+    version,
+    publicUrl: config.publicUrl,
+    limits: { workerLostAfterSeconds },
+  });
   const server = await serveApi(app, { host: config.httpHost, port: config.httpPort, log });
   const host = config.httpHost.includes(":") ? `[${config.httpHost}]` : config.httpHost;
   return { url: `http://${host}:${server.port}`, close: () => server.close() };
@@ -161,10 +216,16 @@ async function startApi(parts: ApiParts): Promise<{ readonly url: string; close(
 function warningsOf(config: ManagerConfig): { readonly name: string; readonly sentence: string }[] {
   const warnings: { name: string; sentence: string }[] = [];
   if (!isLoopback(config.httpHost) && !config.publicUrl.startsWith("https:")) {
-    warnings.push({ name: "http", sentence: `the API listens on ${config.httpHost} without TLS; put a proxy that ends TLS before it` });
+    warnings.push({
+      name: "http",
+      sentence: `the API listens on ${config.httpHost} without TLS; put a proxy that ends TLS before it`,
+    });
   }
   if (config.broker.kind === "embedded" && !config.broker.tls && !isLoopback(config.brokerHost)) {
-    warnings.push({ name: "broker-tls", sentence: `the embedded broker listens on ${config.brokerHost} without TLS; use it inside a trusted network only` });
+    warnings.push({
+      name: "broker-tls",
+      sentence: `the embedded broker listens on ${config.brokerHost} without TLS; use it inside a trusted network only`,
+    });
   }
   return warnings;
 }

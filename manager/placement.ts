@@ -20,13 +20,18 @@ export async function loadPlacement(name: string): Promise<MakePlacement> {
   const known = own[name];
   if (known) return known;
   if (!isAbsolute(name)) {
-    throw new Error(`MUSTER_PLACEMENT is ${JSON.stringify(name)}; it must be one of ${Object.keys(own).join(", ")} or the absolute path of a module`);
+    throw new Error(
+      `MUSTER_PLACEMENT is ${JSON.stringify(name)}; it must be one of ${Object.keys(own).join(", ")} or the absolute path of a module`,
+    );
   }
   let module: { readonly default?: unknown };
   try {
     module = (await import(pathToFileURL(name).href)) as { readonly default?: unknown };
   } catch (cause) {
-    throw new Error(`MUSTER_PLACEMENT: the module ${name} cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new Error(
+      `MUSTER_PLACEMENT: the module ${name} cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
   }
   if (typeof module.default !== "function") {
     throw new Error(`MUSTER_PLACEMENT: the module ${name} must export as default a function that makes a placement`);

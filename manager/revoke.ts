@@ -21,7 +21,10 @@ export function revokeRemoved(events: readonly EventRecord[], deps: RevokeDeps):
       deps.log.info({ workerId }, "the removed worker's password is revoked");
       setTimeout(() => deps.kick?.(workerId), kickAfterMs).unref();
     } catch (error) {
-      deps.log.error({ err: error, workerId }, "the removed worker's password could not be revoked; remove it from credentials.json");
+      deps.log.error(
+        { err: error, workerId },
+        "the removed worker's password could not be revoked; remove it from credentials.json",
+      );
     }
   }
 }

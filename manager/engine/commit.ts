@@ -78,7 +78,10 @@ async function settleFailure(batch: Batch, error: StoreError, unknown: boolean, 
 }
 
 /** Reads until it works: a store that is away for the time being is waited for, anything else is thrown. */
-export async function readUntilHeld<T>(read: () => Promise<T>, deps: Pick<CommitDeps, "signal" | "onTrouble" | "retry">): Promise<T> {
+export async function readUntilHeld<T>(
+  read: () => Promise<T>,
+  deps: Pick<CommitDeps, "signal" | "onTrouble" | "retry">,
+): Promise<T> {
   for (let tries = 0; ; tries += 1) {
     try {
       return await read();

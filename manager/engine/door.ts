@@ -46,7 +46,9 @@ export class Door {
   /** It was stepped and may or may not be durable. */
   unknown(ticket: number): void {
     this.#take(ticket)?.reject(
-      problem("outcome-unknown", "the database has not confirmed the request in time; repeat it with the same Idempotency-Key", { retryAfterSeconds: 2 }),
+      problem("outcome-unknown", "the database has not confirmed the request in time; repeat it with the same Idempotency-Key", {
+        retryAfterSeconds: 2,
+      }),
     );
   }
 

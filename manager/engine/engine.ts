@@ -32,7 +32,12 @@ export interface EngineDeps {
   readonly log: Log;
   readonly holder: string;
   readonly options: Omit<ControlOptions, "term">;
-  readonly timing: { readonly leaseRenewMs: number; readonly leaseStillMs: number; readonly tickMs: number; readonly answerWithinMs: number };
+  readonly timing: {
+    readonly leaseRenewMs: number;
+    readonly leaseStillMs: number;
+    readonly tickMs: number;
+    readonly answerWithinMs: number;
+  };
   readonly send: (workerId: string, term: number, command: Released["commands"][number]) => void;
   readonly onEvents: (events: readonly EventRecord[]) => void;
 }
@@ -88,8 +93,10 @@ export class PoolEngine extends Service {
   /** Steps a client's request; see `ControlPlane.ask`. */
   ask(request: Request): Promise<Outcome> {
     if (!this.#lead) throw problem("not-taken", "this manager does not lead the pool yet; try again", { retryAfterSeconds: 1 });
-    if (this.#trouble) throw problem("not-taken", `the database does not take writes now: ${this.#trouble.sentence}`, { retryAfterSeconds: 2 });
-    if (this.#queue.requests >= managerLimits.waitingRequests) throw problem("not-taken", "too many requests wait; try again", { retryAfterSeconds: 1 });
+    if (this.#trouble)
+      throw problem("not-taken", `the database does not take writes now: ${this.#trouble.sentence}`, { retryAfterSeconds: 2 });
+    if (this.#queue.requests >= managerLimits.waitingRequests)
+      throw problem("not-taken", "too many requests wait; try again", { retryAfterSeconds: 1 });
     const { ticket, outcome } = this.#door.open();
     this.#queue.pushRequest({ kind: "request", ticket, request }, this.#deps.clock.now().mono);
     this.#wake();
@@ -124,7 +131,8 @@ export class PoolEngine extends Service {
       if (!lease) break;
       aboveTerm = await this.#leadUntilDeposed(lease, signal);
       this.#lead = undefined;
-      if (!signal.aborted) log.warn({ pool: options.pool, term: lease.term }, "leadership is lost; the core's state is thrown away");
+      if (!signal.aborted)
+        log.warn({ pool: options.pool, term: lease.term }, "leadership is lost; the core's state is thrown away");
       this.#refuseWaiting();
     }
     this.#refuseWaiting();
@@ -159,17 +167,22 @@ export class PoolEngine extends Service {
     }
     const { clock, dice, options, log, store } = this.#deps;
     let onward: Onward = "lead";
-    const end = await runTurn(lead.state, taken.map((waiting) => waiting.input), {
-      // A store that cannot be read is waited for: nothing has been decided yet, so nothing is lost.
-      load: (needs) => this.#patiently(() => store.load(options.pool, needs), signal),
-      now: () => clock.now(),
-      dice,
-      commit: (turn) => this.#commit(lead, turn, signal),
-      letOut: (steps) => {
-        onward = this.#letOut(lead, taken, steps);
+    const end = await runTurn(
+      lead.state,
+      taken.map((waiting) => waiting.input),
+      {
+        // A store that cannot be read is waited for: nothing has been decided yet, so nothing is lost.
+        load: (needs) => this.#patiently(() => store.load(options.pool, needs), signal),
+        now: () => clock.now(),
+        dice,
+        commit: (turn) => this.#commit(lead, turn, signal),
+        letOut: (steps) => {
+          onward = this.#letOut(lead, taken, steps);
+        },
+        onBroken: (error) =>
+          log.error({ err: error, pool: options.pool }, "the core could not step a batch; its inputs are tried one by one"),
       },
-      onBroken: (error) => log.error({ err: error, pool: options.pool }, "the core could not step a batch; its inputs are tried one by one"),
-    });
+    );
     switch (end) {
       case "applied":
         return onward;
@@ -191,7 +204,11 @@ export class PoolEngine extends Service {
   }
 
   /** Commits changes as the next batch of the lead; shared with the salvage of a broken batch. */
-  async commitChanges(lead: Lead, changes: Turn["changes"], signal: AbortSignal): Promise<"applied" | "failed" | "deposed" | "stopped"> {
+  async commitChanges(
+    lead: Lead,
+    changes: Turn["changes"],
+    signal: AbortSignal,
+  ): Promise<"applied" | "failed" | "deposed" | "stopped"> {
     const { store, options, log } = this.#deps;
     const outcome = await commitUntilHeld(
       { pool: options.pool, term: lead.term, batch: lead.batch + 1, changes },
@@ -221,7 +238,11 @@ export class PoolEngine extends Service {
         lead.state = await this.#load(lead.term, signal);
       },
       stepOne: (input) =>
-        stepBatch(lead.state, [input], { load: (needs) => this.#patiently(() => store.load(options.pool, needs), signal), now: () => clock.now(), dice }),
+        stepBatch(lead.state, [input], {
+          load: (needs) => this.#patiently(() => store.load(options.pool, needs), signal),
+          now: () => clock.now(),
+          dice,
+        }),
       commit: (changes) => this.commitChanges(lead, changes, signal),
       letOut: (waiting, steps) => this.#letOut(lead, [waiting], steps),
       failRequest: (ticket, reason) => this.#door.fail(ticket, reason),
@@ -278,17 +299,20 @@ export class PoolEngine extends Service {
   #onCommitTrouble(error: StoreError): void {
     this.#sayTrouble(error.message);
     // Rule 20: who has not been stepped learns at once that nothing happened.
-    for (const waiting of this.#queue.takeRequests()) if (waiting.input.kind === "request") this.#door.notTaken(waiting.input.ticket, error.message);
+    for (const waiting of this.#queue.takeRequests())
+      if (waiting.input.kind === "request") this.#door.notTaken(waiting.input.ticket, error.message);
   }
 
   #sayTrouble(sentence: string): void {
     const { log, options, clock } = this.#deps;
-    if (this.#trouble?.sentence !== sentence) log.error({ pool: options.pool, sentence }, "the store is in trouble; it is tried again");
+    if (this.#trouble?.sentence !== sentence)
+      log.error({ pool: options.pool, sentence }, "the store is in trouble; it is tried again");
     this.#trouble = { sentence, sinceWall: this.#trouble?.sinceWall ?? clock.now().wall };
   }
 
   #refuseWaiting(): void {
-    for (const waiting of this.#queue.takeRequests()) if (waiting.input.kind === "request") this.#door.notTaken(waiting.input.ticket, "leadership of the pool is lost");
+    for (const waiting of this.#queue.takeRequests())
+      if (waiting.input.kind === "request") this.#door.notTaken(waiting.input.ticket, "leadership of the pool is lost");
     this.#queue.take(Number.MAX_SAFE_INTEGER);
     this.#shellItems.clear();
   }

@@ -41,7 +41,10 @@ export function makePlane(deps: PlaneDeps, feed: EventFeed): ControlPlane {
     ask: async (pool, request) => {
       const engine = deps.engines.get(pool);
       if (!engine) {
-        throw problem("impossible", `this manager does not serve the pool ${JSON.stringify(pool)}; it serves ${[...deps.engines.keys()].join(", ")} (MUSTER_POOLS)`);
+        throw problem(
+          "impossible",
+          `this manager does not serve the pool ${JSON.stringify(pool)}; it serves ${[...deps.engines.keys()].join(", ")} (MUSTER_POOLS)`,
+        );
       }
       return await engine.ask(request);
     },
@@ -82,12 +85,18 @@ async function checksOf(deps: PlaneDeps): Promise<Check[]> {
   const checks: Check[] = [];
   for (const [pool, engine] of deps.engines) {
     const { trouble, lead } = engine;
-    if (trouble) checks.push({ name: `database:${pool}`, status: "fail", sentence: `the last commit does not hold since ${new Date(trouble.sinceWall).toISOString()}: ${trouble.sentence}` });
+    if (trouble)
+      checks.push({
+        name: `database:${pool}`,
+        status: "fail",
+        sentence: `the last commit does not hold since ${new Date(trouble.sinceWall).toISOString()}: ${trouble.sentence}`,
+      });
     else if (lead) checks.push({ name: `leader:${pool}`, status: "pass", sentence: `leads with term ${lead.term}` });
     else checks.push({ name: `leader:${pool}`, status: "fail", sentence: "nobody leads the pool here yet" });
   }
   try {
-    for (const check of await deps.store.check()) checks.push({ name: `store:${check.name}`, status: check.ok ? "pass" : "warn", sentence: check.sentence });
+    for (const check of await deps.store.check())
+      checks.push({ name: `store:${check.name}`, status: check.ok ? "pass" : "warn", sentence: check.sentence });
   } catch (error) {
     checks.push({ name: "store", status: "fail", sentence: error instanceof Error ? error.message : String(error) });
   }

@@ -121,6 +121,7 @@ export class InputQueue {
         return;
     }
     const share = this.#share(input.workerId);
-    if (!share.heartbeat && share.reportBytes === 0 && share.helloBytes === 0 && share.statuses === 0) this.#shares.delete(input.workerId);
+    if (!share.heartbeat && share.reportBytes === 0 && share.helloBytes === 0 && share.statuses === 0)
+      this.#shares.delete(input.workerId);
   }
 }

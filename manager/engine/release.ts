@@ -82,12 +82,31 @@ function logInput(log: Log, waiting: Waiting, step: Step, now: Now): void {
     case "reports": {
       const attempts = [...new Set(input.message.items.map((item) => item.attempt))];
       const outcome = step.notes.length > 0 ? step.notes.map((note) => note.what).join(",") : "applied";
-      log.info({ message: input.kind, workerId: input.workerId, attemptIds: attempts.slice(0, 20), runIds: runsOf(step), items: input.message.items.length, durationMs, outcome }, "message");
+      log.info(
+        {
+          message: input.kind,
+          workerId: input.workerId,
+          attemptIds: attempts.slice(0, 20),
+          runIds: runsOf(step),
+          items: input.message.items.length,
+          durationMs,
+          outcome,
+        },
+        "message",
+      );
       return;
     }
     case "hello":
     case "status":
-      log.info({ message: input.kind, workerId: input.workerId, durationMs, outcome: step.notes.map((note) => note.what).join(",") || "handled" }, "message");
+      log.info(
+        {
+          message: input.kind,
+          workerId: input.workerId,
+          durationMs,
+          outcome: step.notes.map((note) => note.what).join(",") || "handled",
+        },
+        "message",
+      );
       return;
   }
 }

@@ -108,7 +108,10 @@ async function setAside(waiting: Waiting, why: string, deps: SalvageDeps): Promi
     why: why.slice(0, 500),
     raw: JSON.stringify(waiting.input).slice(0, 16_384),
   };
-  deps.log.error({ pool: deps.pool, setAside: row.id, source: row.source, why, kept: managerLimits.setAside }, "a message is set aside");
+  deps.log.error(
+    { pool: deps.pool, setAside: row.id, source: row.source, why, kept: managerLimits.setAside },
+    "a message is set aside",
+  );
   const outcome = await deps.commit([{ op: "insertSetAside", row }]);
   return outcome === "applied" || outcome === "failed" ? "lead" : { aboveTerm: 0 };
 }

@@ -1,5 +1,16 @@
 /** The manager's door: every uplink is parsed here once. What does not parse is counted and named, never fatal (rule 16). */
-import { heartbeat, hello, logs, protocolVersion, report, reportsEnvelope, status, type Logs, type Report, type Reports } from "../../schema/messages.ts";
+import {
+  heartbeat,
+  hello,
+  logs,
+  protocolVersion,
+  report,
+  reportsEnvelope,
+  status,
+  type Logs,
+  type Report,
+  type Reports,
+} from "../../schema/messages.ts";
 import type { UplinkKind } from "../../schema/topics.ts";
 import type { Input } from "../control/inputs.ts";
 
@@ -34,13 +45,17 @@ export function parseUplink(workerId: string, kind: UplinkKind, payload: Uint8Ar
       return parseReports(workerId, json);
     case "logs": {
       const parsed = logs.safeParse(json);
-      return parsed.success ? { kind: "logs", message: parsed.data } : { kind: "unreadable", why: issueSentence(parsed.error.issues) };
+      return parsed.success
+        ? { kind: "logs", message: parsed.data }
+        : { kind: "unreadable", why: issueSentence(parsed.error.issues) };
     }
   }
 }
 
 type Issues = readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
-type Result<T> = { readonly success: true; readonly data: T } | { readonly success: false; readonly error: { readonly issues: Issues } };
+type Result<T> =
+  | { readonly success: true; readonly data: T }
+  | { readonly success: false; readonly error: { readonly issues: Issues } };
 
 function wrap<T>(parsed: Result<T>, make: (data: T) => Extract<Input, { readonly workerId: string }>): Parsed {
   if (!parsed.success) return { kind: "unreadable", why: issueSentence(parsed.error.issues) };
@@ -71,14 +86,21 @@ function parseReports(workerId: string, json: unknown): Parsed {
       continue;
     }
     const known = knownParts(raw);
-    if (known) unreadable.push({ ...known, raw: JSON.stringify(raw).slice(0, rawBytes), why: issueSentence(parsed.error.issues) });
+    if (known)
+      unreadable.push({ ...known, raw: JSON.stringify(raw).slice(0, rawBytes), why: issueSentence(parsed.error.issues) });
     else dropped += 1;
   }
   const { epoch, connection, mono, journal } = envelope.data;
-  return { kind: "input", input: { kind: "reports", workerId, message: { epoch, connection, mono, journal, items, unreadable } }, dropped };
+  return {
+    kind: "input",
+    input: { kind: "reports", workerId, message: { epoch, connection, mono, journal, items, unreadable } },
+    dropped,
+  };
 }
 
-const namedParts = report.pick({ seq: true }).extend({ attempt: report.shape.attempt.optional(), kind: report.shape.kind.optional() });
+const namedParts = report
+  .pick({ seq: true })
+  .extend({ attempt: report.shape.attempt.optional(), kind: report.shape.kind.optional() });
 
 function knownParts(raw: unknown): { readonly seq: number; readonly attempt?: string; readonly kind?: string } | undefined {
   const whole = namedParts.safeParse(raw);

@@ -40,7 +40,10 @@ export class LogIntake {
       try {
         await this.#store(pool, workerId, message);
       } catch (error) {
-        this.#deps.log.error({ err: error, workerId, attemptId: message.attempt }, "output could not be stored; the worker sends it again");
+        this.#deps.log.error(
+          { err: error, workerId, attemptId: message.attempt },
+          "output could not be stored; the worker sends it again",
+        );
       }
       lane.count -= 1;
       if (lane.count === 0) this.#waiting.delete(workerId);
@@ -82,6 +85,7 @@ function pieceOf(message: Logs, streamBytes: number): LogPiece {
   if (message.gap) return { kind: "gap", offset: message.offset, length: message.gap.bytes, why: message.gap.why };
   const bytes = Buffer.from(message.bytes, "base64");
   // The worker's own bound comes first and is exact; this one only keeps a worker that lies from filling the manager's disk.
-  if (message.offset > streamBytes * 2) return { kind: "gap", offset: message.offset, length: Math.max(1, bytes.length), why: "beyond the bound of one stream" };
+  if (message.offset > streamBytes * 2)
+    return { kind: "gap", offset: message.offset, length: Math.max(1, bytes.length), why: "beyond the bound of one stream" };
   return { kind: "bytes", offset: message.offset, bytes };
 }

@@ -74,7 +74,12 @@ export class Fleet implements AsyncDisposable {
     const member = this.spawnWorker(id, env);
     await this.#whileAlive(member, `worker ${id} to be online`, async () => {
       const worker = await this.call("GET", `/workers/${id}`);
-      return worker.status === 200 && worker.body.state !== "neverSeen" && worker.body.state !== "unreachable" && worker.body.state !== "lost";
+      return (
+        worker.status === 200 &&
+        worker.body.state !== "neverSeen" &&
+        worker.body.state !== "unreachable" &&
+        worker.body.state !== "lost"
+      );
     });
     return member;
   }
@@ -98,10 +103,19 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** One API call with the token; the body is parsed when it is JSON. */
-  async call(method: string, path: string, body?: unknown, headers: Env = {}): Promise<{ status: number; body: any; headers: Headers }> {
+  async call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Env = {},
+  ): Promise<{ status: number; body: any; headers: Headers }> {
     const response = await fetch(`${this.url}${path}`, {
       method,
-      headers: { authorization: `Bearer ${this.token}`, ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+      headers: {
+        authorization: `Bearer ${this.token}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
@@ -145,7 +159,9 @@ export class Fleet implements AsyncDisposable {
   /** Lines of the witness file, in the order in which the tasks appended them. */
   witnessLines(): string[] {
     try {
-      return readFileSync(this.witness, "utf8").split("\n").filter((line) => line !== "");
+      return readFileSync(this.witness, "utf8")
+        .split("\n")
+        .filter((line) => line !== "");
     } catch {
       return [];
     }
@@ -159,7 +175,11 @@ export class Fleet implements AsyncDisposable {
   #spawn(name: string, args: readonly string[], env: Env): Member {
     const logFile = join(this.folder, `${name}.log`);
     const log = openSync(logFile, "a");
-    const child = spawn(process.execPath, args as string[], { cwd: root, env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env }, stdio: ["ignore", log, log] });
+    const child = spawn(process.execPath, args as string[], {
+      cwd: root,
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
+      stdio: ["ignore", log, log],
+    });
     closeSync(log);
     const exited = new Promise<number | string>((resolve) => child.once("exit", (code, signal) => resolve(signal ?? code ?? -1)));
     const member = { process: child, logFile, exited };

@@ -46,7 +46,11 @@ export default class CountsReporter implements Reporter {
     this.#interrupted = true;
   }
 
-  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[], reason: "passed" | "interrupted" | "failed"): void {
+  onTestRunEnd(
+    modules: readonly TestModule[],
+    unhandled: readonly SerializedError[],
+    reason: "passed" | "interrupted" | "failed",
+  ): void {
     this.#counts = countOf(modules, unhandled);
     this.#interrupted = reason === "interrupted";
   }

@@ -2,7 +2,11 @@
  * Waits for the thing itself: polls `look` until it gives something other than undefined, null or false, and returns it.
  * Fails with what was waited for when `withinMs` pass; that bound is a safety net and no measure of anything.
  */
-export async function until<T>(what: string, look: () => T | Promise<T>, withinMs = 15_000): Promise<NonNullable<Exclude<T, false>>> {
+export async function until<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  withinMs = 15_000,
+): Promise<NonNullable<Exclude<T, false>>> {
   const deadline = performance.now() + withinMs;
   for (;;) {
     const seen = await look();

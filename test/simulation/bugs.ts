@@ -25,7 +25,10 @@ export const bugs: readonly PlantedBug[] = [
     breaks: "promise 1: what was answered or acknowledged is lost when the manager dies",
     file: "manager/engine/turn.ts",
     edits: [
-      { find: "  const end = await deps.commit(turn);\n", replace: "  deps.letOut(turn.steps);\n  const end = await deps.commit(turn);\n" },
+      {
+        find: "  const end = await deps.commit(turn);\n",
+        replace: "  deps.letOut(turn.steps);\n  const end = await deps.commit(turn);\n",
+      },
       { find: '  if (end === "applied") deps.letOut(turn.steps);\n', replace: "" },
     ],
   },

@@ -138,7 +138,12 @@ export class SimManager {
             this.die();
             return "stopped";
           }
-          const result = await this.store.commit({ pool: "default", term: lead.term, batch: lead.batch + 1, changes: turn.changes });
+          const result = await this.store.commit({
+            pool: "default",
+            term: lead.term,
+            batch: lead.batch + 1,
+            changes: turn.changes,
+          });
           if (result === "applied") {
             lead.batch += 1;
             this.#ends.committed(turn.changes);
@@ -164,6 +169,7 @@ export class SimManager {
       this.#answers.get(answer.ticket)?.(answer.outcome);
       this.#answers.delete(answer.ticket);
     }
-    for (const command of released.commands) this.#ends.publish(command.workerId, { v: 1, term: lead.term, asOf: command.asOf, items: command.items });
+    for (const command of released.commands)
+      this.#ends.publish(command.workerId, { v: 1, term: lead.term, asOf: command.asOf, items: command.items });
   }
 }

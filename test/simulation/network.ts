@@ -29,7 +29,9 @@ export class Network {
     const text = JSON.stringify(message);
     const copies = this.#chance.happens(this.weather.loss) ? 0 : this.#chance.happens(this.weather.repeat) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
-      this.#schedule.after(this.#chance.between(this.weather.minDelayMs, this.weather.maxDelayMs), () => arrive(JSON.parse(text) as T));
+      this.#schedule.after(this.#chance.between(this.weather.minDelayMs, this.weather.maxDelayMs), () =>
+        arrive(JSON.parse(text) as T),
+      );
     }
   }
 }

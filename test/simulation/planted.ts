@@ -23,7 +23,8 @@ export async function plant(bug: PlantedBug): Promise<{ readonly product: Produc
   const file = join(folder, bug.file);
   let text = readFileSync(file, "utf8");
   for (const { find, replace } of bug.edits) {
-    if (text.split(find).length !== 2) throw new Error(`planted bug "${bug.name}": ${JSON.stringify(find)} is not in ${bug.file} exactly once`);
+    if (text.split(find).length !== 2)
+      throw new Error(`planted bug "${bug.name}": ${JSON.stringify(find)} is not in ${bug.file} exactly once`);
     text = text.replace(find, () => replace);
   }
   writeFileSync(file, text);

@@ -29,7 +29,9 @@ const files: Readonly<Record<keyof Product, string>> = {
 /** Loads the parts from the tree at `root` (absolute). */
 export async function loadProduct(root: string): Promise<Product> {
   const modules = await Promise.all(
-    Object.entries(files).map(async ([name, file]) => [name, await import(/* @vite-ignore */ pathToFileURL(join(root, file)).href)] as const),
+    Object.entries(files).map(
+      async ([name, file]) => [name, await import(/* @vite-ignore */ pathToFileURL(join(root, file)).href)] as const,
+    ),
   );
   return Object.fromEntries(modules) as unknown as Product;
 }

@@ -38,7 +38,7 @@ export class Schedule {
   }
 
   #up(index: number): void {
-    for (let i = index; i > 0; ) {
+    for (let i = index; i > 0;) {
       const parent = (i - 1) >> 1;
       if (!this.#before(i, parent)) return;
       this.#swap(i, parent);
@@ -47,7 +47,7 @@ export class Schedule {
   }
 
   #down(index: number): void {
-    for (let i = index; ; ) {
+    for (let i = index; ;) {
       const [left, right] = [2 * i + 1, 2 * i + 2];
       let least = i;
       if (left < this.#heap.length && this.#before(left, least)) least = left;

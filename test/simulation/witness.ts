@@ -18,10 +18,16 @@ export class Witness {
   begins(attempt: string, run: string, worker: string, atMs: number): Witnessed {
     const process: Witnessed = { attempt, run, worker, fromMs: atMs, toMs: null, code: null };
     const again = this.#byAttempt.get(attempt);
-    if (again) this.violated(`attempt ${attempt} of ${run} started twice: on ${again.worker} at ${again.fromMs} and on ${worker} at ${atMs}`);
+    if (again)
+      this.violated(
+        `attempt ${attempt} of ${run} started twice: on ${again.worker} at ${again.fromMs} and on ${worker} at ${atMs}`,
+      );
     const others = this.#byRun.get(run) ?? [];
     const alive = others.find((other) => other.toMs === null);
-    if (alive) this.violated(`run ${run} runs twice at once: ${alive.attempt} on ${alive.worker} since ${alive.fromMs} and ${attempt} on ${worker} from ${atMs}`);
+    if (alive)
+      this.violated(
+        `run ${run} runs twice at once: ${alive.attempt} on ${alive.worker} since ${alive.fromMs} and ${attempt} on ${worker} from ${atMs}`,
+      );
     this.#byAttempt.set(attempt, process);
     this.#byRun.set(run, [...others, process]);
     this.processes.push(process);

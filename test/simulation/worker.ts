@@ -86,15 +86,42 @@ export class SimWorker {
     this.#epoch = `${this.#meta.journal}.${this.#meta.n}.${chance.twelve("nonce")}`;
     this.#connection = 0;
     const entries = [...this.#entries.values()];
-    this.#agent = product.agent.createAgent(this.#options(), { meta: this.#meta, entries, reports: [...this.#reports.values()] }, this.#now());
-    const found = entries.filter((entry) => entry.state !== "ended" && entry.state !== "accepted").map((entry) => this.#look(entry));
+    this.#agent = product.agent.createAgent(
+      this.#options(),
+      { meta: this.#meta, entries, reports: [...this.#reports.values()] },
+      this.#now(),
+    );
+    const found = entries
+      .filter((entry) => entry.state !== "ended" && entry.state !== "accepted")
+      .map((entry) => this.#look(entry));
     this.feed({ kind: "recovered", found });
   }
 
   #options(): AgentOptions {
-    const facts = { os: "linux", osVersion: "", arch: "x64", hostname: this.id, cpus: 4, memoryMb: 4_000, interpreters: { sh: "1" }, drivers: ["exec", "script"], agentVersion: "0", nodeVersion: "", bootId: this.#bootId };
+    const facts = {
+      os: "linux",
+      osVersion: "",
+      arch: "x64",
+      hostname: this.id,
+      cpus: 4,
+      memoryMb: 4_000,
+      interpreters: { sh: "1" },
+      drivers: ["exec", "script"],
+      agentVersion: "0",
+      nodeVersion: "",
+      bootId: this.#bootId,
+    };
     const settings = { heartbeatMs: simTiming.heartbeatMs, startTtlMs: 3_500, workerLostMs: 7_500 };
-    return { epoch: this.#epoch, facts, labels: {}, capacity: { slots: 4, memoryMb: 4_000, cpus: 4 }, survives: true, http: false, fences: true, settings };
+    return {
+      epoch: this.#epoch,
+      facts,
+      labels: {},
+      capacity: { slots: 4, memoryMb: 4_000, cpus: 4 },
+      survives: true,
+      http: false,
+      fences: true,
+      settings,
+    };
   }
 
   /** What a restarted agent finds of an attempt that its journal says was launched. */
@@ -111,11 +138,32 @@ export class SimWorker {
     if (!here.exit) return { attempt, found: "alive", process, startedWall: here.startedWall };
     here.told = true;
     const { code, timedOut, fenced } = here.exit;
-    return { attempt, found: "exited", exit: { read: "code", code }, result: { kind: "none" }, process, startedWall: here.startedWall, timedOut, fenced };
+    return {
+      attempt,
+      found: "exited",
+      exit: { read: "code", code },
+      result: { kind: "none" },
+      process,
+      startedWall: here.startedWall,
+      timedOut,
+      fenced,
+    };
   }
 
   #fresh(attempt: string): HostAttempt {
-    return { attempt, bootId: this.#bootId, started: "no", process: undefined, pid: 0, startedWall: 0, exit: undefined, told: false, termSent: false, ignoresTerm: false, deadlines: { timeoutMono: null, fenceMono: null, graceMs: 0 } };
+    return {
+      attempt,
+      bootId: this.#bootId,
+      started: "no",
+      process: undefined,
+      pid: 0,
+      startedWall: 0,
+      exit: undefined,
+      told: false,
+      termSent: false,
+      ignoresTerm: false,
+      deadlines: { timeoutMono: null, fenceMono: null, graceMs: 0 },
+    };
   }
 
   connect(): void {
@@ -144,7 +192,8 @@ export class SimWorker {
   /** The host goes down with everything on it, and is up again with another boot id. */
   reboot(): void {
     this.die();
-    for (const here of this.#attempts.values()) if (here.process && here.process.toMs === null) here.process.toMs = this.#ends.schedule.nowMs;
+    for (const here of this.#attempts.values())
+      if (here.process && here.process.toMs === null) here.process.toMs = this.#ends.schedule.nowMs;
     this.#boots += 1;
     this.#bootedAtMs = this.#ends.schedule.nowMs;
   }
@@ -195,7 +244,10 @@ export class SimWorker {
     const { schedule, product } = this.#ends;
     if (!this.#agent) return;
     const due = product.agent.nextDue(this.#agent);
-    const atMs = Math.max(schedule.nowMs + 1, due === null ? schedule.nowMs + 1_000 : Math.min(schedule.nowMs + 1_000, due + this.#bootedAtMs));
+    const atMs = Math.max(
+      schedule.nowMs + 1,
+      due === null ? schedule.nowMs + 1_000 : Math.min(schedule.nowMs + 1_000, due + this.#bootedAtMs),
+    );
     if (atMs >= this.#dueAtMs) return;
     this.#dueAtMs = atMs;
     const life = this.#life;
@@ -264,7 +316,12 @@ export class SimWorker {
       this.#pids += 1;
       here.pid = this.#pids;
       here.startedWall = this.#now().wall;
-      this.feed({ kind: "started", attempt, process: { bootId: here.bootId, pid: here.pid, startTicks: here.pid }, startedWall: here.startedWall });
+      this.feed({
+        kind: "started",
+        attempt,
+        process: { bootId: here.bootId, pid: here.pid, startTicks: here.pid },
+        startedWall: here.startedWall,
+      });
       this.#setDeadlines(attempt, here.deadlines);
       schedule.after(Number(env["PARAM_ms"]), () => this.#end(attempt, Number(env["PARAM_code"]), {}));
     });
@@ -285,7 +342,8 @@ export class SimWorker {
     // The watchdog ticks every 2 s and outlives the agent (rule 9).
     this.#ends.schedule.after(deadlines.fenceMono - this.#now().mono + 2_000, () => {
       const { fenceMono } = here.deadlines;
-      if (here.bootId === this.#bootId && fenceMono !== null && this.#now().mono >= fenceMono) this.#end(attempt, 137, { fenced: true });
+      if (here.bootId === this.#bootId && fenceMono !== null && this.#now().mono >= fenceMono)
+        this.#end(attempt, 137, { fenced: true });
     });
   }
 
@@ -300,7 +358,16 @@ export class SimWorker {
     schedule.after(this.#ends.chance.between(1, 30), () => {
       if (life !== this.#life || here.told || !this.up || !here.exit) return;
       here.told = true;
-      this.feed({ kind: "ended", attempt, exit: { read: "code", code }, termBefore: here.exit.termBefore, timedOut: false, fenced: here.exit.fenced, result: { kind: "none" }, endedWall: this.#now().wall });
+      this.feed({
+        kind: "ended",
+        attempt,
+        exit: { read: "code", code },
+        termBefore: here.exit.termBefore,
+        timedOut: false,
+        fenced: here.exit.fenced,
+        result: { kind: "none" },
+        endedWall: this.#now().wall,
+      });
     });
   }
 }

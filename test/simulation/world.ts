@@ -52,13 +52,26 @@ export class World {
     this.#product = product;
     this.#chance = new Chance(seed);
     const { loss, repeat } = { loss: this.#chance.next() * 0.3, repeat: this.#chance.next() * 0.3 };
-    this.#network = new Network(this.#schedule, this.#chance, { loss, repeat, minDelayMs: 1, maxDelayMs: this.#chance.pick([20, 400, 2_000]) });
+    this.#network = new Network(this.#schedule, this.#chance, {
+      loss,
+      repeat,
+      minDelayMs: 1,
+      maxDelayMs: this.#chance.pick([20, 400, 2_000]),
+    });
     const common = { product, schedule: this.#schedule, chance: this.#chance, broken: (error: unknown) => this.#broken(error) };
-    this.#manager = new SimManager({ ...common, publish: (workerId, envelope) => this.#down(workerId, envelope), committed: (changes) => this.#committed(changes) });
+    this.#manager = new SimManager({
+      ...common,
+      publish: (workerId, envelope) => this.#down(workerId, envelope),
+      committed: (changes) => this.#committed(changes),
+    });
     this.#workers = Array.from(
       { length: this.#chance.between(3, 5) },
       (_, i) =>
-        new SimWorker(`w${i + 1}`, { ...common, witness: this.#witness, publish: (worker, kind, message) => this.#network.send(message, (copy) => this.#manager.receive(worker.id, kind, copy)) }),
+        new SimWorker(`w${i + 1}`, {
+          ...common,
+          witness: this.#witness,
+          publish: (worker, kind, message) => this.#network.send(message, (copy) => this.#manager.receive(worker.id, kind, copy)),
+        }),
     );
   }
 
@@ -95,15 +108,27 @@ export class World {
     ];
     this.#taskIds = kinds.map((kind, i) => {
       const id = `task-${i}`;
-      const definition = this.#product.task.taskInput.parse({ name: id, run: task.script, params: task.params, killGraceSeconds: 1, ...kind });
-      this.#insist((answered) => this.#manager.ask({ kind: "createTask", id, store: { definition, body: null, script: null }, by: "sim", byReason: null }, answered));
+      const definition = this.#product.task.taskInput.parse({
+        name: id,
+        run: task.script,
+        params: task.params,
+        killGraceSeconds: 1,
+        ...kind,
+      });
+      this.#insist((answered) =>
+        this.#manager.ask(
+          { kind: "createTask", id, store: { definition, body: null, script: null }, by: "sim", byReason: null },
+          answered,
+        ),
+      );
       return id;
     });
   }
 
   #makeClients(): void {
     const count = this.#chance.between(30, 45);
-    for (let i = 0; i < count; i += 1) this.#schedule.after(this.#chance.between(0, faultsUntilMs - 8_000), () => this.#client(this.#chance.name("run-")));
+    for (let i = 0; i < count; i += 1)
+      this.#schedule.after(this.#chance.between(0, faultsUntilMs - 8_000), () => this.#client(this.#chance.name("run-")));
   }
 
   /** Asks for one run, again and again until somebody answers: the repeat names the run that the first try may have made. */
@@ -112,7 +137,16 @@ export class World {
     const code = this.#chance.happens(0.3) ? this.#chance.between(1, 9) : 0;
     const params = { ms: String(this.#chance.pick([5, 200, 2_000, 9_000])), code: String(code) };
     this.#asked.set(runId, { code, stopped: false });
-    const item = { taskId, runId, params, workerId: null, labels: {}, idempotencyKey: null, bodyHash: "", trace: `00-${"1".repeat(32)}-${"2".repeat(16)}-01` };
+    const item = {
+      taskId,
+      runId,
+      params,
+      workerId: null,
+      labels: {},
+      idempotencyKey: null,
+      bodyHash: "",
+      trace: `00-${"1".repeat(32)}-${"2".repeat(16)}-01`,
+    };
     let tries = 0;
     this.#insist(
       (answered) => {
@@ -130,7 +164,9 @@ export class World {
   #stop(runId: string): void {
     const asked = this.#asked.get(runId);
     if (asked) asked.stopped = true;
-    this.#insist((answered) => this.#manager.ask({ kind: "stopRun", runId, graceSeconds: 1, by: "sim", byReason: null }, answered));
+    this.#insist((answered) =>
+      this.#manager.ask({ kind: "stopRun", runId, graceSeconds: 1, by: "sim", byReason: null }, answered),
+    );
   }
 
   #insist(ask: (answered: (answer: SimAnswer) => void) => void, done: (answer: SimAnswer) => void = () => undefined): void {
@@ -149,14 +185,17 @@ export class World {
 
   #planFaults(): void {
     const count = this.#chance.between(20, 30);
-    for (let i = 0; i < count; i += 1) this.#schedule.after(this.#chance.between(1_000, faultsUntilMs - 2_000), () => this.#fault());
+    for (let i = 0; i < count; i += 1)
+      this.#schedule.after(this.#chance.between(1_000, faultsUntilMs - 2_000), () => this.#fault());
   }
 
   #fault(): void {
     this.#faults += 1;
     const worker = this.#chance.pick(this.#workers);
     const awayMs = this.#chance.pick([10, 500, 3_000, 12_000]);
-    switch (this.#chance.pick(["agent", "agentAtStep", "cut", "cut", "reboot", "manager", "managerAtCommit", "broker"] as const)) {
+    switch (
+      this.#chance.pick(["agent", "agentAtStep", "cut", "cut", "reboot", "manager", "managerAtCommit", "broker"] as const)
+    ) {
       case "agent":
         worker.die();
         this.#backLater(worker, awayMs);
@@ -234,19 +273,26 @@ export class World {
   }
 
   async #judge(): Promise<void> {
-    for (const id of this.#acknowledged) if (!(await this.#manager.store.run(id))) this.#witness.violated(`run ${id} was acknowledged and is gone`);
+    for (const id of this.#acknowledged)
+      if (!(await this.#manager.store.run(id))) this.#witness.violated(`run ${id} was acknowledged and is gone`);
     for (const [id, asked] of this.#asked) {
       const found = await this.#manager.store.run(id);
       if (!found) continue;
       const { run, attempts } = found;
       if (!isTerminal(run.state)) {
-        this.#witness.violated(`run ${id} is stuck ${run.state}: attempts ${attempts.map((a) => `${a.id} on ${a.workerId} ${a.state} ${JSON.stringify(a.end)}`).join("; ")}`);
+        this.#witness.violated(
+          `run ${id} is stuck ${run.state}: attempts ${attempts.map((a) => `${a.id} on ${a.workerId} ${a.state} ${JSON.stringify(a.end)}`).join("; ")}`,
+        );
         continue;
       }
       const processes = this.#witness.ofRun(id);
       const truth = run.end?.how === "exited" ? processes.some((p) => p.code === (run.end as { code: number }).code) : true;
-      if (!truth) this.#witness.violated(`run ${id} is ${run.state} with ${JSON.stringify(run.end)}, but its processes ended ${processes.map((p) => p.code).join(", ")}`);
-      if (run.state === "succeeded" && asked.code !== 0) this.#witness.violated(`run ${id} succeeded, but its script exits ${asked.code}`);
+      if (!truth)
+        this.#witness.violated(
+          `run ${id} is ${run.state} with ${JSON.stringify(run.end)}, but its processes ended ${processes.map((p) => p.code).join(", ")}`,
+        );
+      if (run.state === "succeeded" && asked.code !== 0)
+        this.#witness.violated(`run ${id} succeeded, but its script exits ${asked.code}`);
       if (run.state === "stopped" && !asked.stopped) this.#witness.violated(`run ${id} is stopped and nobody asked for it`);
       for (const attempt of attempts) this.#judgeAttempt(attempt.id, attempt.end);
     }
@@ -255,7 +301,8 @@ export class World {
   #judgeAttempt(id: string, end: { readonly how: string } | null): void {
     const process = this.#witness.ofAttempt(id);
     if (end?.how === "refused" && process) this.#witness.violated(`attempt ${id} is refused, but it ran from ${process.fromMs}`);
-    if (end?.how === "failedToStart" && process) this.#witness.violated(`attempt ${id} failed to start, but it ran from ${process.fromMs}`);
+    if (end?.how === "failedToStart" && process)
+      this.#witness.violated(`attempt ${id} failed to start, but it ran from ${process.fromMs}`);
   }
 
   #broken(error: unknown): void {
@@ -264,7 +311,8 @@ export class World {
 
   #result(): WorldResult {
     const states: Record<string, number> = {};
-    for (const id of this.#asked.keys()) states[this.#terminal.get(id) ?? "never stored"] = (states[this.#terminal.get(id) ?? "never stored"] ?? 0) + 1;
+    for (const id of this.#asked.keys())
+      states[this.#terminal.get(id) ?? "never stored"] = (states[this.#terminal.get(id) ?? "never stored"] ?? 0) + 1;
     return {
       seed: this.#seed,
       violations: this.#witness.violations,

@@ -29,12 +29,19 @@ test("SIGTERM to a worker: its 30 processes go on and are adopted at its return"
   const taskId = await fleet.task({ name: "long", run: { driver: "script", interpreter: "sh", script } });
   const runs = await fleet.startRuns(taskId, 30);
   await until("30 processes to have started", () => fleet.witnessLines().length === 30, 60_000);
-  const pids = fleet.witnessLines().map((line) => Number(line.split(" ")[2])).toSorted();
+  const pids = fleet
+    .witnessLines()
+    .map((line) => Number(line.split(" ")[2]))
+    .toSorted();
   expect(await fleet.kill(worker, "SIGTERM")).toBe(0);
   const alive = new Set(pidsThatMention(fleet.folder));
   expect(pids.filter((pid) => alive.has(pid))).toEqual(pids);
   await fleet.startWorker("a");
-  await until("the runs to be running again", async () => (await fleet.call("GET", "/runs?state=running&limit=200")).body.items.length === 30, 60_000);
+  await until(
+    "the runs to be running again",
+    async () => (await fleet.call("GET", "/runs?state=running&limit=200")).body.items.length === 30,
+    60_000,
+  );
   const { writeFileSync } = await import("node:fs");
   writeFileSync(gate, "");
   for (const id of runs) {
@@ -57,7 +64,11 @@ test("a constraint sends runs only where it holds, and a run that fits nowhere s
   const inB = await fleet.task({ name: "in-b", run: { driver: "exec", program: "/bin/true" }, constraints: ["label.zone=b"] });
   const runs = await fleet.startRuns(inB, 20);
   for (const id of runs) expect(await fleet.ended(id)).toMatchObject({ state: "succeeded", workerId: "b" });
-  const nowhere = await fleet.task({ name: "nowhere", run: { driver: "exec", program: "/bin/true" }, constraints: ["label.zone=c"] });
+  const nowhere = await fleet.task({
+    name: "nowhere",
+    run: { driver: "exec", program: "/bin/true" },
+    constraints: ["label.zone=c"],
+  });
   const [stuck] = await fleet.startRuns(nowhere, 1);
   const reason = await until("a reason", async () => {
     const run = await fleet.run(stuck as string);

@@ -50,11 +50,22 @@ test("a placement and a driver of a third party, each a file and a setting, run 
   const taskId = await fleet.task({ name: "greet", run: greet, labels: { team: "strangers" } });
   for (const id of await fleet.startRuns(taskId, 6)) {
     expect(await fleet.ended(id)).toMatchObject({ state: "succeeded", workerId: "c" });
-    await until("its output", async () => (await fleet.call("GET", `/runs/${id}/logs`, undefined, { accept: "text/plain" })).body === "hello from stranger\n");
+    await until(
+      "its output",
+      async () =>
+        (await fleet.call("GET", `/runs/${id}/logs`, undefined, { accept: "text/plain" })).body === "hello from stranger\n",
+    );
   }
-  const wrong = await fleet.task({ name: "wrong", run: { driver: "awk", options: { program: 3 } }, labels: { team: "strangers" } });
+  const wrong = await fleet.task({
+    name: "wrong",
+    run: { driver: "awk", options: { program: 3 } },
+    labels: { team: "strangers" },
+  });
   const [bad] = await fleet.startRuns(wrong, 1);
-  expect(await fleet.ended(bad as string)).toMatchObject({ state: "failed", end: { how: "failedToStart", why: "options.program must be a text" } });
+  expect(await fleet.ended(bad as string)).toMatchObject({
+    state: "failed",
+    end: { how: "failedToStart", why: "options.program must be a text" },
+  });
   const others = await fleet.task({ name: "others", run: { driver: "exec", program: "/bin/true" } });
   const [left] = await fleet.startRuns(others, 1);
   await until("the stranger's placement to have said no", async () => (await fleet.run(left as string)).reason !== null);

@@ -32,13 +32,20 @@ const fails = (kind: "transient" | "permanent", outcomeKnown: boolean) => (): Co
   throw new StoreError(kind, outcomeKnown, `scripted ${kind}`);
 };
 /** Commits, and then answers with an error. */
-const landsAndFails = (kind: "transient" | "permanent") => (store: ScriptedStore, b: Batch): CommitResult => {
-  plain(store, b);
-  throw new StoreError(kind, false, "the connection was lost");
-};
+const landsAndFails =
+  (kind: "transient" | "permanent") =>
+  (store: ScriptedStore, b: Batch): CommitResult => {
+    plain(store, b);
+    throw new StoreError(kind, false, "the connection was lost");
+  };
 
 async function run(store: ScriptedStore): Promise<CommitOutcome> {
-  return await commitUntilHeld(batch, { store, signal: new AbortController().signal, onTrouble: () => undefined, retry: { firstMs: 0, maxMs: 0 } });
+  return await commitUntilHeld(batch, {
+    store,
+    signal: new AbortController().signal,
+    onTrouble: () => undefined,
+    retry: { firstMs: 0, maxMs: 0 },
+  });
 }
 
 describe("a batch is committed until it holds", () => {
@@ -101,6 +108,8 @@ describe("a batch is committed until it holds", () => {
         throw new StoreError("transient", true, "away");
       },
     ]);
-    expect(await commitUntilHeld(batch, { store, signal: stop.signal, onTrouble: () => undefined, retry: { firstMs: 0, maxMs: 0 } })).toEqual({ kind: "stopped" });
+    expect(
+      await commitUntilHeld(batch, { store, signal: stop.signal, onTrouble: () => undefined, retry: { firstMs: 0, maxMs: 0 } }),
+    ).toEqual({ kind: "stopped" });
   });
 });

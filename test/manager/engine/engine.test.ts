@@ -38,7 +38,8 @@ async function makeRig(): Promise<Rig> {
   const rig = { events: [], sent: [], fault: null } as unknown as { -readonly [K in keyof Rig]: Rig[K] };
   rig.store = new Proxy(memory, {
     get: (target, name) => {
-      if (name === "commit") return (batch: Batch) => (rig.fault ? rig.fault(batch, () => target.commit(batch)) : target.commit(batch));
+      if (name === "commit")
+        return (batch: Batch) => (rig.fault ? rig.fault(batch, () => target.commit(batch)) : target.commit(batch));
       const value = Reflect.get(target, name) as unknown;
       return typeof value === "function" ? value.bind(target) : value;
     },
@@ -165,13 +166,20 @@ describe("rule 19 and 20: a database in trouble", () => {
     expect(outcomes.map((each) => each.status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled", "fulfilled"]);
     expect(await problemOf(async () => await rig.engine.ask(createTask("poison")))).toBe("internal");
     expect(await rig.engine.ask(createTask("after"))).toMatchObject({ kind: "task" });
-    expect((await rig.store.tasks({ limit: 10, cursor: null })).items.map((task) => task.name).toSorted()).toEqual(["a", "after", "b", "c", "d"]);
+    expect((await rig.store.tasks({ limit: 10, cursor: null })).items.map((task) => task.name).toSorted()).toEqual([
+      "a",
+      "after",
+      "b",
+      "c",
+      "d",
+    ]);
   });
 
   test("a message that cannot be stored is set aside, whole, and the pool goes on", async () => {
     const rig = await makeRig();
     rig.fault = async (batch, commit) => {
-      if (batch.changes.some((change) => change.op === "insertWorker")) throw new StoreError("permanent", true, "a value is too long for its column");
+      if (batch.changes.some((change) => change.op === "insertWorker"))
+        throw new StoreError("permanent", true, "a value is too long for its column");
       return await commit();
     };
     rig.engine.post(
@@ -183,7 +191,19 @@ describe("rule 19 and 20: a database in trouble", () => {
           epoch: "AAAAAAAAAAAA.1.BBBBBBBBBBBB",
           connection: 1,
           mono: 1_000,
-          facts: { os: "linux", osVersion: "", arch: "x64", hostname: "h", cpus: 1, memoryMb: 1, interpreters: {}, drivers: ["exec"], agentVersion: "1", nodeVersion: "", bootId: "b" },
+          facts: {
+            os: "linux",
+            osVersion: "",
+            arch: "x64",
+            hostname: "h",
+            cpus: 1,
+            memoryMb: 1,
+            interpreters: {},
+            drivers: ["exec"],
+            agentVersion: "1",
+            nodeVersion: "",
+            bootId: "b",
+          },
           labels: {},
           capacity: { slots: 1, memoryMb: 1, cpus: 1 },
           highestTerm: 0,
@@ -219,7 +239,9 @@ test("rule 18: who loses the term throws its state away, tells who waits, and le
   };
   expect(await problemOf(rig.engine.ask(createTask("lost")))).toBe("outcome-unknown");
   expect(await rig.store.task("id-lost")).toBeNull();
-  const term = await until("it to lead again", () => (rig.engine.lead && rig.engine.lead.term > firstTerm ? rig.engine.lead.term : undefined));
+  const term = await until("it to lead again", () =>
+    rig.engine.lead && rig.engine.lead.term > firstTerm ? rig.engine.lead.term : undefined,
+  );
   expect(term).toBe(firstTerm + 2);
   expect(await rig.engine.ask(createTask("lost"))).toMatchObject({ kind: "task", created: true });
 });

@@ -6,7 +6,8 @@ type Message = Extract<Input, { readonly workerId: string }>;
 
 const beat = (mono: number): Message =>
   ({ kind: "heartbeat", workerId: "w1", message: { v: 1, epoch: "a", connection: 1, mono } }) as unknown as Message;
-const reports = (workerId: string): Message => ({ kind: "reports", workerId, message: { items: [], unreadable: [] } }) as unknown as Message;
+const reports = (workerId: string): Message =>
+  ({ kind: "reports", workerId, message: { items: [], unreadable: [] } }) as unknown as Message;
 
 test("a worker has one heartbeat waiting, the newest, in the place of the oldest", () => {
   const queue = new InputQueue();
@@ -33,7 +34,10 @@ test("one worker's flood of reports is dropped beyond its bound and takes nobody
 test("requests are counted and can be taken out, in order, without the messages", () => {
   const queue = new InputQueue();
   for (const ticket of [1, 2, 3]) {
-    queue.pushRequest({ kind: "request", ticket, request: { kind: "stopRun", runId: "r", graceSeconds: null, by: "a", byReason: null } }, 0);
+    queue.pushRequest(
+      { kind: "request", ticket, request: { kind: "stopRun", runId: "r", graceSeconds: null, by: "a", byReason: null } },
+      0,
+    );
     queue.pushMessage(reports(`w${ticket}`), 10, 0);
   }
   expect(queue.requests).toBe(3);

@@ -10,7 +10,14 @@ const accepted = (seq: number) => ({ seq, attempt: "a1", start: 1, kind: "accept
 
 describe("one unreadable item never takes its neighbours with it", () => {
   test("neighbours are read, the bad one keeps its seq", () => {
-    const parsed = parseUplink("w1", "reports", bytes({ ...head, items: [accepted(1), { seq: 2, attempt: "a2", kind: "end", end: { how: "vanished" } }, accepted(3), "nonsense"] }));
+    const parsed = parseUplink(
+      "w1",
+      "reports",
+      bytes({
+        ...head,
+        items: [accepted(1), { seq: 2, attempt: "a2", kind: "end", end: { how: "vanished" } }, accepted(3), "nonsense"],
+      }),
+    );
     expect(parsed).toMatchObject({ kind: "input", dropped: 1, input: { kind: "reports", workerId: "w1" } });
     if (parsed.kind !== "input" || parsed.input.kind !== "reports") throw new Error("not reports");
     expect(parsed.input.message.items.map((item) => item.seq)).toEqual([1, 3]);
@@ -26,17 +33,37 @@ describe("one unreadable item never takes its neighbours with it", () => {
 });
 
 test("keys of a newer minor version are passed over, another version is named", () => {
-  const beat = { ...head, free: { slots: 1, memoryMb: 1, cpus: 1 }, load: { cpu: 0, memoryMb: 0 }, settingsVersion: 0, draining: false, spoolBytes: 0, live: { count: 0, hash: "0123456789abcdef" }, novelty: true };
+  const beat = {
+    ...head,
+    free: { slots: 1, memoryMb: 1, cpus: 1 },
+    load: { cpu: 0, memoryMb: 0 },
+    settingsVersion: 0,
+    draining: false,
+    spoolBytes: 0,
+    live: { count: 0, hash: "0123456789abcdef" },
+    novelty: true,
+  };
   expect(parseUplink("w1", "heartbeat", bytes(beat)).kind).toBe("input");
-  expect(parseUplink("w1", "heartbeat", bytes({ ...beat, v: 2 }))).toEqual({ kind: "unreadable", why: "it speaks protocol version 2, this manager 1" });
+  expect(parseUplink("w1", "heartbeat", bytes({ ...beat, v: 2 }))).toEqual({
+    kind: "unreadable",
+    why: "it speaks protocol version 2, this manager 1",
+  });
 });
 
 test("whatever arrives, parsing says what is wrong and never throws", () => {
   fc.assert(
-    fc.property(fc.constantFrom(...uplinkKinds), fc.oneof(fc.uint8Array(), fc.jsonValue().map(bytes), fc.record({ v: fc.constant(1), items: fc.array(fc.jsonValue()) }).map(bytes)), (kind, payload) => {
-      const parsed = parseUplink("w1", kind, payload);
-      if (parsed.kind === "unreadable") expect(parsed.why).not.toBe("");
-    }),
+    fc.property(
+      fc.constantFrom(...uplinkKinds),
+      fc.oneof(
+        fc.uint8Array(),
+        fc.jsonValue().map(bytes),
+        fc.record({ v: fc.constant(1), items: fc.array(fc.jsonValue()) }).map(bytes),
+      ),
+      (kind, payload) => {
+        const parsed = parseUplink("w1", kind, payload);
+        if (parsed.kind === "unreadable") expect(parsed.why).not.toBe("");
+      },
+    ),
   );
   expect(parseUplink("w1", "hello", Buffer.from('{"__proto__":{"v":1}}')).kind).toBe("unreadable");
   expect(parseUplink("w1", "hello", Buffer.from([0xff, 0xfe])).kind).toBe("unreadable");
