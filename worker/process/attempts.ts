@@ -10,6 +10,7 @@ import type { LaunchOrder, ProcessListener } from "./host.ts";
 import type { Launcher } from "./launcher.ts";
 import { processLimits } from "./limits.ts";
 import { sendSignal, someoneWorksIn } from "./proc.ts";
+import { whenProgram } from "./program.ts";
 import { readProgress } from "./progress.ts";
 import {
   makeVoid,
@@ -221,7 +222,7 @@ export class Attempts {
 
   terminate(attempt: string): void {
     if (this.#callOff(attempt)) return;
-    this.#withShim(attempt, (t, started) => {
+    this.#withProgram(attempt, (t, started) => {
       if (!this.#markTerm(t) || !shimAlive(started, this.#o.bootId)) return;
       sendSignal(-started.group, "SIGTERM");
       // A process that is stopped takes TERM only when it goes on.
@@ -243,7 +244,7 @@ export class Attempts {
       this.#o.log.warn({ attemptId: attempt, signal }, "this host knows no such signal; nothing sent");
       return;
     }
-    this.#withShim(attempt, (t, started) => {
+    this.#withProgram(attempt, (t, started) => {
       if (readExit(this.folderOf(t.attempt), t.attempt).is !== "blank" || !shimAlive(started, this.#o.bootId)) return;
       markSignal(this.folderOf(t.attempt), signal);
       sendSignal(-started.group, signal as NodeJS.Signals);
@@ -281,6 +282,12 @@ export class Attempts {
     if (t.state === "launching") this.#lookForStart(t);
     if (t.started !== null) return act(t, t.started);
     if (t.state !== "ending") t.early.push(() => t.started !== null && act(t, t.started));
+  }
+
+  #withProgram(attempt: string, act: (t: Tracked, started: Started) => void): void {
+    this.#withShim(attempt, (t, started) => {
+      whenProgram(started, this.#o, () => this.#live.get(attempt) === t && act(t, started));
+    });
   }
 
   close(): void {

@@ -38,10 +38,9 @@ shim() {
   set -f
   set -- ${line##*) }
   # A signal to the group reaches the shim too, which has to see the end. Caught, not ignored: what is ignored stays so
-  # in the program. By number: shells differ in the names they know. Before `started`, from which on signals may come.
-  told=
-  trap : 4 5 6 7 8 11 13 16 24 25 26 27 29 30 31
-  for n in 1 2 3 10 12 14 15; do trap "told=$n" "$n"; done
+  # in the program. By number: shells differ in the names they know. Every signal that a process can catch. The agent
+  # sends none before the program is there: between fork and exec a shell loses what it catches.
+  trap : 1 2 3 4 5 6 7 8 10 11 12 13 14 15 16 24 25 26 27 29 30 31
   # Rule 23: whoever makes `started` decides whether it runs. noclobber is O_EXCL.
   set -C
   exec 3>started || exit 0
@@ -56,10 +55,6 @@ shim() {
   ring
   # In the foreground: a background child of a shell without job control ignores INT and QUIT for ever.
   (
-    # What comes before there is a program to take it ends the attempt as if the program had not caught it. Caught here,
-    # because bash ignores QUIT and runs its EXIT trap on the others; exec gives the program the default of what is caught.
-    for n in 1 2 3 10 12 14 15; do trap "trap - 0; exit $((128 + n))" "$n"; done
-    if [ -n "$told" ]; then exit "$((128 + told))"; fi
     trap 'norun $?' 0
     . ./launch
     norun $?

@@ -21,6 +21,9 @@ export const processLimits = {
   /** How long recovery waits for what an attempt left behind; what is slower ends later, like a live one. */
   recoverMs: 5_000,
   recoverLookMs: 20,
+  /** How long a signal waits for the program that shall take it, between its shim's record and its exec. */
+  programMs: 2_000,
+  programLookMs: 2,
   /** Ends after which the launcher is told to forget its dead children. */
   endsPerSweep: 64,
 } as const;

@@ -67,6 +67,22 @@ export function listPids(): number[] {
   return pids;
 }
 
+/** Whether the shim has become a program: it has a child, and that child is no longer the shell itself. */
+export function hasProgram(shim: number): boolean {
+  const own = readSmall(`/proc/${shim}/cmdline`)?.toString("latin1");
+  return childrenOf(shim).some((child) => readSmall(`/proc/${child}/cmdline`)?.toString("latin1") !== own);
+}
+
+function childrenOf(pid: number): number[] {
+  // proc_pid_task(5): only kernels with CONFIG_PROC_CHILDREN have it.
+  const listed = readSmall(`/proc/${pid}/task/${pid}/children`)?.toString("latin1");
+  if (listed === undefined) return listPids().filter((one) => readStat(one)?.parent === pid);
+  return listed
+    .split(" ")
+    .filter((text) => text !== "")
+    .map(Number);
+}
+
 /** Whether some process has this working directory; a shim has its attempt's folder from its first line on. */
 export function someoneWorksIn(folder: string): boolean {
   return listPids().some((pid) => {

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { isDeeperThan } from "../../schema/json-depth.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import type { ResultFound } from "../agent/types.ts";
 
@@ -38,7 +39,8 @@ function judge(bytes: Buffer, file: string): ResultRead {
   let json: string;
   try {
     json = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    JSON.parse(json);
+    if (isDeeperThan(requestLimits.jsonDepth, JSON.parse(json)))
+      return { kind: "bad", why: `the result is nested deeper than ${requestLimits.jsonDepth} levels` };
   } catch (error) {
     return { kind: "bad", why: `the result is not one JSON value in UTF-8: ${(error as Error).message}` };
   }

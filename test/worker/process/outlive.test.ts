@@ -86,6 +86,15 @@ describe("the agent dies by kill -9", () => {
   });
 });
 
+/** Empty when there is no such file just now. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "latin1");
+  } catch {
+    return "";
+  }
+}
+
 describe("deadlines", () => {
   const passing = (ms: number, fence = false) => ({
     timeoutMono: fence ? null : clock.now().mono + ms,
@@ -142,14 +151,13 @@ describe("deadlines", () => {
     writeFileSync(join(rig.folder, "watchdog"), `${process.pid} 1 ${bootId} end\n`);
     const attempt = rig.launch("sleep", ["600"], { deadlines: passing(3_600_000) });
     await rig.started(attempt);
-    const watchdog = (): number =>
-      Number(/^([0-9]+) [0-9]+ \S+ end\n/.exec(readFileSync(join(rig.folder, "watchdog"), "latin1"))?.[1]);
-    const first = await until(
-      "a watchdog",
-      () => existsSync(join(rig.folder, "watchdog")) && watchdog() !== process.pid && watchdog(),
-    );
+    const watchdog = (): number | undefined => {
+      const claim = /^([0-9]+) [0-9]+ \S+ end\n/.exec(textOf(join(rig.folder, "watchdog")));
+      return claim ? Number(claim[1]) : undefined;
+    };
+    const first = await until("a watchdog", () => watchdog() !== process.pid && watchdog());
     process.kill(first, "SIGKILL");
-    const second = await until("another", () => existsSync(join(rig.folder, "watchdog")) && watchdog() !== first && watchdog());
+    const second = await until("another", () => watchdog() !== first && watchdog());
     expect(readFileSync(`/proc/${second}/cmdline`, "latin1")).toContain("watchdog.sh");
     rig.host.kill(attempt);
     await rig.ended(attempt);

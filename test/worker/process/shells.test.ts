@@ -88,13 +88,13 @@ describe.for(shells)("%s", ([, shell, how]) => {
     const keep = rig.launch("sleep", ["600"]);
     const { process: shim } = await rig.started(keep);
     const launcher = /^PPid:\s+([0-9]+)/m.exec(readFileSync(`/proc/${shim.pid}/status`, "latin1"))?.[1];
-    await Promise.all(Array.from({ length: 130 }, () => rig.ended(rig.launch("true"))));
+    await Promise.all(Array.from({ length: 70 }, () => rig.ended(rig.launch("true"))));
     const children = (): number =>
       spawnSync("pgrep", ["-P", String(launcher)], { encoding: "utf8" })
         .stdout.trim()
         .split("\n").length;
     // The launcher is told to forget its dead after every 64 ends.
-    await until("few children are left", () => children() <= 64);
+    await until("few children are left", () => children() <= 32);
     rig.host.kill(keep);
     await rig.ended(keep);
   }, 60_000);

@@ -148,6 +148,19 @@ describe("signals", () => {
     },
   );
 
+  test("that come between the start record and the program are not lost", async () => {
+    await using rig = await openRig();
+    const signals = ["SIGINT", "SIGQUIT", "SIGUSR1", "SIGTERM", "SIGHUP"];
+    // Asked for while the shim is not there yet, so that each is sent the moment it is.
+    const sent = Array.from({ length: 40 }, (_, i) => ({
+      attempt: rig.launch("sleep", ["600"]),
+      signal: signals[i % signals.length] as string,
+    }));
+    await until("their folders are made", () => sent.every(({ attempt }) => existsSync(rig.host.folderOf(attempt))));
+    for (const { attempt, signal } of sent) rig.host.signal(attempt, signal);
+    for (const { attempt, signal } of sent) expect((await rig.ended(attempt)).exit).toEqual({ read: "signal", signal });
+  });
+
   test("a signal that the program takes does not end it, and an exit of that number without one is an exit", async () => {
     await using rig = await openRig();
     const attempt = rig.launch("/bin/sh", [
