@@ -1,6 +1,5 @@
 /** Does what the core wants, one action at a time; each returns at once and tells the core later what became of it. */
 import type { AgentAction, AgentInput, ResultFound } from "./agent/types.ts";
-import type { StartOrder } from "./agent/records.ts";
 import { fetchStartBody, uploadResult, type BodiesDeps } from "./bodies.ts";
 import { prepareLaunch, type LaunchDeps } from "./launch.ts";
 import type { Link } from "./link.ts";
@@ -22,6 +21,8 @@ export interface ActDeps {
   readonly fetchWithinMs: number;
   /** The manager wants this agent to come back with a journal of its own making. */
   readonly newJournal: (afterMs: number) => void;
+  /** Milliseconds of the host's boot-time clock. */
+  readonly monoMs: () => number;
   /** Aborts when the agent goes: fetches and uploads end. */
   readonly signal: AbortSignal;
   readonly log: Log;
@@ -121,11 +122,13 @@ export function listener(deps: {
   };
 }
 
-function launch(
-  deps: ActDeps,
-  action: { readonly order: StartOrder; readonly deadlines: Parameters<typeof prepareLaunch>[1] },
-): void {
+/** A launch that a full journal or a paused host held back may be stale by now (rule 6). */
+function launch(deps: ActDeps, action: AgentAction & { readonly action: "launch" }): void {
   const { order } = action;
+  if (deps.monoMs() >= action.freshUntilMono) {
+    deps.put({ kind: "notStarted", attempt: order.attempt, how: "refused", why: "stale: it could not be launched in time" });
+    return;
+  }
   const prepared = prepareLaunch(order, action.deadlines, deps.launch);
   if ("why" in prepared) {
     deps.put({ kind: "notStarted", attempt: order.attempt, how: "failedToStart", why: prepared.why });

@@ -94,6 +94,7 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
       renewing = true;
       renewal.resolve({ afterMs });
     },
+    monoMs: () => clock.now().mono,
     signal: going.signal,
     log,
   });

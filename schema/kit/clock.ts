@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { openSync, readSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import type { Now } from "../given.ts";
 
@@ -19,6 +19,7 @@ export const processClock: Clock = {
  */
 export function bootClock(): Clock {
   try {
+    const readUptimeMs = uptimeReader();
     readUptimeMs();
     return { now: () => ({ mono: readUptimeMs(), wall: Date.now() }) };
   } catch {
@@ -27,7 +28,9 @@ export function bootClock(): Clock {
   }
 }
 
-function readUptimeMs(): number {
-  const text = readFileSync("/proc/uptime", "latin1");
-  return Math.round(Number.parseFloat(text) * 1_000);
+/** The file stays open: it is read with every message and every tick. A read from position 0 gives the present uptime. */
+function uptimeReader(): () => number {
+  const file = openSync("/proc/uptime", "r");
+  const buffer = Buffer.alloc(64);
+  return () => Math.round(Number.parseFloat(buffer.toString("latin1", 0, readSync(file, buffer, 0, buffer.length, 0))) * 1_000);
 }
