@@ -13,7 +13,7 @@ const launchAt = (freshUntilMono: number): AgentAction =>
 
 test("a launch that was held back until it is stale is refused and reaches no host (rule 6)", () => {
   const told: AgentInput[] = [];
-  const act = actions({ put: (input) => told.push(input), monoMs: () => 5_000 } as unknown as ActDeps);
+  const act = actions({ put: (input: AgentInput) => told.push(input), monoMs: () => 5_000 } as unknown as ActDeps);
   act(launchAt(5_000));
   expect(told).toMatchObject([{ kind: "notStarted", attempt: "a1", how: "refused" }]);
 });
