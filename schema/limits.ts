@@ -17,6 +17,8 @@ export const wireLimits = {
   statusBytes: 160,
   /** Items in one message: more travel as a further message. */
   itemsPerMessage: 500,
+  /** Levels of objects and lists in one message or item: a result of `jsonDepth`, and what it travels in. */
+  jsonDepth: 72,
 } as const;
 
 /** Bounds of what clients may ask for. */

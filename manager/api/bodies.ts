@@ -3,6 +3,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { sha256Hex } from "../../schema/digest.ts";
 import { id } from "../../schema/ids.ts";
+import { isDeeperThan } from "../../schema/json-depth.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import { problem } from "../../schema/problem.ts";
 import { parseTicket, ticketText, type TicketGrant } from "../../schema/ticket.ts";
@@ -113,11 +114,14 @@ const putResult = route<{ attemptId: string }, Record<never, never>, Uint8Array>
 function mustBeJson(bytes: Uint8Array): void {
   const text = utf8Of(bytes);
   if (text === undefined) throw problem("malformed", "the result is not valid UTF-8");
+  let value: unknown;
   try {
-    JSON.parse(text);
+    value = JSON.parse(text);
   } catch (cause) {
     throw Object.assign(problem("malformed", `the result is not JSON: ${(cause as Error).message}`), { cause });
   }
+  if (isDeeperThan(requestLimits.jsonDepth, value))
+    throw problem("malformed", `the result is nested deeper than ${requestLimits.jsonDepth} levels`);
 }
 
 export const bodyRoutes: readonly AnyRoute[] = [getBody, putResult];

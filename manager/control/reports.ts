@@ -120,7 +120,7 @@ function startedWith(attempt: AttemptCell, report: Report): AttemptUpdate {
     : {};
 }
 
-function takeProgress(turn: Turn, attempt: AttemptCell, report: Report): void {
+function takeProgress(turn: Turn, attempt: AttemptCell, report: Pick<Report, "percent" | "message">): void {
   if (attempt.orphan) return;
   const progress = { percent: report.percent ?? null, message: report.message ?? null };
   updateRun(turn, attempt.run, { progress });
@@ -137,6 +137,11 @@ function takeEnd(turn: Turn, attempt: AttemptCell, report: Report): void {
     ...(report.result === undefined ? {} : { result: JSON.stringify(report.result) }),
     ...(report.body === undefined ? {} : { resultBody: report.body }),
   };
+  // What its worker says beside the end, such as why a result was left out: the run's last word.
+  if (report.message !== undefined) {
+    const percent = attempt.run.row.progress?.percent;
+    takeProgress(turn, attempt, { ...(typeof percent === "number" ? { percent } : {}), message: report.message });
+  }
   endAttempt(turn, attempt, end, { attempt: { endedAt, ...started }, run, reported: true });
 }
 
@@ -182,6 +187,7 @@ function setAside(turn: Turn, worker: WorkerCell, message: Reports, item: Report
   });
   const attempt = item.attempt === undefined ? undefined : state.attempts.get(item.attempt);
   const ours = attempt?.worker === worker ? attempt : undefined;
+  note(turn, "setAside", { workerId: worker.row.id, detail: `seq ${item.seq}: ${why}` });
   emit(turn, "setAside", { workerId: worker.row.id, ...(ours ? aboutAttempt(ours) : {}), data: { seq: item.seq, why } });
   if (!ours) return;
   markKnown(turn, ours, message.epoch, message.mono);

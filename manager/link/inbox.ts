@@ -1,4 +1,6 @@
 /** The manager's door: every uplink is parsed here once. What does not parse is counted and named, never fatal (rule 16). */
+import { isDeeperThan } from "../../schema/json-depth.ts";
+import { wireLimits } from "../../schema/limits.ts";
 import {
   heartbeat,
   hello,
@@ -19,6 +21,9 @@ export type Parsed =
   | { readonly kind: "logs"; readonly message: Logs }
   | { readonly kind: "unreadable"; readonly why: string };
 
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
+const tooDeep = `it is nested deeper than ${wireLimits.jsonDepth} levels`;
+
 /** At most this much of an unreadable item is kept for the operator. */
 const rawBytes = 65_536;
 
@@ -26,10 +31,12 @@ const rawBytes = 65_536;
 export function parseUplink(workerId: string, kind: UplinkKind, payload: Uint8Array): Parsed {
   let json: unknown;
   try {
-    json = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("utf8"));
-  } catch {
-    return { kind: "unreadable", why: "it is not JSON" };
+    json = JSON.parse(strictUtf8.decode(payload));
+  } catch (error) {
+    return { kind: "unreadable", why: `it is not JSON: ${error instanceof Error ? error.message : String(error)}` };
   }
+  // Reports are looked at one by one: a whole message that is set aside would come again for ever.
+  if (kind !== "reports" && isDeeperThan(wireLimits.jsonDepth, json)) return { kind: "unreadable", why: tooDeep };
   const version = (json as { v?: unknown } | null)?.v;
   if (kind !== "status" && typeof version === "number" && version !== protocolVersion) {
     return { kind: "unreadable", why: `it speaks protocol version ${version}, this manager ${protocolVersion}` };
@@ -80,14 +87,13 @@ function parseReports(workerId: string, json: unknown): Parsed {
   const unreadable: Reports["unreadable"][number][] = [];
   let dropped = 0;
   for (const raw of envelope.data.items) {
-    const parsed = report.safeParse(raw);
-    if (parsed.success) {
-      items.push(parsed.data);
+    const read = readItem(raw);
+    if ("item" in read) {
+      items.push(read.item);
       continue;
     }
     const known = knownParts(raw);
-    if (known)
-      unreadable.push({ ...known, raw: JSON.stringify(raw).slice(0, rawBytes), why: issueSentence(parsed.error.issues) });
+    if (known) unreadable.push({ ...known, ...read });
     else dropped += 1;
   }
   const { epoch, connection, mono, journal } = envelope.data;
@@ -96,6 +102,13 @@ function parseReports(workerId: string, json: unknown): Parsed {
     input: { kind: "reports", workerId, message: { epoch, connection, mono, journal, items, unreadable } },
     dropped,
   };
+}
+
+function readItem(raw: unknown): { readonly item: Report } | { readonly why: string; readonly raw: string } {
+  if (isDeeperThan(wireLimits.jsonDepth, raw)) return { why: tooDeep, raw: "" };
+  const parsed = report.safeParse(raw);
+  if (parsed.success) return { item: parsed.data };
+  return { why: issueSentence(parsed.error.issues), raw: JSON.stringify(raw).slice(0, rawBytes) };
 }
 
 const namedParts = report

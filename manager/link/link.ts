@@ -104,7 +104,7 @@ export class Link extends Service {
         intake.take(topic.pool, topic.worker, parsed.message);
         return;
       case "input":
-        this.figures.unreadable += parsed.dropped;
+        if (parsed.dropped > 0) this.#unreadable(delivery.topic, "items without a readable seq are dropped", parsed.dropped);
         if (!engine.post(parsed.input, delivery.payload.byteLength)) {
           this.figures.overflow += 1;
           log.debug({ message: parsed.input.kind, workerId: topic.worker, outcome: "dropped" }, "message");
@@ -113,8 +113,8 @@ export class Link extends Service {
     }
   }
 
-  #unreadable(topic: string, why: string): void {
-    this.figures.unreadable += 1;
-    this.#deps.log.warn({ topic: topic.slice(0, 200), why, outcome: "unreadable" }, "message");
+  #unreadable(topic: string, why: string, count = 1): void {
+    this.figures.unreadable += count;
+    this.#deps.log.warn({ topic: topic.slice(0, 200), why, count, outcome: "unreadable" }, "message");
   }
 }

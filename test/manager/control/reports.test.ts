@@ -132,3 +132,14 @@ test("a refusal after it ran is called lost, and not placed again", async () => 
   expect((await bench.run(run)).state).toBe("lost");
   expect(await bench.attempts(run)).toHaveLength(1);
 });
+
+test("what a worker says beside an end is the run's last word, and changes nothing of the end", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const run = await start(bench, await makeTask(bench));
+  const attempt = (await attemptOf(bench, run)).id;
+  const message = "The result was left out: it is not JSON";
+  await a.report(a.next(attempt, "progress", { percent: 90, message: "nearly" }));
+  await a.report(a.next(attempt, "end", { end: { how: "exited", code: 0 }, message }));
+  expect(await bench.run(run)).toMatchObject({ state: "succeeded", result: null, progress: { percent: 90, message } });
+});

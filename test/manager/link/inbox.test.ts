@@ -32,6 +32,40 @@ describe("one unreadable item never takes its neighbours with it", () => {
   });
 });
 
+describe("JSON that is nested so deep that walking it would exhaust the stack", () => {
+  const deep = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
+  const reportsWith = (result: string): Uint8Array => {
+    const items = [{ ...accepted(1), kind: "end", end: { how: "exited", code: 0 }, result: 0 }, accepted(2)];
+    return Buffer.from(JSON.stringify({ ...head, items }).replace('"result":0', `"result":${result}`));
+  };
+
+  test("is set aside with its seq, and its neighbour is read", () => {
+    const parsed = parseUplink("w1", "reports", reportsWith(deep(30_000)));
+    if (parsed.kind !== "input" || parsed.input.kind !== "reports") throw new Error("not reports");
+    expect(parsed.input.message.items.map((item) => item.seq)).toEqual([2]);
+    expect(parsed.input.message.unreadable).toEqual([
+      { seq: 1, attempt: "a1", kind: "end", why: expect.stringContaining("nested deeper than 72 levels"), raw: "" },
+    ]);
+  });
+
+  test("as deep as a result may be, it is read", () => {
+    const parsed = parseUplink("w1", "reports", reportsWith(deep(64)));
+    if (parsed.kind !== "input" || parsed.input.kind !== "reports") throw new Error("not reports");
+    expect(parsed.input.message.unreadable).toEqual([]);
+  });
+
+  test.each(uplinkKinds)("is unreadable as %s, and nothing is thrown", (kind) => {
+    expect(parseUplink("w1", kind, Buffer.from(deep(30_000))).kind).toBe("unreadable");
+    const object = `{"v":1,"labels":${'{"a":'.repeat(8_000)}1${"}".repeat(8_000)}}`;
+    expect(parseUplink("w1", kind, Buffer.from(object)).kind).toBe("unreadable");
+  });
+});
+
+test("what is not UTF-8 is no JSON", () => {
+  const parsed = parseUplink("w1", "heartbeat", Uint8Array.of(0x7b, 0xff, 0x7d));
+  expect(parsed).toMatchObject({ kind: "unreadable", why: expect.stringMatching(/not JSON.*utf-8/i) });
+});
+
 test("keys of a newer minor version are passed over, another version is named", () => {
   const beat = {
     ...head,
