@@ -92,35 +92,36 @@ function sendSync(turn: Turn, worker: WorkerCell, message: Hello, keep: readonly
 
 /** It is not there. What that proves depends on whether this snapshot can be older than what we know or have sent. */
 function takeAbsent(turn: Turn, attempt: AttemptCell, message: Hello): void {
-  const sameEpoch = attempt.row.epoch === message.epoch;
-  // Once it obeyed a command of our term it drops every start of an earlier leader (rule 15).
-  const obeysUs = message.highestTerm >= turn.state.options.term;
-  if (attempt.listedEnd) {
-    // It was listed with its end, whose report has not come and does not wait any more.
-    if (attempt.known?.epoch !== message.epoch || message.mono > attempt.known.mono)
-      endAttempt(turn, attempt, attempt.listedEnd, { reported: true });
-    return;
-  }
   if (attempt.row.state === "sent" && attempt.known === null) {
-    if (sameEpoch ? message.mono >= attempt.provableMono && (!attempt.inherited || obeysUs) : isSuccessor(attempt, message)) {
-      endAttempt(
-        turn,
-        attempt,
-        { how: "refused", why: sameEpoch ? "its start never came" : "agent restarted" },
-        { reported: false },
-      );
-    } else if (!sameEpoch && !isSuccessor(attempt, message)) {
-      loseMissing(turn, attempt, unproven.otherJournal);
-    }
-    return;
+    takeUnanswered(turn, attempt, message);
+  } else if (!mayBeOlder(turn, attempt, message)) {
+    // It was listed with its end before, and the report of that is not on its way any more; or nobody knows how it ended.
+    if (attempt.listedEnd) endAttempt(turn, attempt, attempt.listedEnd, { reported: true });
+    else loseMissing(turn, attempt, unproven.missing);
   }
-  if (
-    attempt.known?.epoch === message.epoch
-      ? message.mono < attempt.known.mono
-      : attempt.inherited && attempt.known === null && sameEpoch && !obeysUs
-  )
-    return;
-  loseMissing(turn, attempt, unproven.missing);
+}
+
+/** Its start was never answered: whether it is proven that it never ran and never will (rule 7b). */
+function takeUnanswered(turn: Turn, attempt: AttemptCell, message: Hello): void {
+  const neverRan = (why: string): void => endAttempt(turn, attempt, { how: "refused", why }, { reported: false });
+  if (attempt.row.epoch !== message.epoch) {
+    if (isSuccessor(attempt, message)) neverRan("agent restarted");
+    else loseMissing(turn, attempt, unproven.otherJournal);
+  } else if (message.mono >= attempt.provableMono && (!attempt.inherited || obeysUs(turn, message))) {
+    neverRan("its start never came");
+  }
+}
+
+/** Whether the snapshot may have been taken before the worker had what we know that it has. */
+function mayBeOlder(turn: Turn, attempt: AttemptCell, message: Hello): boolean {
+  const { known } = attempt;
+  if (known) return known.epoch === message.epoch && message.mono < known.mono;
+  return attempt.row.epoch === message.epoch && !obeysUs(turn, message);
+}
+
+/** The snapshot is from after a command of our term: from then on the worker drops every start of an earlier leader (rule 15). */
+function obeysUs(turn: Turn, message: Hello): boolean {
+  return message.highestTerm >= turn.state.options.term;
 }
 
 /** Whether the hello's epoch speaks for the one that the attempt is bound to (rule 1). */
