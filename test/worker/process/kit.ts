@@ -74,12 +74,24 @@ export async function openRig(options: Partial<ProcessHostOptions> = {}): Promis
       `${kind} of ${attempt}; told: ${JSON.stringify(told.slice(-5))}`,
       () => told.find(([k, e]) => k === kind && e.attempt === attempt)?.[1],
     ) as Promise<E>;
+  const launched: string[] = [];
+  const endAll = async (): Promise<void> => {
+    const going = launched.filter(
+      (attempt) => !told.some(([kind, event]) => kind !== "started" && kind !== "progress" && event.attempt === attempt),
+    );
+    for (const attempt of going) host.kill(attempt);
+    for (const attempt of going)
+      await until(`the end of ${attempt}`, () =>
+        told.some(([kind, event]) => /ended|notStarted/.test(kind) && event.attempt === attempt),
+      );
+  };
   return {
     folder,
     host,
     told,
     launch: (program, args = [], more = {}) => {
       const attempt = more.attempt ?? `a${process.pid}-${++count}`;
+      launched.push(attempt);
       host.launch(order(attempt, program, args, more));
       return attempt;
     },
@@ -88,6 +100,8 @@ export async function openRig(options: Partial<ProcessHostOptions> = {}): Promis
     notStarted: (attempt) => wait("notStarted", attempt),
     output: (attempt, stream = "stdout") => readFileSync(join(host.folderOf(attempt), stream)),
     [Symbol.asyncDispose]: async () => {
+      // What a failing test leaves running; a folder that is not ours is another host's business.
+      if (options.folder === undefined) await endAll();
       await host[Symbol.asyncDispose]();
       if (options.folder === undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },
