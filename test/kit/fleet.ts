@@ -38,7 +38,7 @@ export class Fleet implements AsyncDisposable {
 
   /** A manager that is ready; `env` goes to it and to every worker. */
   static async start(env: Env = {}): Promise<Fleet> {
-    const fleet = new Fleet(await freePorts(2), { MUSTER_HEARTBEAT_MS: "500", ...env });
+    const fleet = new Fleet(await freePorts(2), { MUSTER_HEARTBEAT_MS: "2000", ...env });
     await fleet.startManager();
     return fleet;
   }
