@@ -114,9 +114,9 @@ function connackSentence(returnCode: number): string {
     case 3:
       return "it says that it is not available now";
     case 4:
-      return "wrong username or password";
+      return "wrong username or password; a worker's password is made by `npm run worker:add -- <id>` beside the manager (MUSTER_BROKER_PASSWORD)";
     case 5:
-      return "not authorized; look at the username and password, and at the broker's log";
+      return "not authorized; look at MUSTER_BROKER_USERNAME and MUSTER_BROKER_PASSWORD, and at the broker's log";
     case 6:
       return "the keepalive is longer than it allows";
   }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { fieldMessage } from "./field-message.ts";
 import { defaultPool, envName, id } from "./ids.ts";
 import { requestLimits as lim, timing } from "./limits.ts";
 import { onLost, retryOn } from "./run.ts";
@@ -50,7 +51,7 @@ const common = {
   workingDirectory: text(4_096).nullable().default(null).describe("absolute path on the worker; null: a fresh folder of the attempt's own"),
   user: z
     .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, "must be a user name")
+    .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, "must be a user name: a letter or _ and then at most 31 of A-Z a-z 0-9 _ . -")
     .nullable()
     .default(null)
     .describe("run as this user of the worker's host; null: the agent's own"),
@@ -89,7 +90,7 @@ export const otherRun = z.strictObject({
 export const runSpec = z.unknown().transform((value, ctx): RunSpec => {
   const driver = (value as { driver?: unknown } | null)?.driver;
   const shape = driver === "exec" ? execRun : driver === "script" ? scriptRun : otherRun;
-  const parsed = shape.safeParse(value);
+  const parsed = shape.safeParse(value, { error: fieldMessage });
   if (parsed.success) return parsed.data;
   for (const issue of parsed.error.issues) ctx.addIssue({ ...issue });
   return z.NEVER;

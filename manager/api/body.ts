@@ -38,7 +38,8 @@ function cutShort(cause: unknown): never {
 }
 
 function tooLarge(maxBytes: number): Error {
-  return problem("too-large", `the body may have at most ${maxBytes} bytes`);
+  const hint = maxBytes === requestLimits.bodyBytes ? "; a large script goes to PUT /tasks/{id}/script" : "";
+  return problem("too-large", `the body may have at most ${maxBytes} bytes${hint}`);
 }
 
 /** The media type without its parameters, in lower case; undefined when there is none. */

@@ -73,7 +73,11 @@ function checkDefinition(definition: TaskDefinition, workerLostAfterSeconds: num
   const errors: FieldError[] = [];
   for (const [index, text] of definition.constraints.entries()) {
     const parsed = parseConstraint(text);
-    if (!parsed.ok) errors.push({ at: `/constraints/${index}`, message: `position ${parsed.position}: ${parsed.message}` });
+    if (!parsed.ok)
+      errors.push({
+        at: `/constraints/${index}`,
+        message: `position ${parsed.position} of ${JSON.stringify(text)}: ${parsed.message}`,
+      });
   }
   if (definition.onLost === "retry" && definition.lostAfterSeconds < workerLostAfterSeconds) {
     errors.push({

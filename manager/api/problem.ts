@@ -1,5 +1,6 @@
 /** Errors as clients see them: RFC 9457, `application/problem+json`. */
 import { z } from "zod";
+import { fieldMessage } from "../../schema/field-message.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import { ProblemError, problem, problems, type FieldError, type Problem, type ProblemCode } from "../../schema/problem.ts";
 import type { Reply } from "./route.ts";
@@ -79,8 +80,7 @@ export function fieldErrors(error: z.ZodError, kind: "body" | "parameter"): read
   for (const issue of error.issues) {
     const path = issue.path.map(String);
     if (issue.code === "unrecognized_keys") {
-      for (const key of issue.keys)
-        found.push({ at: nameOf([...path, key], kind), message: `is not a known ${kind === "body" ? "field" : "parameter"}` });
+      for (const key of issue.keys) found.push({ at: nameOf([...path, key], kind), message: issue.message });
     } else if (issue.code === "invalid_key") {
       found.push({ at: nameOf(path, kind), message: issue.issues.map((inner) => inner.message).join("; ") });
     } else found.push({ at: nameOf(path, kind), message: issue.message });
@@ -95,7 +95,7 @@ function nameOf(path: readonly string[], kind: "body" | "parameter"): string {
 
 /** Parses with the schema; throws 400 that names every wrong field. */
 export function parsed<T>(schema: z.ZodType<T>, value: unknown, kind: "body" | "parameter"): T {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: fieldMessage });
   if (result.success) return result.data;
   const errors = fieldErrors(result.error, kind);
   const first = errors[0];

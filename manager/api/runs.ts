@@ -4,6 +4,7 @@ import { id } from "../../schema/ids.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import { problem } from "../../schema/problem.ts";
 import { isTerminal, runStates, runSummary, runView } from "../../schema/run.ts";
+import { signals } from "../../schema/signals.ts";
 import type { AttemptRecord, RunRecord } from "../control/records.ts";
 import { makeBell } from "./bell.ts";
 import type { ApiParts } from "./deps.ts";
@@ -173,7 +174,7 @@ const stopRun = route<{ id: string }, Record<never, never>, z.output<typeof stop
 );
 
 const signalBody = z.strictObject({
-  signal: z.string().regex(/^SIG[A-Z0-9]{1,16}$/, "must be a signal's name, such as SIGUSR1"),
+  signal: z.enum(signals),
   reason: sentence.nullable().default(null),
 });
 

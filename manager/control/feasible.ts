@@ -78,10 +78,16 @@ export function gapOf(run: RunCell, version: CompiledVersion, worker: WorkerCell
 
 function lackOf(version: CompiledVersion, worker: WorkerCell): string | undefined {
   const { view, row } = worker;
-  for (const constraint of version.constraints) if (!constraintHolds(constraint, view)) return constraintGap(constraint, view);
+  for (const [index, constraint] of version.constraints.entries())
+    if (!constraintHolds(constraint, view)) return gapIn(constraintGap(constraint, view), version.definition.constraints[index]);
   if (!view.facts.drivers.includes(version.driver)) return `lacks driver ${version.driver}`;
   if (version.interpreter !== null && !Object.hasOwn(view.facts.interpreters, version.interpreter))
     return `lacks interpreter ${version.interpreter}`;
   if (version.record.body !== null && row.http !== true) return "cannot fetch the large body over HTTP";
   return undefined;
+}
+
+/** What the worker has says little without what was asked for. */
+function gapIn(gap: string, wanted: string | undefined): string {
+  return gap.startsWith("has ") && wanted !== undefined ? `${gap} (wanted: ${wanted})` : gap;
 }

@@ -66,7 +66,7 @@ describe("what cannot be connected says why, where, and never the password", () 
   test("a wrong password", async () => {
     const { port } = await broker();
     expect(await failure(plain(port))).toBe(
-      `the broker at mqtt://127.0.0.1:${port} refused the connection: wrong username or password`,
+      `the broker at mqtt://127.0.0.1:${port} refused the connection: wrong username or password; a worker's password is made by \`npm run worker:add -- <id>\` beside the manager (MUSTER_BROKER_PASSWORD)`,
     );
   });
 

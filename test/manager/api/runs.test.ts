@@ -187,7 +187,7 @@ describe("stop and signal", () => {
     r.plane.answer = () => ({ kind: "run", run: runRow({ state: "running" }), repeated: false });
     expect((await r.call("POST", "/runs/r1/signal", { body: { signal: "SIGUSR1" } })).status).toBe(202);
     expect(r.plane.asked[0]?.request).toMatchObject({ kind: "signalRun", runId: "r1", signal: "SIGUSR1" });
-    for (const body of [{ signal: "USR1" }, { signal: "SIGUSR1; rm" }, {}, undefined])
+    for (const body of [{ signal: "USR1" }, { signal: "SIGUSR1; rm" }, { signal: "SIGFOO" }, {}, undefined])
       expect((await r.call("POST", "/runs/r1/signal", body ? { body } : {})).status).toBe(400);
     r.plane.answer = () => {
       throw refuse("impossible", "it does not run");

@@ -67,7 +67,7 @@ describe("POST /tasks", () => {
     const { errors } = await problemIn(response);
     expect(errors).toHaveLength(1);
     expect(errors?.[0]?.at).toBe("/constraints/1");
-    expect(errors?.[0]?.message).toMatch(/^position \d+: /);
+    expect(errors?.[0]?.message).toMatch(/^position \d+ of ".*": expected /);
     expect(r.plane.asked).toHaveLength(0);
   });
 

@@ -79,7 +79,7 @@ test("a blocked head never blocks those that fit, and goes first once it fits", 
   const picky = await start(bench, await makeTask(bench, { constraints: ["label.disk=ssd"] }));
   const easy = await start(bench, await makeTask(bench));
   expect((await bench.run(easy)).state).toBe("starting");
-  expect(reasonOf(bench.state, picky, bench.now)).toBe("1 worker: 1 has label disk=hdd");
+  expect(reasonOf(bench.state, picky, bench.now)).toBe("1 worker: 1 has label disk=hdd (wanted: label.disk=ssd)");
   await bench.ask({ kind: "labelWorker", workerId: "a", labels: { disk: "ssd" }, ...asker });
   expect((await bench.run(picky)).state).toBe("starting");
 });
