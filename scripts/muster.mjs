@@ -82,6 +82,20 @@ function passSignals(child, lasting) {
   }
 }
 
+/**
+ * Ends the child when whoever started us is gone. npm runs its scripts by `sh -c`; a signal to npm ends that shell, and not every
+ * shell passes it on.
+ */
+function followStarter(child) {
+  const starter = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === starter) return;
+    clearInterval(timer);
+    child.kill("SIGTERM");
+  }, 250);
+  timer.unref();
+}
+
 /** Runs the command under the first runtime that can be started, and ends as it ends. */
 function launch(command, args, candidates) {
   const lasting = command.lasting === true;
@@ -96,7 +110,10 @@ function launch(command, args, candidates) {
     if (candidates.length > 1) return launch(command, args, candidates.slice(1));
     fail("cannot start " + candidates[0] + ": " + error.message);
   });
-  child.on("spawn", () => passSignals(child, lasting));
+  child.on("spawn", () => {
+    passSignals(child, lasting);
+    if (lasting) followStarter(child);
+  });
   child.on("exit", (code, signal) => {
     if (signal === null) return process.exit(code === null ? 1 : code);
     process.removeAllListeners(signal);

@@ -118,6 +118,16 @@ test("a child that a signal ended ends the launcher by the same signal", async (
   expect(signal).toBe("SIGKILL");
 });
 
+test("a shell between npm and the launcher that a signal ended ends what runs", async () => {
+  const folder = tree("process.on('SIGTERM', () => { console.log('bye'); process.exit(0); }); setInterval(() => {}, 1000); console.log('up');");
+  // The second command keeps the shell from becoming the launcher.
+  const shell = spawn("sh", ["-c", `"${process.execPath}" scripts/muster.mjs manager; true`], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+  await once(shell.stdout, "data");
+  const bye = once(shell.stdout, "data");
+  shell.kill("SIGTERM");
+  expect(String((await bye)[0])).toContain("bye");
+});
+
 test("kill -9 of the launcher ends what it started", async () => {
   const folder = tree("import { writeFileSync } from 'node:fs'; process.on('SIGTERM', () => { writeFileSync('ended', ''); console.log('bye'); process.exit(0); }); setInterval(() => {}, 1000); console.log('up');");
   const child = spawn(process.execPath, [join(folder, "scripts/muster.mjs"), "manager"], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
