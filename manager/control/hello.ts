@@ -1,7 +1,7 @@
 /** A worker introduces itself: whether it is who it says, what it has, and the sync that answers it (rules 1, 13, 14, 28). */
 import { parseEpoch } from "../../schema/ids.ts";
-import { managerLimits } from "../../schema/limits.ts";
-import { protocolVersion, type Hello } from "../../schema/messages.ts";
+import { managerLimits, timing } from "../../schema/limits.ts";
+import { protocolVersion, type DownItem, type Hello } from "../../schema/messages.ts";
 import { clearAlarm, raiseAlarm } from "./alarms.ts";
 import { updateWorker } from "./drain.ts";
 import { insertWorker } from "./join.ts";
@@ -57,7 +57,8 @@ function tooManyWorkers(turn: Turn): Refusal | undefined {
 /** Rule 1. Undefined: it is the known epoch or its lawful successor, or the old one is lost and this one begins anew. */
 function wrongEpoch(turn: Turn, worker: WorkerCell, message: Hello): Refusal | undefined {
   const { row } = worker;
-  if (row.epoch === null || row.epoch === message.epoch) return undefined;
+  if (row.epoch === null) return undefined;
+  if (row.epoch === message.epoch) return row.state === "removed" ? refusals.removed : undefined;
   const [known, other] = [parseEpoch(row.epoch), parseEpoch(message.epoch)];
   if (other.journal === known.journal) {
     if (other.n > known.n) return isCopy(turn, worker, message, other.journal) ? refusals.copy : undefined;
@@ -84,17 +85,31 @@ function isCopy(turn: Turn, worker: WorkerCell, message: Hello, journal: string)
 
 function refuseHello(turn: Turn, workerId: string, message: Hello, { why, newJournal }: Refusal): void {
   const { epoch, connection, mono } = message;
+  const worker = turn.state.workers.get(workerId);
+  const stops = worker?.row.state === "removed" && worker.row.epoch === epoch ? leftovers(message) : [];
   turn.strange.push({
     workerId,
     asOf: { epoch, mono },
-    items: [{ kind: "sync", epoch, connection, refused: why, ...(newJournal ? { newJournal } : {}) }],
+    items: [...stops, { kind: "sync", epoch, connection, refused: why, ...(newJournal ? { newJournal } : {}) }],
   });
   note(turn, "helloRefused", { workerId, detail: why });
-  const worker = turn.state.workers.get(workerId);
   if (worker?.refusedEpoch === epoch) return;
   if (worker) worker.refusedEpoch = epoch;
   raiseAlarm(turn, "workerRefused", workerId, `worker ${workerId} is refused: ${why}`);
   emit(turn, "workerRefused", { workerId, data: { why, epoch } });
+}
+
+/** What a removed worker still runs: its runs are over here, and it is told so before it is sent away. */
+function leftovers(message: Hello): DownItem[] {
+  return message.inventory.items
+    .filter((item) => item.state !== "ended")
+    .slice(0, managerLimits.idsPerSync)
+    .map((item) => ({
+      kind: "stop",
+      attempt: item.attempt,
+      by: "muster: its worker was removed",
+      graceSeconds: timing.killGraceSeconds,
+    }));
 }
 
 /** Of an older connection, or of one whose end is known: it was under way for long, and a newer one follows. */

@@ -21,6 +21,10 @@ export const refusals = {
     why: "an agent that was started later on the same journal has taken over; this one is a copy of an earlier state",
     newJournal: true,
   },
+  removed: {
+    why: "this worker was removed; to let it join again make a password for it (npm run worker:add) and start its agent anew",
+    newJournal: false,
+  },
   oldJournal: {
     why: "its journal was given up when the worker was lost and came back with another; it must make a new journal",
     newJournal: true,

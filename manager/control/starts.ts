@@ -70,7 +70,7 @@ function startOne(turn: Turn, item: StartItem, asker: Asker): ItemOutcome {
   if (state.closing.has(task.id)) return refuse(sayProblem("not-found", `the task ${task.id} is being deleted`));
   const version = recall(state.versions, versionKey(task.id, task.version));
   if (!version) return refuse(sayProblem("internal", `version ${task.version} of task ${task.id} is not in the store`));
-  const wrong = wrongParams(version, item.params) ?? wrongWorker(state, item.workerId) ?? tooMany(state);
+  const wrong = noScript(version) ?? wrongParams(version, item.params) ?? wrongWorker(state, item.workerId) ?? tooMany(state);
   if (wrong) return refuse(wrong);
   const params = { ...version.definition.params, ...item.params };
   const labels = { ...task.labels, ...item.labels };
@@ -124,6 +124,13 @@ function sameRun(turn: Turn, item: StartItem): ItemOutcome | undefined {
   if (!run) return undefined;
   if (run.taskId === item.taskId) return { ok: true, run, repeated: true };
   return refuse(sayProblem("key-reused", "this Idempotency-Key belongs to a run of another task"));
+}
+
+/** A task may be made before its script is uploaded; it cannot be started before. */
+function noScript({ record, definition }: CompiledVersion): Problem | undefined {
+  const { run } = definition;
+  if (!("interpreter" in run) || run.script !== null || run.scriptBase64 !== null || record.script !== null) return undefined;
+  return sayProblem("impossible", `the task has no script yet; give it one with PUT /tasks/${record.taskId}/script`);
 }
 
 function wrongParams(version: CompiledVersion, params: Params): Problem | undefined {

@@ -156,3 +156,11 @@ test("old idempotency keys are forgotten once a minute", async () => {
   const item = startOf(task, { idempotencyKey: "k" });
   expect((await bench.ask({ kind: "startRun", item, ...asker })).outcome).toMatchObject({ repeated: false });
 });
+
+test("a script task without its script cannot be started, and says how to give it one", async () => {
+  const bench = await openBench();
+  const id = await makeTask(bench, { name: "later", run: { driver: "script", interpreter: "sh" } });
+  const said = await bench.ask({ kind: "startRun", item: startOf(id), ...asker });
+  expect(said.code).toBe("impossible");
+  expect(said.detail).toMatch(/PUT \/tasks\/.*\/script/);
+});

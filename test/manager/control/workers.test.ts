@@ -74,7 +74,7 @@ test("removing a worker: 409 with live runs, with stop they end lost at once, an
   expect((await remove(true)).code).toBe("not-found");
 });
 
-test("a removed worker that says hello is taken again, and its removed runs are stopped there", async () => {
+test("a removed worker is told to stop what it still runs and sent away; its agent's next life may join again", async () => {
   const bench = await openBench();
   const a = await joined(bench, "a");
   const run = await start(bench, await makeTask(bench));
@@ -82,9 +82,12 @@ test("a removed worker that says hello is taken again, and its removed runs are 
   await a.report(a.next(attempt, "running"));
   await bench.ask({ kind: "deleteWorker", workerId: "a", stop: true, ...asker });
   const said = await a.join();
-  expect(itemsOf(said, "sync")).toMatchObject([{ stop: [attempt] }]);
+  expect(itemsOf(said, "stop")).toMatchObject([{ attempt }]);
+  expect(itemsOf(said, "sync")[0]).toMatchObject({ refused: expect.stringContaining("was removed") });
+  expect((await bench.store.worker("a"))?.state).toBe("removed");
+  a.restart();
+  expect(itemsOf(await a.join(), "sync")[0]).not.toHaveProperty("refused");
   expect((await bench.store.worker("a"))?.state).toBe("online");
-  expect(kindsOf(await a.report(a.next(attempt, "end", { end: { how: "stopped", by: "manager" } })))).toEqual(["lateEnd"]);
 });
 
 test("labels set through the API overlay the worker's own and outlive its hello", async () => {
