@@ -1,5 +1,5 @@
 /** What the broker's own command and every client of a broker are configured with. */
-import { mkdirSync, readFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import type { KeyName, Values } from "../schema/kit/config/keys.ts";
 import { absolute } from "../schema/kit/config/layers.ts";
@@ -39,17 +39,38 @@ export function readBrokerConfig(
   });
 }
 
-/** Makes the data folder for this user alone (0700); one that is there keeps the mode that its owner gave it. */
+/**
+ * Makes the data folder for this user alone (0700); one that is there keeps the mode that its owner gave it. Throws a sentence
+ * that names the setting when there can be none.
+ */
 export function makeDataDir(folder: string): string {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return folder;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return folder;
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why: Readonly<Record<string, string>> = {
+      EEXIST: "it is a file",
+      ENOTDIR: "something above it is a file",
+      EACCES: "this user may not write there",
+      EPERM: "this user may not write there",
+      EROFS: "its file system is read-only",
+      ENOSPC: "its disk is full",
+    };
+    throw new Error(
+      `the data folder ${folder} cannot be used: ${why[code ?? ""] ?? message}; set MUSTER_DATA_DIR to a folder that this user may write to`,
+      { cause },
+    );
+  }
 }
 
 /** What the embedded broker shows its clients: its certificate and key, both or none. */
 export function brokerTls(read: Read, cwd: string, problems: string[]): BrokerTls | null {
   const cert = readPem(read, "brokerCert", cwd, problems);
   const key = readPem(read, "brokerKey", cwd, problems);
-  if ((cert === null) !== (key === null)) problems.push(`${nameOf(read, "brokerCert")} and ${nameOf(read, "brokerKey")} are given both or not at all`);
+  if ((cert === null) !== (key === null))
+    problems.push(`${nameOf(read, "brokerCert")} and ${nameOf(read, "brokerKey")} are given both or not at all`);
   return cert === null || key === null ? null : { cert, key };
 }
 
@@ -58,7 +79,8 @@ export function brokerClient(read: Read, url: string, username: string, cwd: str
   const { values } = read;
   const plain = url.startsWith("mqtt:");
   for (const name of ["brokerCa", "brokerCert", "brokerKey"] as const) {
-    if (plain && values[name] !== null) problems.push(`${nameOf(read, name)} is for mqtts:, and the broker is ${url}; use mqtts: or drop it`);
+    if (plain && values[name] !== null)
+      problems.push(`${nameOf(read, name)} is for mqtts:, and the broker is ${url}; use mqtts: or drop it`);
   }
   const ca = readPem(read, "brokerCa", cwd, problems);
   const tls = brokerTls(read, cwd, problems);
@@ -87,7 +109,12 @@ export function hostInUrl(host: string): string {
   return isIP(host) === 6 ? `[${host}]` : host;
 }
 
-function readPem(read: Read, name: KeyName & ("brokerCa" | "brokerCert" | "brokerKey"), cwd: string, problems: string[]): string | null {
+function readPem(
+  read: Read,
+  name: KeyName & ("brokerCa" | "brokerCert" | "brokerKey"),
+  cwd: string,
+  problems: string[],
+): string | null {
   const file: Values[typeof name] = read.values[name];
   if (file === null) return null;
   try {
@@ -95,7 +122,9 @@ function readPem(read: Read, name: KeyName & ("brokerCa" | "brokerCert" | "broke
     if (text.includes("-----BEGIN ")) return text;
     problems.push(`${nameOf(read, name)}: the file ${file} is not PEM`);
   } catch (error) {
-    problems.push(`${nameOf(read, name)}: the file ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    problems.push(
+      `${nameOf(read, name)}: the file ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
   return null;
 }

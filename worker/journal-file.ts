@@ -1,5 +1,5 @@
 /** The file of the journal: its tables, its version, what happens to a broken one. */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { boundedSentence } from "../schema/end.ts";
@@ -73,6 +73,8 @@ export function readMeta({ database }: JournalFile): JournalMeta {
 class Unreadable extends Error {}
 
 function opened(path: string, wall: number): JournalFile {
+  // It holds what tasks were given, secrets too, and its folder is open to the users that tasks run as.
+  closeSync(openSync(path, "a", 0o600));
   const database = new DatabaseSync(path);
   try {
     // Nobody else may read or write it while an agent has it, and so it needs no shared memory beside it.

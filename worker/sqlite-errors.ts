@@ -23,6 +23,7 @@ export function isMalformed(error: unknown): boolean {
 export function isFull(error: unknown): boolean {
   return (
     primary(error) === full ||
+    ["ENOSPC", "EDQUOT"].includes(String((error as { code?: unknown } | null)?.code)) ||
     codeOf(error) === ioErrorShmSize ||
     (primary(error) === ioError && /no space|quota/i.test(String(error)))
   );

@@ -41,6 +41,11 @@ export function storeErrorOf(error: unknown): unknown {
   return error;
 }
 
+/** The file is no database, or a broken one (SQLITE_CORRUPT, SQLITE_NOTADB): what only a backup mends. */
+export function isMalformed(error: unknown): boolean {
+  return causes(error).some((cause) => [11, 26].includes(Number((cause as { errcode?: unknown }).errcode) & 0xff));
+}
+
 function byResultCode(code: number, message: string, outcomeKnown: boolean, cause: unknown): unknown {
   const permanent = permanentCodes.get(code);
   if (permanent) return new StoreError("permanent", true, `A row is ${permanent}: ${message}`, { cause });

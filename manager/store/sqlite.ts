@@ -4,7 +4,7 @@ import { lockFolder, type FolderLock } from "./lock.ts";
 import { migrationsOf, migrationsToApply, type Applied } from "./migrations.ts";
 import { sqliteBodies } from "./sqlite-bodies.ts";
 import { openSqliteFile, type SqliteFile } from "./sqlite-file.ts";
-import { storeErrorOf } from "./sqlite-errors.ts";
+import { isMalformed, storeErrorOf } from "./sqlite-errors.ts";
 import { sqliteLeader } from "./sqlite-leader.ts";
 import { sqliteReads } from "./sqlite-reads.ts";
 import type { Store } from "./store.ts";
@@ -36,9 +36,9 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     }
   } catch (cause) {
     lock?.release();
-    throw new Error(`The database ${options.file} cannot be opened. ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const hint = isMalformed(cause) ? `. Put a backup of ${options.file} back, or move it away to begin with nothing.` : "";
+    throw new Error(`The database ${options.file} cannot be opened. ${why}${hint}`, { cause });
   }
 }
 

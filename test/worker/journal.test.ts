@@ -233,3 +233,8 @@ test("the reserve lies there as real bytes", () => {
   expect(blocks * 512).toBeGreaterThanOrEqual(size);
   journal.close();
 });
+
+test("is readable to its own user alone: it holds what tasks were given", () => {
+  openJournal(folder, now).close();
+  expect((statSync(path()).mode & 0o777).toString(8)).toBe("600");
+});

@@ -171,7 +171,9 @@ describe("migrations", () => {
   test("a file that is no database stops the start with a sentence and is left as it is", async () => {
     const file = join(temporaryFolder(), "muster.db");
     writeFileSync(file, "this is a letter to a friend, and longer than the header of a database is. ".repeat(20));
-    expect((await failure(openSqliteStore({ file }))).message).toMatch(/muster\.db cannot be opened\. file is not a database/);
+    expect((await failure(openSqliteStore({ file }))).message).toMatch(
+      /muster\.db cannot be opened\. file is not a database\. Put a backup of .* back, or move it away/,
+    );
   });
 });
 
