@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { workerLive } from "../../../manager/control/view.ts";
 import { joined } from "./hand.ts";
-import { asker, attemptOf, itemsOf, kindsOf, makeTask, openBench, start } from "./kit.ts";
+import { asker, attemptOf, itemsOf, makeTask, openBench, start } from "./kit.ts";
 
 const drain = (workerId: string, on: boolean) => ({ kind: "drainWorker", workerId, on, ...asker }) as const;
 
