@@ -184,7 +184,9 @@ function listen(server: Server, { host, port, log }: EmbeddedBrokerOptions): Pro
     server.on("error", (error: NodeJS.ErrnoException) => {
       if (server.listening) return log.error({ err: error }, "a connection could not be accepted");
       const why =
-        error.code === "EADDRINUSE" ? "another program listens there; set MUSTER_BROKER_PORT to a free port, or end that program" : error.message;
+        error.code === "EADDRINUSE"
+          ? "another program listens there; set MUSTER_BROKER_PORT to a free port, or end that program"
+          : error.message;
       reject(new Error(`the embedded broker cannot listen on ${host}:${port}: ${why}`, { cause: error }));
     });
     server.listen(port, host, resolve);

@@ -1,5 +1,13 @@
 import { join } from "node:path";
-import { brokerClient, brokerTls, hostInUrl, isLoopback, makeDataDir, plainListener, type BrokerClient } from "../broker/config.ts";
+import {
+  brokerClient,
+  brokerTls,
+  hostInUrl,
+  isLoopback,
+  makeDataDir,
+  plainListener,
+  type BrokerClient,
+} from "../broker/config.ts";
 import type { BrokerTls } from "../broker/settings.ts";
 import { managerUsername } from "../schema/ids.ts";
 import { absolute } from "../schema/kit/config/layers.ts";
@@ -84,14 +92,16 @@ function brokerOf(read: Read, cwd: string, problems: string[]): ManagerConfig["b
   if (url !== "embedded") {
     return { kind: "remote", ...brokerClient(read, url, values.brokerUsername ?? managerUsername, cwd, problems) };
   }
-  if (values.brokerCa !== null) problems.push(`${nameOf(read, "brokerCa")} is for a broker at mqtts://…, and this manager's broker is embedded`);
+  if (values.brokerCa !== null)
+    problems.push(`${nameOf(read, "brokerCa")} is for a broker at mqtts://…, and this manager's broker is embedded`);
   return { kind: "embedded", tls: brokerTls(read, cwd, problems) };
 }
 
 function productionProblems(read: Read, broker: ManagerConfig["broker"]): string[] {
   const { values } = read;
   const problems: string[] = [];
-  if (values.databaseUrl === "memory:") problems.push(`MUSTER_PRODUCTION refuses ${nameOf(read, "databaseUrl")}=memory:, which forgets everything`);
+  if (values.databaseUrl === "memory:")
+    problems.push(`MUSTER_PRODUCTION refuses ${nameOf(read, "databaseUrl")}=memory:, which forgets everything`);
   if (!isLoopback(values.httpHost) && !values.managerUrl?.startsWith("https:")) {
     problems.push(
       `MUSTER_PRODUCTION refuses plain HTTP beyond this host, and ${nameOf(read, "httpHost")} is ${values.httpHost}; ` +
@@ -123,10 +133,14 @@ function timingProblems(read: Read): string[] {
     );
   }
   if (unreachableIntervals >= workerLostIntervals) {
-    problems.push(`${nameOf(read, "unreachableIntervals")} (${unreachableIntervals}) must be below ${nameOf(read, "workerLostIntervals")} (${workerLostIntervals})`);
+    problems.push(
+      `${nameOf(read, "unreachableIntervals")} (${unreachableIntervals}) must be below ${nameOf(read, "workerLostIntervals")} (${workerLostIntervals})`,
+    );
   }
   if (leaseStillMs < 2 * leaseRenewMs) {
-    problems.push(`${nameOf(read, "leaseStillMs")} (${leaseStillMs}) must be at least twice ${nameOf(read, "leaseRenewMs")} (${leaseRenewMs})`);
+    problems.push(
+      `${nameOf(read, "leaseStillMs")} (${leaseStillMs}) must be at least twice ${nameOf(read, "leaseRenewMs")} (${leaseRenewMs})`,
+    );
   }
   return problems;
 }

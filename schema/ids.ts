@@ -7,9 +7,7 @@ const idPattern = new RegExp(`^[A-Za-z0-9_-]{1,${requestLimits.idChars}}$`);
  * An id of anything: a topic level, a file name and a column at once, hence no `/`, `+`, `#`, `.`, `$` or space.
  * Forty bytes is the shortest topic level that a broker in the field allows.
  */
-export const id = z
-  .string()
-  .regex(idPattern, `must be 1 to ${requestLimits.idChars} characters of A-Z a-z 0-9 _ -`);
+export const id = z.string().regex(idPattern, `must be 1 to ${requestLimits.idChars} characters of A-Z a-z 0-9 _ -`);
 
 /** The word before a colon in a name list: labels, parameters, environment. */
 export const envName = z

@@ -68,9 +68,18 @@ export type StartItem = z.infer<typeof startItem>;
 
 export const stopItem = z.object({ kind: z.literal("stop"), attempt: id, by: sentence, graceSeconds: z.number().min(0) });
 export const signalItem = z.object({ kind: z.literal("signal"), attempt: id, signal: z.string().regex(/^SIG[A-Z0-9]{1,16}$/) });
-export const askItem = z.object({ kind: z.literal("ask"), attempts: z.array(id).max(500).optional(), hello: z.literal(true).optional() });
+export const askItem = z.object({
+  kind: z.literal("ask"),
+  attempts: z.array(id).max(500).optional(),
+  hello: z.literal(true).optional(),
+});
 export const ackItem = z.object({ kind: z.literal("ack"), journal, seq });
-export const logsAckItem = z.object({ kind: z.literal("logsAck"), attempt: id, stream: z.enum(["stdout", "stderr"]), offset: z.int().min(0) });
+export const logsAckItem = z.object({
+  kind: z.literal("logsAck"),
+  attempt: id,
+  stream: z.enum(["stdout", "stderr"]),
+  offset: z.int().min(0),
+});
 export const workerSettings = z.object({
   version: z.int().min(0),
   heartbeatMs: z.number().positive(),
@@ -172,7 +181,13 @@ export interface Reports {
   readonly journal: string;
   readonly items: readonly Report[];
   /** Items that did not parse but carry a readable seq: set aside, so that the seqs after them still apply. */
-  readonly unreadable: readonly { readonly seq: number; readonly attempt?: string; readonly kind?: string; readonly raw: string; readonly why: string }[];
+  readonly unreadable: readonly {
+    readonly seq: number;
+    readonly attempt?: string;
+    readonly kind?: string;
+    readonly raw: string;
+    readonly why: string;
+  }[];
 }
 
 export const heartbeat = z.object({

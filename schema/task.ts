@@ -30,7 +30,10 @@ export type Labels = Readonly<Record<string, string>>;
 export const reservedEnv = /^(MUSTER_|PARAM_|TRACEPARENT$)/;
 
 export const env = z
-  .record(envName.refine((n) => !reservedEnv.test(n), "is set by Muster itself").refine(plainKey, "is a reserved word"), text(lim.envBytes))
+  .record(
+    envName.refine((n) => !reservedEnv.test(n), "is set by Muster itself").refine(plainKey, "is a reserved word"),
+    text(lim.envBytes),
+  )
   .refine((map) => Object.keys(map).length <= lim.envMax, `at most ${lim.envMax} variables`)
   .refine((map) => totalBytes(map) <= lim.envBytes, `at most ${lim.envBytes} bytes together`);
 
@@ -48,7 +51,10 @@ function totalBytes(map: Readonly<Record<string, string>>): number {
 
 const common = {
   stdin: text(lim.stdinBytes).nullable().default(null),
-  workingDirectory: text(4_096).nullable().default(null).describe("absolute path on the worker; null: a fresh folder of the attempt's own"),
+  workingDirectory: text(4_096)
+    .nullable()
+    .default(null)
+    .describe("absolute path on the worker; null: a fresh folder of the attempt's own"),
   user: z
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, "must be a user name: a letter or _ and then at most 31 of A-Z a-z 0-9 _ . -")
@@ -63,7 +69,12 @@ export const interpreter = z.enum(interpreters);
 export type Interpreter = z.infer<typeof interpreter>;
 
 /** A program with its arguments, never through a shell. */
-export const execRun = z.strictObject({ driver: z.literal("exec"), program: text(4_096).refine((v) => v !== "", "must not be empty"), args, ...common });
+export const execRun = z.strictObject({
+  driver: z.literal("exec"),
+  program: text(4_096).refine((v) => v !== "", "must not be empty"),
+  args,
+  ...common,
+});
 
 /** A script for an interpreter of the worker. `script` is null when its content was uploaded (`PUT /tasks/{id}/script`) or is large. */
 export const scriptRun = z.strictObject({
@@ -102,7 +113,12 @@ export type RunSpec = ExecRun | ScriptRun | OtherRun;
 
 export const retry = z.strictObject({
   attempts: z.int().min(1).max(lim.attemptsMax).default(1).describe("all tries, the first included"),
-  backoffSeconds: z.number().min(0).max(86_400).default(5).describe("before the second try; doubles for each further one, with jitter"),
+  backoffSeconds: z
+    .number()
+    .min(0)
+    .max(86_400)
+    .default(5)
+    .describe("before the second try; doubles for each further one, with jitter"),
   on: z.array(retryOn).default(["failed", "timedOut"]),
 });
 

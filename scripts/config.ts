@@ -26,7 +26,11 @@ export interface StartConfig {
 }
 
 /** Reads what `npm start` is told; its manager and worker read the rest from `childEnv`. Throws `ConfigStop`. */
-export function readStartConfig(argv: readonly string[] = process.argv.slice(2), env: Env = process.env, cwd: string = process.cwd()): StartConfig {
+export function readStartConfig(
+  argv: readonly string[] = process.argv.slice(2),
+  env: Env = process.env,
+  cwd: string = process.cwd(),
+): StartConfig {
   const read = readValues("start", { argv, env, cwd });
   const { values } = read;
   const problems: string[] = [];
@@ -35,7 +39,9 @@ export function readStartConfig(argv: readonly string[] = process.argv.slice(2),
   }
   for (const name of ["brokerUrl", "brokerUsername", "brokerPassword"] as const) {
     if (values[name] !== null && values[name] !== "embedded") {
-      problems.push(`${nameOf(read, name)} speaks of another broker, and npm start brings its own; use npm run manager and npm run worker`);
+      problems.push(
+        `${nameOf(read, name)} speaks of another broker, and npm start brings its own; use npm run manager and npm run worker`,
+      );
     }
   }
   if (problems.length > 0) throw refusal("start", problems);
@@ -136,7 +142,8 @@ export interface ClientConfig {
 export function readClientConfig(reader: string, env: Env = process.env, cwd: string = process.cwd()): ClientConfig | null {
   const { values } = readValues("client", { argv: [], env, cwd });
   if (values.url === null && values.token === null) return null;
-  if (values.url === null || values.token === null) throw refusal(reader, ["MUSTER_URL and MUSTER_TOKEN are given both or not at all"]);
+  if (values.url === null || values.token === null)
+    throw refusal(reader, ["MUSTER_URL and MUSTER_TOKEN are given both or not at all"]);
   return { url: values.url.replace(/\/+$/, ""), token: values.token };
 }
 
@@ -148,5 +155,7 @@ export function readVersion(): string {
 
 /** The environment of a system of its own: what the caller's holds, without its Muster settings. */
 export function environmentWithoutMuster(env: Env = process.env): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter((one): one is [string, string] => one[1] !== undefined && !one[0].startsWith("MUSTER_")));
+  return Object.fromEntries(
+    Object.entries(env).filter((one): one is [string, string] => one[1] !== undefined && !one[0].startsWith("MUSTER_")),
+  );
 }

@@ -55,7 +55,13 @@ function runtimes() {
 
 function guard() {
   if (!atLeast(process.versions.node, needs.node)) {
-    fail("needs Node " + needs.node + " or newer to come up; this is " + process.versions.node + ". See https://nodejs.org/download.");
+    fail(
+      "needs Node " +
+        needs.node +
+        " or newer to come up; this is " +
+        process.versions.node +
+        ". See https://nodejs.org/download.",
+    );
   }
   // An npm script tells who runs it: "npm/10.9.2 node/v20.19.0 linux x64 …". Other package managers are not judged.
   const npm = /^npm\/(\d+\.\d+\.\d+)/.exec(process.env.npm_config_user_agent || "");
@@ -125,12 +131,20 @@ function main() {
   guard();
   const name = process.argv[2];
   const command = Object.prototype.hasOwnProperty.call(commands, name || "") ? commands[name] : undefined;
-  if (command === undefined) fail("knows no command " + JSON.stringify(name || "") + "; it knows " + Object.keys(commands).join(", ") + ".");
+  if (command === undefined)
+    fail("knows no command " + JSON.stringify(name || "") + "; it knows " + Object.keys(commands).join(", ") + ".");
   const candidates = runtimes();
   if (candidates.length === 0) {
     fail(
-      "runs on Node " + needs.runtime + " or newer, and npm ci brings it for Linux (x64, arm64) and Windows (x64). This is Node " +
-        process.versions.node + " on " + process.platform + " " + process.arch + ": run npm ci again, or install a newer Node.",
+      "runs on Node " +
+        needs.runtime +
+        " or newer, and npm ci brings it for Linux (x64, arm64) and Windows (x64). This is Node " +
+        process.versions.node +
+        " on " +
+        process.platform +
+        " " +
+        process.arch +
+        ": run npm ci again, or install a newer Node.",
     );
   }
   launch(command, process.argv.slice(3), candidates);

@@ -97,7 +97,8 @@ class System {
 
   async #giveUp(name: "manager" | "worker"): Promise<number> {
     const asTold = this.#leaving.signal.aborted;
-    if (!asTold) say(`muster start: the ${name} did not come up; its log is ${join(this.#config.dataDir, "system", `${name}.log`)}`);
+    if (!asTold)
+      say(`muster start: the ${name} did not come up; its log is ${join(this.#config.dataDir, "system", `${name}.log`)}`);
     await this.#end();
     return asTold ? 0 : 1;
   }

@@ -9,7 +9,9 @@ import { readHostConfig } from "./config.ts";
 function main(): void {
   const { credentialsFile, adminToken } = configOrExit(() => readHostConfig());
   if (!existsSync(dirname(credentialsFile))) {
-    throw new Error(`there is no data folder ${dirname(credentialsFile)}; start Muster first, or name its folder by MUSTER_DATA_DIR`);
+    throw new Error(
+      `there is no data folder ${dirname(credentialsFile)}; start Muster first, or name its folder by MUSTER_DATA_DIR`,
+    );
   }
   if (adminToken !== null) throw new Error("MUSTER_ADMIN_TOKEN presets the token here; change it there, or unset it");
   // In this order, so that there is no moment without a token that works.

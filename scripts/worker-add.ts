@@ -38,7 +38,10 @@ function readArguments(argv: readonly string[]): Wanted {
   });
   const [workerId, ...rest] = positionals;
   if (workerId === undefined || rest.length > 0) throw new Error(`it takes one id: ${usage}`);
-  for (const [what, text] of [["the worker's id", workerId], ["the pool", values.pool]] as const) {
+  for (const [what, text] of [
+    ["the worker's id", workerId],
+    ["the pool", values.pool],
+  ] as const) {
     const checked = id.safeParse(text);
     if (!checked.success) throw new Error(`${what} ${JSON.stringify(text)} ${checked.error.issues[0]?.message ?? "is not one"}`);
   }
@@ -77,12 +80,17 @@ function main(): void {
   const worker = readArguments(process.argv.slice(2));
   const config = configOrExit(() => readHostConfig());
   if (!existsSync(dirname(config.credentialsFile))) {
-    throw new Error(`there is no data folder ${dirname(config.credentialsFile)}; start Muster first, or name its folder by MUSTER_DATA_DIR`);
+    throw new Error(
+      `there is no data folder ${dirname(config.credentialsFile)}; start Muster first, or name its folder by MUSTER_DATA_DIR`,
+    );
   }
   if (!worker.replace && listNames(config.credentialsFile).clients.some((client) => client.username === worker.workerId)) {
-    throw new Error(`${worker.workerId} is let in already; with --replace it gets a new password, and the old one no longer works`);
+    throw new Error(
+      `${worker.workerId} is let in already; with --replace it gets a new password, and the old one no longer works`,
+    );
   }
-  if (worker.preset && config.brokerPassword === null) throw new Error("--preset takes the password from MUSTER_BROKER_PASSWORD, which is not given");
+  if (worker.preset && config.brokerPassword === null)
+    throw new Error("--preset takes the password from MUSTER_BROKER_PASSWORD, which is not given");
   const password = addClient(config.credentialsFile, {
     username: worker.workerId,
     pool: worker.pool,

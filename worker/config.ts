@@ -31,7 +31,9 @@ export interface WorkerConfig {
   readonly health: boolean;
 }
 
-const switches: readonly Switch[] = [{ flag: "health", sentence: "Says in one sentence how the running agent is, and ends with 0 or 1." }];
+const switches: readonly Switch[] = [
+  { flag: "health", sentence: "Says in one sentence how the running agent is, and ends with 0 or 1." },
+];
 
 /** Reads a worker's configuration and makes its data folder. Throws `ConfigStop`. */
 export function readWorkerConfig(
@@ -43,10 +45,13 @@ export function readWorkerConfig(
   const { values } = read;
   const problems: string[] = [];
   const workerId = values.workerId ?? idFromHost(hostname());
-  if (workerId === managerUsername) problems.push(`${nameOf(read, "workerId")} must not be ${managerUsername}: that name is the manager's own`);
+  if (workerId === managerUsername)
+    problems.push(`${nameOf(read, "workerId")} must not be ${managerUsername}: that name is the manager's own`);
   const broker = brokerClient(read, brokerUrlOf(read, problems), usernameOf(read, workerId, problems), cwd, problems);
   if (values.production && values.managerUrl?.startsWith("http:") && !isLoopback(new URL(values.managerUrl).hostname)) {
-    problems.push(`MUSTER_PRODUCTION refuses plain HTTP beyond this host: ${nameOf(read, "managerUrl")} is ${values.managerUrl}; use https:`);
+    problems.push(
+      `MUSTER_PRODUCTION refuses plain HTTP beyond this host: ${nameOf(read, "managerUrl")} is ${values.managerUrl}; use https:`,
+    );
   }
   if (problems.length > 0) throw refusal("worker", problems);
   const { heartbeatMs, startTtlIntervals, workerLostIntervals } = values;
@@ -79,7 +84,9 @@ function brokerUrlOf(read: Read, problems: string[]): string {
   const scheme = read.values.brokerCa === null ? "mqtt" : "mqtts";
   const local = `${scheme}://${hostInUrl(brokerHost)}:${brokerPort}`;
   if (brokerUrl !== "embedded") return brokerUrl ?? local;
-  problems.push(`${nameOf(read, "brokerUrl")} is embedded, and only a manager has a broker inside; give a worker mqtt://… or mqtts://…`);
+  problems.push(
+    `${nameOf(read, "brokerUrl")} is embedded, and only a manager has a broker inside; give a worker mqtt://… or mqtts://…`,
+  );
   return local;
 }
 

@@ -2,7 +2,11 @@
  * Full-jitter exponential backoff: a delay drawn evenly from 0 to `min(maxMs, firstMs · 2^attempt)`.
  * `random` is a number in [0, 1). Full jitter spreads a fleet's reconnects evenly; equal delays would arrive as one wave.
  */
-export function jitteredDelayMs(attempt: number, bounds: { readonly firstMs: number; readonly maxMs: number }, random: number): number {
+export function jitteredDelayMs(
+  attempt: number,
+  bounds: { readonly firstMs: number; readonly maxMs: number },
+  random: number,
+): number {
   return Math.round(random * doubledDelayMs(attempt, bounds));
 }
 

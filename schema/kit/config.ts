@@ -79,7 +79,10 @@ function readFile(wanted: Given | undefined, cwd: string): Layer {
     const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
     if (missing && !wanted) return { values: new Map(), problems: [] };
     const why = error instanceof Error ? error.message : String(error);
-    return { values: new Map(), problems: [`${wanted?.name ?? "muster.yaml"}: the file ${JSON.stringify(file)} cannot be read: ${why}`] };
+    return {
+      values: new Map(),
+      problems: [`${wanted?.name ?? "muster.yaml"}: the file ${JSON.stringify(file)} cannot be read: ${why}`],
+    };
   }
 }
 

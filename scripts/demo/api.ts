@@ -22,7 +22,12 @@ async function sentenceOf(response: Response): Promise<string> {
 }
 
 export function apiOf({ url, token }: ClientConfig): Api {
-  const call = async (method: string, path: string, body: string | undefined, headers: Record<string, string>): Promise<Response> => {
+  const call = async (
+    method: string,
+    path: string,
+    body: string | undefined,
+    headers: Record<string, string>,
+  ): Promise<Response> => {
     const response = await fetch(`${url}${path}`, {
       method,
       headers: { authorization: `Bearer ${token}`, ...headers },

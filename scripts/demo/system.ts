@@ -25,19 +25,23 @@ export async function startOwnSystem(): Promise<OwnSystem> {
   const folder = mkdtempSync(join(tmpdir(), "muster-demo-"));
   const [httpPort, brokerPort] = await freePorts();
   const token = `mst_${randomBytes(32).toString("base64url")}`;
-  const child = spawn(process.execPath, ["--import", join(import.meta.dirname, "../follow-parent.ts"), join(import.meta.dirname, "../start.ts")], {
-    cwd: folder,
-    detached: process.platform !== "win32",
-    stdio: ["ignore", "pipe", "pipe", "ipc"],
-    env: {
-      ...environmentWithoutMuster(),
-      MUSTER_DATA_DIR: join(folder, "data"),
-      MUSTER_HTTP_PORT: String(httpPort),
-      MUSTER_BROKER_PORT: String(brokerPort),
-      MUSTER_ADMIN_TOKEN: token,
-      MUSTER_STOP_RUNS: "yes",
+  const child = spawn(
+    process.execPath,
+    ["--import", join(import.meta.dirname, "../follow-parent.ts"), join(import.meta.dirname, "../start.ts")],
+    {
+      cwd: folder,
+      detached: process.platform !== "win32",
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+      env: {
+        ...environmentWithoutMuster(),
+        MUSTER_DATA_DIR: join(folder, "data"),
+        MUSTER_HTTP_PORT: String(httpPort),
+        MUSTER_BROKER_PORT: String(brokerPort),
+        MUSTER_ADMIN_TOKEN: token,
+        MUSTER_STOP_RUNS: "yes",
+      },
     },
-  });
+  );
   const exited = once(child, "exit");
   const dispose = async (): Promise<void> => {
     child.kill("SIGTERM");

@@ -10,7 +10,13 @@ function page(): string {
   const rows = Object.values<Key>(keys).map((key) => {
     const env = key.secret ? `\`${key.env}\`, \`${key.env}_FILE\`` : `\`${key.env}\``;
     const yaml = key.yaml === "" ? "" : `\`${key.yaml}\``;
-    const cells = [env, yaml, key.readers.map((one) => readerNames[one]).join(", "), plain(key, defaultOf(key)), `${key.sentence} Takes ${key.kind.allowed}.`];
+    const cells = [
+      env,
+      yaml,
+      key.readers.map((one) => readerNames[one]).join(", "),
+      plain(key, defaultOf(key)),
+      `${key.sentence} Takes ${key.kind.allowed}.`,
+    ];
     return `| ${cells.map((cell) => cell.replaceAll("|", "\\|").replaceAll("<", "&lt;")).join(" | ")} |`;
   });
   return `${intro}\n\n| environment | muster.yaml | read by | default | what it is |\n|---|---|---|---|---|\n${rows.join("\n")}\n`;

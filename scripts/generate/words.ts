@@ -10,7 +10,9 @@ function code(words: readonly string[]): string {
 }
 
 function runTable(): string {
-  const rows = runStates.map((state) => `| \`${state}\` | ${isTerminal(state) ? "terminal: never changes again" : code(runMoves[state])} |`);
+  const rows = runStates.map(
+    (state) => `| \`${state}\` | ${isTerminal(state) ? "terminal: never changes again" : code(runMoves[state])} |`,
+  );
   return `| state | may become |\n|---|---|\n${rows.join("\n")}`;
 }
 
@@ -32,7 +34,8 @@ function fill(page: string): string {
   const found = new Set<string>();
   const filled = page.replaceAll(/<!-- from the code: (.+?) -->\n[^]*?<!-- end -->/g, (_all, name: string) => {
     const make = parts[name];
-    if (!make) throw new Error(`docs/words.md asks for ${JSON.stringify(name)}, which is not one of ${Object.keys(parts).join(", ")}`);
+    if (!make)
+      throw new Error(`docs/words.md asks for ${JSON.stringify(name)}, which is not one of ${Object.keys(parts).join(", ")}`);
     found.add(name);
     return `<!-- from the code: ${name} -->\n${make()}\n<!-- end -->`;
   });

@@ -64,7 +64,12 @@ const shownLevels = new Set(["warn", "error", "fatal"]);
 /** The line for the terminal: plain lines as they are, JSON lines from `warn` on as a sentence; undefined: nothing. */
 export function forPeople(line: string): string | undefined {
   if (!line.startsWith("{")) return line.trim() === "" ? undefined : line;
-  let entry: { readonly level?: unknown; readonly name?: unknown; readonly msg?: unknown; readonly err?: { readonly message?: unknown } };
+  let entry: {
+    readonly level?: unknown;
+    readonly name?: unknown;
+    readonly msg?: unknown;
+    readonly err?: { readonly message?: unknown };
+  };
   try {
     entry = JSON.parse(line) as typeof entry;
   } catch {

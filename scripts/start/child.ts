@@ -87,7 +87,9 @@ export class Child {
       child.once("exit", (code, signal) => {
         this.#process = undefined;
         // Its last words come first; somebody else may hold its output open, so they are not waited for without end.
-        void Promise.race([closed, pause(startLimits.lastWordsMs, new AbortController().signal)]).then(() => resolve(code ?? signal ?? "unknown"));
+        void Promise.race([closed, pause(startLimits.lastWordsMs, new AbortController().signal)]).then(() =>
+          resolve(code ?? signal ?? "unknown"),
+        );
       });
     });
   }

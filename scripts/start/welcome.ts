@@ -20,10 +20,13 @@ export function welcome({ config, version, token }: Welcome): string {
     `  Data    ${config.dataDir} (its own logs in ${config.dataDir}/system)`,
     "",
   ];
-  if (token !== undefined) lines.push("  The admin token, shown this once (npm run token makes a new one):", "", `  ${token}`, "");
+  if (token !== undefined)
+    lines.push("  The admin token, shown this once (npm run token makes a new one):", "", `  ${token}`, "");
   else lines.push("  The admin token was shown at the first start, or preset; npm run token makes a new one.", "");
   lines.push("  Paste this to run a bash script and see what became of it:", "", tryIt(config.apiUrl, token), "");
-  lines.push("  Ctrl-C stops Muster. What its worker runs goes on and is found again at the next start; a second Ctrl-C stops it too.");
+  lines.push(
+    "  Ctrl-C stops Muster. What its worker runs goes on and is found again at the next start; a second Ctrl-C stops it too.",
+  );
   return lines.join("\n");
 }
 

@@ -31,7 +31,8 @@ function imports(from: string, to: string): boolean {
   return found.includes(to);
 }
 
-const mentions = (file: string, words: readonly string[]): boolean => words.some((word) => new RegExp(`\\b${word}\\b`).test(textOf(file)));
+const mentions = (file: string, words: readonly string[]): boolean =>
+  words.some((word) => new RegExp(`\\b${word}\\b`).test(textOf(file)));
 
 /** `A.x` in `file`, or `A.x` → `B.y` in `file`: what the one before uses, and what this one is or has. */
 function seamOf(reached: string): { readonly file: string; readonly used: string[]; readonly offered: string[] } | undefined {
@@ -62,19 +63,23 @@ describe.each([
   ["there", ways[0] ?? []],
   ["back", ways[1] ?? []],
 ] as const)("the way %s", (_name, way) => {
-  test.each(way.map((station, i) => [station.file, station.reached, way[i - 1]?.file] as const))("%s is reached by %s", (file, reached, before) => {
-    expect(existsSync(join(root, file)), file).toBe(true);
-    if (before === undefined) return;
-    if (reached === "imported") {
-      expect(imports(before, file), `${before} imports ${file}`).toBe(true);
-      return;
-    }
-    const seam = seamOf(reached);
-    expect(seam, `${reached} names no seam`).toBeDefined();
-    for (const part of [seam!.used, seam!.offered]) expect(declares(seam!.file, part), `${seam!.file} declares ${part.join(".")}`).toBe(true);
-    expect(mentions(before, seam!.used), `${before} uses ${seam!.used.join(".")}`).toBe(true);
-    expect(mentions(file, seam!.offered), `${file} has ${seam!.offered.join(".")}`).toBe(true);
-  });
+  test.each(way.map((station, i) => [station.file, station.reached, way[i - 1]?.file] as const))(
+    "%s is reached by %s",
+    (file, reached, before) => {
+      expect(existsSync(join(root, file)), file).toBe(true);
+      if (before === undefined) return;
+      if (reached === "imported") {
+        expect(imports(before, file), `${before} imports ${file}`).toBe(true);
+        return;
+      }
+      const seam = seamOf(reached);
+      expect(seam, `${reached} names no seam`).toBeDefined();
+      for (const part of [seam!.used, seam!.offered])
+        expect(declares(seam!.file, part), `${seam!.file} declares ${part.join(".")}`).toBe(true);
+      expect(mentions(before, seam!.used), `${before} uses ${seam!.used.join(".")}`).toBe(true);
+      expect(mentions(file, seam!.offered), `${file} has ${seam!.offered.join(".")}`).toBe(true);
+    },
+  );
 });
 
 test.each([...page.matchAll(/\]\(([^)]+)\)/g)].map((one) => one[1]!))("the link %s leads somewhere", (link) => {

@@ -22,16 +22,28 @@ export function readDockerfile(text: string): Stage[] {
     const [word = "", ...rest] = line.split(/\s+/);
     const value = rest.join(" ");
     const stage = stages.at(-1);
-    if (word === "FROM") stages.push({ from: rest[0] ?? "", copies: [], runs: [], env: {}, user: undefined, healthcheck: undefined, entrypoint: undefined, command: undefined });
+    if (word === "FROM")
+      stages.push({
+        from: rest[0] ?? "",
+        copies: [],
+        runs: [],
+        env: {},
+        user: undefined,
+        healthcheck: undefined,
+        entrypoint: undefined,
+        command: undefined,
+      });
     else if (!stage) throw new Error(`${word} before FROM`);
     else if (word === "RUN") stage.runs = [...stage.runs, value];
     else if (word === "COPY") stage.copies = [...stage.copies, rest.filter((one) => !one.startsWith("--"))];
-    else if (word === "ENV") stage.env = { ...stage.env, ...Object.fromEntries(rest.map((pair) => pair.split("=", 2) as [string, string])) };
+    else if (word === "ENV")
+      stage.env = { ...stage.env, ...Object.fromEntries(rest.map((pair) => pair.split("=", 2) as [string, string])) };
     else if (word === "USER") stage.user = value;
     else if (word === "HEALTHCHECK") stage.healthcheck = JSON.parse(value.slice(value.indexOf("["))) as string[];
     else if (word === "ENTRYPOINT") stage.entrypoint = JSON.parse(value) as string[];
     else if (word === "CMD") stage.command = JSON.parse(value) as string[];
-    else if (!["WORKDIR", "VOLUME", "EXPOSE"].includes(word)) throw new Error(`an instruction that this reader does not know: ${word}`);
+    else if (!["WORKDIR", "VOLUME", "EXPOSE"].includes(word))
+      throw new Error(`an instruction that this reader does not know: ${word}`);
   }
   return stages;
 }

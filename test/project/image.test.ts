@@ -20,7 +20,10 @@ interface ComposeService {
 
 const root = join(import.meta.dirname, "../..");
 const [packages, image] = readDockerfile(readFileSync(join(root, "Dockerfile"), "utf8")) as [Stage, Stage];
-const compose = parse(readFileSync(join(root, "compose.yaml"), "utf8")) as { services: Record<string, ComposeService>; volumes: Record<string, null> };
+const compose = parse(readFileSync(join(root, "compose.yaml"), "utf8")) as {
+  services: Record<string, ComposeService>;
+  volumes: Record<string, null>;
+};
 
 const isRoot = process.getuid?.() === 0;
 const nobody = Number(spawnSync("id", ["-u", "nobody"], { encoding: "utf8" }).stdout);
@@ -35,7 +38,10 @@ let brokerPort = 0;
 function environment(service: string, values: Readonly<Record<string, string>>): Record<string, string> {
   const fromService = Object.entries(compose.services[service]?.environment ?? {}).map(([name, text]) => {
     const filled = text.replaceAll(/\$\{(\w+):\?[^}]*\}/g, (_all, variable: string) => values[variable] ?? "");
-    return [name, filled.replaceAll("manager:7070", `127.0.0.1:${httpPort}`).replaceAll("manager:7071", `127.0.0.1:${brokerPort}`)] as const;
+    return [
+      name,
+      filled.replaceAll("manager:7070", `127.0.0.1:${httpPort}`).replaceAll("manager:7071", `127.0.0.1:${brokerPort}`),
+    ] as const;
   });
   const volume = compose.services[service]?.volumes[0]?.split(":")[0] ?? "data";
   return {
@@ -51,13 +57,23 @@ function environment(service: string, values: Readonly<Record<string, string>>):
   };
 }
 
-const secrets = { MUSTER_ADMIN_TOKEN: "admin-token-of-the-image-test-0001", MUSTER_WORKER_PASSWORD: "worker-password-of-the-image-test-0001" };
+const secrets = {
+  MUSTER_ADMIN_TOKEN: "admin-token-of-the-image-test-0001",
+  MUSTER_WORKER_PASSWORD: "worker-password-of-the-image-test-0001",
+};
 
 /** How this machine reaches the registry: authorities and proxies, which a build of the image would be given as well. */
 const wayToTheRegistry = Object.fromEntries(
-  ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "npm_config_registry", "npm_config_cafile"].flatMap(
-    (name): [string, string][] => (process.env[name] === undefined ? [] : [[name, process.env[name]]]),
-  ),
+  [
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "npm_config_registry",
+    "npm_config_cafile",
+  ].flatMap((name): [string, string][] => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
 );
 
 /** Runs words in the copy of the tree as the container's user would. */
@@ -95,20 +111,29 @@ describe("the image", () => {
   });
 
   test("brings the Node that the lock pins", () => {
-    const { optionalDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { optionalDependencies: Record<string, string> };
+    const { optionalDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+      optionalDependencies: Record<string, string>;
+    };
     for (const version of Object.values(optionalDependencies)) expect(image.from).toBe(`node:${version}-bookworm-slim`);
   });
 
   test("lets nothing into its context that it does not copy", () => {
-    const allowed = readFileSync(join(root, ".dockerignore"), "utf8").split("\n").filter((line) => line.startsWith("!")).map((line) => line.slice(1));
-    const copied = [...packages.copies, ...image.copies].flatMap((words) => words.slice(0, -1)).filter((one) => !one.includes("node_modules"));
+    const allowed = readFileSync(join(root, ".dockerignore"), "utf8")
+      .split("\n")
+      .filter((line) => line.startsWith("!"))
+      .map((line) => line.slice(1));
+    const copied = [...packages.copies, ...image.copies]
+      .flatMap((words) => words.slice(0, -1))
+      .filter((one) => !one.includes("node_modules"));
     expect(new Set(copied)).toEqual(new Set(allowed));
   });
 });
 
 describe("compose.yaml", () => {
   test("refuses to start without its secrets", () => {
-    const needed = Object.values(compose.services).flatMap((service) => Object.values(service.environment).filter((text) => text.startsWith("${")));
+    const needed = Object.values(compose.services).flatMap((service) =>
+      Object.values(service.environment).filter((text) => text.startsWith("${")),
+    );
     expect(needed.length).toBeGreaterThanOrEqual(3);
     for (const text of needed) expect(text).toMatch(/^\$\{MUSTER_(ADMIN_TOKEN|WORKER_PASSWORD):\?.+\}$/);
     expect(JSON.stringify(compose)).not.toMatch(/:-/);
@@ -124,7 +149,8 @@ describe("what image and compose.yaml say, done", () => {
     [httpPort, brokerPort] = (await freePorts(2)) as [number, number];
     mkdirSync(tree);
     for (const words of [...packages.copies, ...image.copies]) {
-      for (const source of words.slice(0, -1).filter((one) => !one.includes("node_modules"))) cpSync(join(root, source), join(tree, source), { recursive: true });
+      for (const source of words.slice(0, -1).filter((one) => !one.includes("node_modules")))
+        cpSync(join(root, source), join(tree, source), { recursive: true });
     }
     chmodSync(folder, 0o777);
     chmodSync(tree, 0o777);
@@ -132,7 +158,9 @@ describe("what image and compose.yaml say, done", () => {
       mkdirSync(join(folder, volume), { mode: 0o700 });
       if (isRoot) chownSync(join(folder, volume), nobody, nobody);
     }
-    const installed = await outcome(asUser(["sh", "-c", packages.runs.join(" && ")], { ...environment("manager", secrets), ...wayToTheRegistry }));
+    const installed = await outcome(
+      asUser(["sh", "-c", packages.runs.join(" && ")], { ...environment("manager", secrets), ...wayToTheRegistry }),
+    );
     expect(installed.code, installed.said).toBe(0);
   }, 180_000);
 
@@ -146,7 +174,12 @@ describe("what image and compose.yaml say, done", () => {
   }, 60_000);
 
   test("its commands bring up a manager and a worker, both healthy, and a script runs", async () => {
-    const added = await outcome(asUser([...(image.entrypoint ?? []), ...(compose.services["credentials"]?.command ?? [])], environment("credentials", secrets)));
+    const added = await outcome(
+      asUser(
+        [...(image.entrypoint ?? []), ...(compose.services["credentials"]?.command ?? [])],
+        environment("credentials", secrets),
+      ),
+    );
     expect(added, added.said).toEqual({ code: 0, said: "" });
     expect(await health("manager")).toBe(1);
     startService("manager");
@@ -162,7 +195,10 @@ describe("what image and compose.yaml say, done", () => {
       });
       return await response.json();
     };
-    const task = await call("POST", "/tasks", { name: "who", run: { driver: "script", interpreter: "sh", script: 'id -u > "$MUSTER_RESULT"' } });
+    const task = await call("POST", "/tasks", {
+      name: "who",
+      run: { driver: "script", interpreter: "sh", script: 'id -u > "$MUSTER_RESULT"' },
+    });
     const run = await call("POST", `/tasks/${task.id}/start`);
     const ended = await call("GET", `/runs/${run.id}?waitSeconds=30`);
     expect(ended).toMatchObject({ state: "succeeded", workerId: "worker-1" });
@@ -170,7 +206,12 @@ describe("what image and compose.yaml say, done", () => {
   }, 180_000);
 
   test("the broker alone is healthy as well", async () => {
-    const env = { ...environment("manager", secrets), MUSTER_DATA_DIR: join(folder, "broker-data"), MUSTER_HTTP_PORT: "9", MUSTER_BROKER_PORT: String((await freePorts(1))[0]) };
+    const env = {
+      ...environment("manager", secrets),
+      MUSTER_DATA_DIR: join(folder, "broker-data"),
+      MUSTER_HTTP_PORT: "9",
+      MUSTER_BROKER_PORT: String((await freePorts(1))[0]),
+    };
     const child = asUser([...(image.entrypoint ?? []), "broker"], env);
     child.stdout?.resume();
     child.stderr?.resume();

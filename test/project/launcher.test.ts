@@ -15,7 +15,8 @@ afterEach(() => {
 function tree(main: string): string {
   const folder = mkdtempSync(join(tmpdir(), "muster-launcher-"));
   folders.push(folder);
-  for (const part of ["scripts/muster.mjs", "scripts/follow-parent.ts"]) cpSync(join(root, part), join(folder, part), { recursive: true });
+  for (const part of ["scripts/muster.mjs", "scripts/follow-parent.ts"])
+    cpSync(join(root, part), join(folder, part), { recursive: true });
   mkdirSync(join(folder, "manager"));
   mkdirSync(join(folder, "node_modules"));
   writeFileSync(join(folder, "package.json"), '{"type":"module"}');
@@ -104,7 +105,9 @@ test.each([
   ["SIGTERM alone is passed on", ["SIGTERM"], 50],
 ] as const)("%s", async (_name, signals, code) => {
   const folder = tree(counting);
-  const child = spawn(process.execPath, [join(folder, "scripts/muster.mjs"), "manager"], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [join(folder, "scripts/muster.mjs"), "manager"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   await once(child.stdout, "data");
   for (const signal of signals) child.kill(signal);
   const [exitCode] = await once(child, "exit");
@@ -119,9 +122,14 @@ test("a child that a signal ended ends the launcher by the same signal", async (
 });
 
 test("a shell between npm and the launcher that a signal ended ends what runs", async () => {
-  const folder = tree("process.on('SIGTERM', () => { console.log('bye'); process.exit(0); }); setInterval(() => {}, 1000); console.log('up');");
+  const folder = tree(
+    "process.on('SIGTERM', () => { console.log('bye'); process.exit(0); }); setInterval(() => {}, 1000); console.log('up');",
+  );
   // The second command keeps the shell from becoming the launcher.
-  const shell = spawn("sh", ["-c", `"${process.execPath}" scripts/muster.mjs manager; true`], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+  const shell = spawn("sh", ["-c", `"${process.execPath}" scripts/muster.mjs manager; true`], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   await once(shell.stdout, "data");
   const bye = once(shell.stdout, "data");
   shell.kill("SIGTERM");
@@ -129,8 +137,13 @@ test("a shell between npm and the launcher that a signal ended ends what runs", 
 });
 
 test("kill -9 of the launcher ends what it started", async () => {
-  const folder = tree("import { writeFileSync } from 'node:fs'; process.on('SIGTERM', () => { writeFileSync('ended', ''); console.log('bye'); process.exit(0); }); setInterval(() => {}, 1000); console.log('up');");
-  const child = spawn(process.execPath, [join(folder, "scripts/muster.mjs"), "manager"], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+  const folder = tree(
+    "import { writeFileSync } from 'node:fs'; process.on('SIGTERM', () => { writeFileSync('ended', ''); console.log('bye'); process.exit(0); }); setInterval(() => {}, 1000); console.log('up');",
+  );
+  const child = spawn(process.execPath, [join(folder, "scripts/muster.mjs"), "manager"], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   await once(child.stdout, "data");
   const bye = once(child.stdout, "data");
   child.kill("SIGKILL");

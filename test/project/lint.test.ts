@@ -45,12 +45,22 @@ test("every rule of the layout is a rule of lint", () => {
     mkdirSync(dirname(join(tree, file)), { recursive: true });
     writeFileSync(join(tree, file), `${line}\n`);
   }
-  const done = spawnSync(process.execPath, [join(root, "node_modules/oxlint/bin/oxlint"), "--format", "json", "schema", "broker", "manager", "worker"], { cwd: tree, encoding: "utf8" });
-  const found = (JSON.parse(done.stdout) as { diagnostics: { filename: string; message: string; code?: string; help?: string }[] }).diagnostics;
+  const done = spawnSync(
+    process.execPath,
+    [join(root, "node_modules/oxlint/bin/oxlint"), "--format", "json", "schema", "broker", "manager", "worker"],
+    { cwd: tree, encoding: "utf8" },
+  );
+  const found = (
+    JSON.parse(done.stdout) as { diagnostics: { filename: string; message: string; code?: string; help?: string }[] }
+  ).diagnostics;
   for (const [file, , word] of cases) {
     const said = found.filter((one) => one.filename === file).map((one) => `${one.code ?? ""} ${one.message} ${one.help ?? ""}`);
     // The imports of these cases are written as re-exports, which are a rule of their own.
-    if (word === null) expect(said.filter((one) => !one.includes("no-barrel-file")), file).toEqual([]);
+    if (word === null)
+      expect(
+        said.filter((one) => !one.includes("no-barrel-file")),
+        file,
+      ).toEqual([]);
     else expect(said.join("\n"), file).toContain(word);
   }
 });

@@ -13,8 +13,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function runOn(content: string | null): { readonly lines: string[]; readonly status: number | null } {
   const here = mkdtempSync(join(folder, "run-"));
   mkdirSync(join(here, "test"));
-  writeFileSync(join(here, "vitest.config.ts"), `export default { test: { reporters: ["default", ${JSON.stringify(join(root, "test/kit/reporter.ts"))}] } };`);
-  if (content !== null) writeFileSync(join(here, "test/one.test.ts"), `import { beforeAll, describe, expect, test } from "vitest";\n${content}`);
+  writeFileSync(
+    join(here, "vitest.config.ts"),
+    `export default { test: { reporters: ["default", ${JSON.stringify(join(root, "test/kit/reporter.ts"))}] } };`,
+  );
+  if (content !== null)
+    writeFileSync(join(here, "test/one.test.ts"), `import { beforeAll, describe, expect, test } from "vitest";\n${content}`);
   const done = spawnSync(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), "run", "--root", here], {
     cwd: here,
     encoding: "utf8",
@@ -27,7 +31,12 @@ test.each([
   ["all passed", `test("a", () => {}); test("b", () => {});`, "2 passed, 0 failed", 0],
   ["one failed", `test("a", () => {}); test("b", () => expect(1).toBe(2));`, "1 passed, 1 failed", 1],
   ["a file that cannot be loaded", `import "./gone.ts"; test("a", () => {});`, "0 passed, 1 failed", 1],
-  ["an error that nobody caught", `test("a", async () => { setTimeout(() => { throw new Error("late"); }); await new Promise((r) => setTimeout(r, 50)); });`, "1 passed, 1 failed", 1],
+  [
+    "an error that nobody caught",
+    `test("a", async () => { setTimeout(() => { throw new Error("late"); }); await new Promise((r) => setTimeout(r, 50)); });`,
+    "1 passed, 1 failed",
+    1,
+  ],
   ["no test file", null, "0 passed, 0 failed", 1],
   ["a runner process that dies", `test("a", () => { process.kill(process.pid, "SIGKILL"); });`, /^0 passed, [12] failed$/, 1],
 ] as const)("%s", (_name, content, line, status) => {
@@ -37,7 +46,9 @@ test.each([
 });
 
 test("skipped tests are counted, each with its reason before the last line", () => {
-  const done = runOn(`test("a", () => {}); test.skip("b", () => {}); describe("group", () => { test("c", (ctx) => ctx.skip("no ksh here")); });`);
+  const done = runOn(
+    `test("a", () => {}); test.skip("b", () => {}); describe("group", () => { test("c", (ctx) => ctx.skip("no ksh here")); });`,
+  );
   expect(done.lines.slice(-3)).toEqual([
     "skipped: test/one.test.ts > b: no reason given",
     "skipped: test/one.test.ts > group > c: no ksh here",
@@ -47,7 +58,9 @@ test("skipped tests are counted, each with its reason before the last line", () 
 });
 
 test("a hook that failed makes the run fail", () => {
-  const done = runOn(`describe("group", () => { beforeAll(() => { throw new Error("no"); }); test("c", () => {}); }); test("a", () => {});`);
+  const done = runOn(
+    `describe("group", () => { beforeAll(() => { throw new Error("no"); }); test("c", () => {}); }); test("a", () => {});`,
+  );
   expect(done.lines.at(-1)).toMatch(/^1 passed, [1-9] failed/);
   expect(done.status).toBe(1);
 });

@@ -21,7 +21,11 @@ test.each([
   ["half a line of JSON", '{"level":"err', '{"level":"err'],
   ["info", '{"level":"info","name":"worker","msg":"hello"}', undefined],
   ["a warning", '{"level":"warn","name":"worker","msg":"slow"}', "worker warn: slow"],
-  ["an error with its reason", '{"level":"error","name":"manager","msg":"commit","err":{"message":"disk full"}}', "manager error: commit: disk full"],
+  [
+    "an error with its reason",
+    '{"level":"error","name":"manager","msg":"commit","err":{"message":"disk full"}}',
+    "manager error: commit: disk full",
+  ],
 ])("%s on the terminal", (_name, line, shown) => {
   expect(forPeople(line)).toBe(shown);
 });
@@ -33,7 +37,10 @@ test("every line is in the file, for its owner alone; warnings are shown as well
   log.take(stream);
   stream.end('{"level":"info","msg":"a"}\n{"level":"warn","name":"worker","msg":"b"}\nlast words');
   const file = join(folder, "worker.log");
-  await until("the file to be whole", () => textOf(file) === '{"level":"info","msg":"a"}\n{"level":"warn","name":"worker","msg":"b"}\nlast words\n');
+  await until(
+    "the file to be whole",
+    () => textOf(file) === '{"level":"info","msg":"a"}\n{"level":"warn","name":"worker","msg":"b"}\nlast words\n',
+  );
   expect(shown).toEqual(["worker warn: b", "last words"]);
   expect(statSync(file).mode & 0o777).toBe(0o600);
   log.close();
@@ -51,5 +58,8 @@ test("a full file is set aside, and only so many are kept", async () => {
     await until("the new line", () => textOf(file) === `line ${n}\n`);
     log.close();
   }
-  expect(readdirSync(folder).toSorted()).toEqual(["manager.log", ...Array.from({ length: startLimits.logFiles - 1 }, (_, i) => `manager.log.${i + 1}`)]);
+  expect(readdirSync(folder).toSorted()).toEqual([
+    "manager.log",
+    ...Array.from({ length: startLimits.logFiles - 1 }, (_, i) => `manager.log.${i + 1}`),
+  ]);
 });

@@ -21,7 +21,8 @@ function script(name: string, args: readonly string[] = [], env: Record<string, 
   });
 }
 
-const prepare = (more: Partial<Parameters<typeof prepareCredentials>[0]> = {}) => prepareCredentials({ dataDir, adminToken: null, workerId: "local", pool: "default", ...more });
+const prepare = (more: Partial<Parameters<typeof prepareCredentials>[0]> = {}) =>
+  prepareCredentials({ dataDir, adminToken: null, workerId: "local", pool: "default", ...more });
 const credentials = () => openCredentials(join(dataDir, "credentials.json"));
 
 describe("the first start", () => {
@@ -85,10 +86,17 @@ describe("npm run token", () => {
 describe("npm run worker:add", () => {
   test("prints one line that a worker can be started by", () => {
     prepare();
-    const done = script("worker-add", ["edge-1", "--pool", "edge"], { MUSTER_BROKER_HOST: "0.0.0.0", MUSTER_MANAGER_URL: "https://muster.example" });
-    const line = /^MUSTER_WORKER_ID=edge-1 MUSTER_POOL=edge MUSTER_BROKER_URL=mqtt:\/\/\S+:7071 MUSTER_BROKER_PASSWORD=(\S+) MUSTER_MANAGER_URL=https:\/\/muster\.example npm run worker\n$/;
+    const done = script("worker-add", ["edge-1", "--pool", "edge"], {
+      MUSTER_BROKER_HOST: "0.0.0.0",
+      MUSTER_MANAGER_URL: "https://muster.example",
+    });
+    const line =
+      /^MUSTER_WORKER_ID=edge-1 MUSTER_POOL=edge MUSTER_BROKER_URL=mqtt:\/\/\S+:7071 MUSTER_BROKER_PASSWORD=(\S+) MUSTER_MANAGER_URL=https:\/\/muster\.example npm run worker\n$/;
     expect(done.stdout).toMatch(line);
-    expect(credentials().verifyClient("edge-1", line.exec(done.stdout)?.[1] as string)).toMatchObject({ pool: "edge", role: "worker" });
+    expect(credentials().verifyClient("edge-1", line.exec(done.stdout)?.[1] as string)).toMatchObject({
+      pool: "edge",
+      role: "worker",
+    });
   });
 
   test("a worker that can only be on this host gets a folder of its own", () => {

@@ -80,7 +80,10 @@ async function api(method: string, path: string, token: string, body?: unknown):
 /** Starts a run that lasts until its gate is there, and returns its id once it runs. */
 async function lasting(token: string): Promise<string> {
   const script = `echo "$$" >> ${folder}/witness; while [ ! -e ${folder}/gate ]; do sleep 0.2; done; exit 5`;
-  const task = await api("PUT", "/tasks/by-name/lasting", token, { run: { driver: "script", interpreter: "sh", script }, killGraceSeconds: 1 });
+  const task = await api("PUT", "/tasks/by-name/lasting", token, {
+    run: { driver: "script", interpreter: "sh", script },
+    killGraceSeconds: 1,
+  });
   const run = await api("POST", `/tasks/${task.id}/start`, token);
   await until("the run to run", async () => (await api("GET", `/runs/${run.id}`, token)).state === "running", 20_000);
   return run.id as string;
@@ -151,7 +154,10 @@ test("a manager that dies is started again, with one line", async () => {
     .stdout.trim()
     .split("\n")
     .map(Number)
-    .find((candidate) => existsSync(`/proc/${candidate}/environ`) && readFileSync(`/proc/${candidate}/environ`, "utf8").includes(folder));
+    .find(
+      (candidate) =>
+        existsSync(`/proc/${candidate}/environ`) && readFileSync(`/proc/${candidate}/environ`, "utf8").includes(folder),
+    );
   expect(pid).toBeTypeOf("number");
   process.kill(pid as number, "SIGKILL");
   await until("the line", () => one.said().includes("the manager ended (SIGKILL); it is started again in 1 s"), 20_000);
@@ -165,18 +171,21 @@ test("a manager that dies is started again, with one line", async () => {
 test.each([
   ["the API's", 0, "MUSTER_HTTP_PORT"],
   ["the broker's", 1, "MUSTER_BROKER_PORT"],
-] as const)("when %s port is busy, the setting that moves it is named, and nothing is left running", async (_name, which, setting) => {
-  const server = createServer((socket) => socket.destroy());
-  await new Promise<void>((resolve) => server.listen(ports[which], "127.0.0.1", resolve));
-  try {
-    const one = start();
-    expect(await one.exited).toEqual([1, null]);
-    expect(one.said()).toContain(setting);
-    expect(pidsThatMention(folder)).toEqual([]);
-  } finally {
-    await new Promise((resolve) => server.close(resolve));
-  }
-});
+] as const)(
+  "when %s port is busy, the setting that moves it is named, and nothing is left running",
+  async (_name, which, setting) => {
+    const server = createServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => server.listen(ports[which], "127.0.0.1", resolve));
+    try {
+      const one = start();
+      expect(await one.exited).toEqual([1, null]);
+      expect(one.said()).toContain(setting);
+      expect(pidsThatMention(folder)).toEqual([]);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  },
+);
 
 test("kill -9 of the parent ends manager and worker, so that the next start finds its ports free", async () => {
   const one = start();
@@ -184,7 +193,15 @@ test("kill -9 of the parent ends manager and worker, so that the next start find
   const parent = Number(spawnSync("pgrep", ["-P", String(one.process.pid)], { encoding: "utf8" }).stdout.trim());
   process.kill(parent, "SIGKILL");
   await one.exited;
-  await until("nobody to listen", async () => await fetch(`http://127.0.0.1:${ports[0]}/livez`).then(() => false, () => true), 20_000);
+  await until(
+    "nobody to listen",
+    async () =>
+      await fetch(`http://127.0.0.1:${ports[0]}/livez`).then(
+        () => false,
+        () => true,
+      ),
+    20_000,
+  );
   const next = start();
   await isUp(next);
 });

@@ -20,7 +20,10 @@ export function helpText(reader: Reader, switches: readonly Switch[]): string {
   ];
   for (const one of switches) lines.push(`  --${one.flag}`, `      ${one.sentence}`);
   for (const key of Object.values<Key>(keys).filter((one) => isReadBy(one, reader))) {
-    lines.push(`  --${flagOf(key)}  ${key.env}`, `      ${key.sentence} Takes ${key.kind.allowed}. Default: ${defaultOf(key).replaceAll("`", "")}.`);
+    lines.push(
+      `  --${flagOf(key)}  ${key.env}`,
+      `      ${key.sentence} Takes ${key.kind.allowed}. Default: ${defaultOf(key).replaceAll("`", "")}.`,
+    );
   }
   return lines.join("\n");
 }

@@ -13,7 +13,11 @@ export interface Kind<T> {
   readonly isSwitch?: true;
 }
 
-const numberText = z.string().trim().regex(/^-?[0-9]+(\.[0-9]+)?$/).transform(Number);
+const numberText = z
+  .string()
+  .trim()
+  .regex(/^-?[0-9]+(\.[0-9]+)?$/)
+  .transform(Number);
 const number = z.union([z.number(), numberText]);
 
 export function integer(min: number, max: number): Kind<number> {
@@ -58,11 +62,25 @@ export function choiceOrModule(...words: readonly string[]): Kind<string> {
   };
 }
 
-const list = z.union([z.array(z.string()), z.string().transform((all) => all.split(",").map((one) => one.trim()).filter(Boolean))]);
+const list = z.union([
+  z.array(z.string()),
+  z.string().transform((all) =>
+    all
+      .split(",")
+      .map((one) => one.trim())
+      .filter(Boolean),
+  ),
+]);
 
 export const idList: Kind<string[]> = {
   allowed: "one or more names of 1 to 36 characters of A-Z a-z 0-9 _ -, with commas between, none twice",
-  schema: list.pipe(z.array(id).min(1).max(100).refine((names) => new Set(names).size === names.length)),
+  schema: list.pipe(
+    z
+      .array(id)
+      .min(1)
+      .max(100)
+      .refine((names) => new Set(names).size === names.length),
+  ),
 };
 
 export const moduleList: Kind<string[]> = {
@@ -72,10 +90,14 @@ export const moduleList: Kind<string[]> = {
 
 const labelText = z.string().transform((all, context) => {
   const pairs: Record<string, string> = {};
-  for (const pair of all.split(",").map((one) => one.trim()).filter(Boolean)) {
+  for (const pair of all
+    .split(",")
+    .map((one) => one.trim())
+    .filter(Boolean)) {
     const at = pair.indexOf("=");
     const key = pair.slice(0, at).trim();
-    if (at < 1 || key in pairs) context.addIssue({ code: "custom", message: `"${pair}" is not key=value, or its key comes twice` });
+    if (at < 1 || key in pairs)
+      context.addIssue({ code: "custom", message: `"${pair}" is not key=value, or its key comes twice` });
     else pairs[key] = pair.slice(at + 1).trim();
   }
   return pairs;
@@ -93,7 +115,13 @@ export function url(...schemes: readonly string[]): Kind<string> {
     allowed: `${names}, without user or password in it`,
     schema: z.string().refine((one) => {
       const parsed = URL.parse(one);
-      return parsed !== null && schemes.includes(parsed.protocol) && parsed.hostname !== "" && parsed.username === "" && parsed.password === "";
+      return (
+        parsed !== null &&
+        schemes.includes(parsed.protocol) &&
+        parsed.hostname !== "" &&
+        parsed.username === "" &&
+        parsed.password === ""
+      );
     }),
   };
 }
@@ -105,7 +133,9 @@ export function wordOrUrl(word: string, other: Kind<string>): Kind<string> {
 
 export const databaseUrl: Kind<string> = {
   allowed: "memory:, sqlite:<path> or mysql://user:password@host/database",
-  schema: z.string().refine((one) => one === "memory:" || /^sqlite:.+/.test(one) || (one.startsWith("mysql://") && URL.canParse(one))),
+  schema: z
+    .string()
+    .refine((one) => one === "memory:" || /^sqlite:.+/.test(one) || (one.startsWith("mysql://") && URL.canParse(one))),
 };
 
 /** Level of one topic: no separators, no wildcards. */

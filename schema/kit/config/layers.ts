@@ -42,7 +42,9 @@ function fromFile(name: string, file: string, cwd: string, problems: string[]): 
     if (text !== "") return { name, raw: text };
     problems.push(`${name}: the file ${file} is empty`);
   } catch (error) {
-    problems.push(`${name}: the file ${JSON.stringify(file)} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    problems.push(
+      `${name}: the file ${JSON.stringify(file)} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
   return undefined;
 }
@@ -68,7 +70,8 @@ export function environmentLayer(env: Readonly<Record<string, string | undefined
     if (!variable.startsWith("MUSTER_") || value === undefined || value === "" || otherNames.includes(variable)) continue;
     const found = byEnv.get(variable);
     if (!found) problems.push(`${variable} is not a key of Muster${didYouMean(variable, [...byEnv.keys()])}`);
-    else put(values, found.name, found.isFile ? fromFile(variable, value, cwd, problems) : { name: variable, raw: value }, problems);
+    else
+      put(values, found.name, found.isFile ? fromFile(variable, value, cwd, problems) : { name: variable, raw: value }, problems);
   }
   return { values, problems };
 }
@@ -86,7 +89,9 @@ export function flagLayer(argv: readonly string[], reader: Reader, own: readonly
     options[flag] = { type: name && !keyOf(name).kind.isSwitch ? "string" : "boolean" };
   }
   // A secret's plain name is taken in with its value, so that the value is not repeated in an error.
-  const secrets = new Set([...byFlag.keys()].filter((flag) => keyOf(byFlag.get(flag) as KeyName).secret).map((flag) => flag.slice(0, -"-file".length)));
+  const secrets = new Set(
+    [...byFlag.keys()].filter((flag) => keyOf(byFlag.get(flag) as KeyName).secret).map((flag) => flag.slice(0, -"-file".length)),
+  );
   for (const flag of secrets) options[flag] = { type: "string" };
   const { tokens } = parseArgs({ args: [...argv], options, strict: false, tokens: true, allowPositionals: true });
   for (const token of tokens) {
@@ -94,8 +99,15 @@ export function flagLayer(argv: readonly string[], reader: Reader, own: readonly
     if (token.kind !== "option") continue;
     const name = byFlag.get(token.name);
     if (own.some((one) => one.flag === token.name)) switches.add(token.name);
-    else if (secrets.has(token.name)) problems.push(`${token.rawName} would show a secret to everybody on this host; use ${token.rawName}-file`);
-    else if (name === undefined) problems.push(`${token.rawName} is not a flag of ${reader}${didYouMean(token.rawName, known.map((flag) => `--${flag}`))}`);
+    else if (secrets.has(token.name))
+      problems.push(`${token.rawName} would show a secret to everybody on this host; use ${token.rawName}-file`);
+    else if (name === undefined)
+      problems.push(
+        `${token.rawName} is not a flag of ${reader}${didYouMean(
+          token.rawName,
+          known.map((flag) => `--${flag}`),
+        )}`,
+      );
     else if (keyOf(name).kind.isSwitch) put(values, name, { name: token.rawName, raw: token.value ?? true }, problems);
     else if (token.value === undefined) problems.push(`${token.rawName} needs a value: ${keyOf(name).kind.allowed}`);
     else if (keyOf(name).secret) put(values, name, fromFile(token.rawName, token.value, cwd, problems), problems);
@@ -109,7 +121,8 @@ export function fileLayer(file: string, text: string, cwd: string): Layer {
   const values = new Map<KeyName, Given>();
   const problems: string[] = [];
   const document = parseDocument(text, { uniqueKeys: true });
-  if (document.errors.length > 0) return { values, problems: document.errors.map((error) => `${file}: ${error.message.split("\n")[0]}`) };
+  if (document.errors.length > 0)
+    return { values, problems: document.errors.map((error) => `${file}: ${error.message.split("\n")[0]}`) };
   const byPath = new Map<string, { readonly name: KeyName; readonly isFile: boolean }>();
   for (const name of names) {
     const { yaml, secret } = keyOf(name);
@@ -123,7 +136,12 @@ export function fileLayer(file: string, text: string, cwd: string): Layer {
     const shown = `${path} in ${file}`;
     if (found) {
       if (node === null) return;
-      put(values, found.name, found.isFile && typeof node === "string" ? fromFile(shown, node, cwd, problems) : { name: shown, raw: node }, problems);
+      put(
+        values,
+        found.name,
+        found.isFile && typeof node === "string" ? fromFile(shown, node, cwd, problems) : { name: shown, raw: node },
+        problems,
+      );
     } else if (path !== "" && !isGroup(path)) {
       problems.push(`${shown} is not a key of Muster${didYouMean(path, [...byPath.keys()])}`);
     } else if (node !== null && typeof node === "object" && !Array.isArray(node)) {

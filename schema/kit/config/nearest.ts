@@ -15,7 +15,9 @@ function distance(a: string, b: string): number {
 /** The known word that `wrong` was probably meant to be; undefined when none is near. */
 export function nearest(wrong: string, known: readonly string[]): string | undefined {
   const bounded = wrong.slice(0, 100);
-  const ranked = known.map((word) => ({ word, edits: distance(bounded.toLowerCase(), word.toLowerCase()) })).toSorted((a, b) => a.edits - b.edits);
+  const ranked = known
+    .map((word) => ({ word, edits: distance(bounded.toLowerCase(), word.toLowerCase()) }))
+    .toSorted((a, b) => a.edits - b.edits);
   const best = ranked[0];
   return best && best.edits <= Math.max(2, Math.floor(bounded.length / 4)) ? best.word : undefined;
 }

@@ -64,7 +64,14 @@ describe("defaults", () => {
   });
 
   test("the broker alone", () => {
-    expect(readBrokerConfig([], {}, cwd)).toEqual({ dataDir: join(cwd, "data"), host: "127.0.0.1", port: 7071, prefix: "muster", logLevel: "info", tls: null });
+    expect(readBrokerConfig([], {}, cwd)).toEqual({
+      dataDir: join(cwd, "data"),
+      host: "127.0.0.1",
+      port: 7071,
+      prefix: "muster",
+      logLevel: "info",
+      tls: null,
+    });
   });
 
   test("a host's name becomes an id", () => {
@@ -106,11 +113,17 @@ describe("secrets", () => {
 
   test("cannot stand on the command line", () => {
     const stop = stopOf(() => worker({}, ["--broker-password", "s3cret"]));
-    expect(stop.message).toBe("muster worker: --broker-password would show a secret to everybody on this host; use --broker-password-file");
+    expect(stop.message).toBe(
+      "muster worker: --broker-password would show a secret to everybody on this host; use --broker-password-file",
+    );
   });
 
   test.each([
-    ["both ways at once", { MUSTER_BROKER_PASSWORD: "a", MUSTER_BROKER_PASSWORD_FILE: "password" }, "are both given; keep one of them"],
+    [
+      "both ways at once",
+      { MUSTER_BROKER_PASSWORD: "a", MUSTER_BROKER_PASSWORD_FILE: "password" },
+      "are both given; keep one of them",
+    ],
     ["an empty file", { MUSTER_BROKER_PASSWORD_FILE: "empty" }, "MUSTER_BROKER_PASSWORD_FILE: the file empty is empty"],
     ["no file", { MUSTER_BROKER_PASSWORD_FILE: "gone" }, 'MUSTER_BROKER_PASSWORD_FILE: the file "gone" cannot be read'],
   ])("%s is said", (_name, env, sentence) => {
@@ -121,7 +134,12 @@ describe("secrets", () => {
 });
 
 test.each([
-  ["an unknown variable", { MUSTER_HTPP_PORT: "1" }, [], "MUSTER_HTPP_PORT is not a key of Muster; did you mean MUSTER_HTTP_PORT?"],
+  [
+    "an unknown variable",
+    { MUSTER_HTPP_PORT: "1" },
+    [],
+    "MUSTER_HTPP_PORT is not a key of Muster; did you mean MUSTER_HTTP_PORT?",
+  ],
   ["an unknown flag", {}, ["--htp-port", "1"], "--htp-port is not a flag of manager; did you mean --http-port?"],
   ["another reader's flag", {}, ["--worker-slots=1"], "--worker-slots is not a flag of manager"],
   ["a word", {}, ["start"], '"start" is not a flag; flags begin with --'],
@@ -130,26 +148,71 @@ test.each([
   ["a bad port", { MUSTER_HTTP_PORT: "70700" }, [], 'MUSTER_HTTP_PORT is "70700"; it takes a port from 0 to 65535'],
   ["no number", {}, ["--http-port", "http"], '--http-port is "http"; it takes a port'],
   ["a bad level", { MUSTER_LOG_LEVEL: "loud" }, [], "it takes trace, debug, info, warn, error, fatal, silent"],
-  ["a relative module", { MUSTER_PLACEMENT: "./mine.ts" }, [], "round-robin, least-loaded, two-choices, or the absolute path of a module"],
+  [
+    "a relative module",
+    { MUSTER_PLACEMENT: "./mine.ts" },
+    [],
+    "round-robin, least-loaded, two-choices, or the absolute path of a module",
+  ],
   ["a pool twice", { MUSTER_POOLS: "a,a" }, [], "none twice"],
   ["a password in a url", { MUSTER_BROKER_URL: "mqtt://me:word@host" }, [], "without user or password in it"],
   ["another scheme", { MUSTER_BROKER_URL: "ws://host" }, [], "it takes embedded, or mqtt://… or mqtts://…"],
-  ["another database", { MUSTER_DATABASE_URL: "postgres://x" }, [], "MUSTER_DATABASE_URL is not one; it takes memory:, sqlite:<path> or mysql://"],
+  [
+    "another database",
+    { MUSTER_DATABASE_URL: "postgres://x" },
+    [],
+    "MUSTER_DATABASE_URL is not one; it takes memory:, sqlite:<path> or mysql://",
+  ],
   ["a topic prefix with a wildcard", { MUSTER_TOPIC_PREFIX: "a/+" }, [], "MUSTER_TOPIC_PREFIX"],
-  ["a CA for plain MQTT", { MUSTER_BROKER_URL: "mqtt://host", MUSTER_BROKER_CA: "ca.pem" }, [], "MUSTER_BROKER_CA is for mqtts:, and the broker is mqtt://host"],
-  ["a key without its certificate", { MUSTER_BROKER_URL: "mqtts://host", MUSTER_BROKER_KEY: "ca.pem" }, [], "are given both or not at all"],
-  ["a start that lives too short", { MUSTER_START_TTL_INTERVALS: "2.9" }, [], "which must be at least three heartbeats: 30000 ms"],
+  [
+    "a CA for plain MQTT",
+    { MUSTER_BROKER_URL: "mqtt://host", MUSTER_BROKER_CA: "ca.pem" },
+    [],
+    "MUSTER_BROKER_CA is for mqtts:, and the broker is mqtt://host",
+  ],
+  [
+    "a key without its certificate",
+    { MUSTER_BROKER_URL: "mqtts://host", MUSTER_BROKER_KEY: "ca.pem" },
+    [],
+    "are given both or not at all",
+  ],
+  [
+    "a start that lives too short",
+    { MUSTER_START_TTL_INTERVALS: "2.9" },
+    [],
+    "which must be at least three heartbeats: 30000 ms",
+  ],
   [
     "a start that lives too short for a lease",
     { MUSTER_START_TTL_INTERVALS: "3", MUSTER_DATABASE_URL: "mysql://u:p@h/d" },
     [],
     "at least three heartbeats and one lease renewal (MUSTER_LEASE_RENEW_MS): 32000 ms",
   ],
-  ["a start that lives too long", { MUSTER_START_TTL_INTERVALS: "5" }, [], "at most half of the time after which a worker is lost (MUSTER_WORKER_LOST_INTERVALS): 37500 ms"],
+  [
+    "a start that lives too long",
+    { MUSTER_START_TTL_INTERVALS: "5" },
+    [],
+    "at most half of the time after which a worker is lost (MUSTER_WORKER_LOST_INTERVALS): 37500 ms",
+  ],
   ["unreachable after lost", { MUSTER_UNREACHABLE_INTERVALS: "9" }, [], "must be below MUSTER_WORKER_LOST_INTERVALS"],
-  ["memory in production", { MUSTER_PRODUCTION: "yes", MUSTER_DATABASE_URL: "memory:" }, [], "refuses MUSTER_DATABASE_URL=memory:"],
-  ["plain HTTP in production", { MUSTER_HTTP_HOST: "0.0.0.0" }, ["--production"], "refuses plain HTTP beyond this host, and MUSTER_HTTP_HOST is 0.0.0.0"],
-  ["plain MQTT in production", { MUSTER_BROKER_HOST: "0.0.0.0" }, ["--production"], "refuses plain MQTT beyond this host, and MUSTER_BROKER_HOST is 0.0.0.0"],
+  [
+    "memory in production",
+    { MUSTER_PRODUCTION: "yes", MUSTER_DATABASE_URL: "memory:" },
+    [],
+    "refuses MUSTER_DATABASE_URL=memory:",
+  ],
+  [
+    "plain HTTP in production",
+    { MUSTER_HTTP_HOST: "0.0.0.0" },
+    ["--production"],
+    "refuses plain HTTP beyond this host, and MUSTER_HTTP_HOST is 0.0.0.0",
+  ],
+  [
+    "plain MQTT in production",
+    { MUSTER_BROKER_HOST: "0.0.0.0" },
+    ["--production"],
+    "refuses plain MQTT beyond this host, and MUSTER_BROKER_HOST is 0.0.0.0",
+  ],
 ])("a manager does not start with %s", (_name, env, argv, sentence) => {
   file("ca.pem", "-----BEGIN CERTIFICATE-----\n");
   const stop = stopOf(() => manager(env, argv));
@@ -164,7 +227,11 @@ test.each([
   ["a bad label", { MUSTER_WORKER_LABELS: "zone" }, 'MUSTER_WORKER_LABELS is "zone"; it takes labels as key=value,key=value'],
   ["a label twice", { MUSTER_WORKER_LABELS: "a=1,a=2" }, "no key twice"],
   ["a relative driver", { MUSTER_DRIVERS: "x.ts" }, "absolute paths of modules"],
-  ["a file that is not PEM", { MUSTER_BROKER_URL: "mqtts://h", MUSTER_BROKER_CA: "not.pem" }, "MUSTER_BROKER_CA: the file not.pem is not PEM"],
+  [
+    "a file that is not PEM",
+    { MUSTER_BROKER_URL: "mqtts://h", MUSTER_BROKER_CA: "not.pem" },
+    "MUSTER_BROKER_CA: the file not.pem is not PEM",
+  ],
 ])("a worker does not start with %s", (_name, env, sentence) => {
   file("not.pem", "hello");
   expect(stopOf(() => worker(env)).message).toContain(sentence);
@@ -208,8 +275,17 @@ test("certificates are read", () => {
   file("ca.pem", "-----BEGIN CERTIFICATE-----\nca");
   file("cert.pem", "-----BEGIN CERTIFICATE-----\ncert");
   file("key.pem", "-----BEGIN PRIVATE KEY-----\nkey");
-  const env = { MUSTER_BROKER_URL: "mqtts://host:8883", MUSTER_BROKER_CA: "ca.pem", MUSTER_BROKER_CERT: "cert.pem", MUSTER_BROKER_KEY: "key.pem" };
-  expect(worker(env).broker).toMatchObject({ url: "mqtts://host:8883", ca: "-----BEGIN CERTIFICATE-----\nca", cert: "-----BEGIN CERTIFICATE-----\ncert" });
+  const env = {
+    MUSTER_BROKER_URL: "mqtts://host:8883",
+    MUSTER_BROKER_CA: "ca.pem",
+    MUSTER_BROKER_CERT: "cert.pem",
+    MUSTER_BROKER_KEY: "key.pem",
+  };
+  expect(worker(env).broker).toMatchObject({
+    url: "mqtts://host:8883",
+    ca: "-----BEGIN CERTIFICATE-----\nca",
+    cert: "-----BEGIN CERTIFICATE-----\ncert",
+  });
   expect(manager(env).broker).toMatchObject({ kind: "remote", username: "manager", key: "-----BEGIN PRIVATE KEY-----\nkey" });
 });
 
