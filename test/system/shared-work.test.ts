@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { Fleet } from "../kit/fleet.ts";
 import { pidsThatMention } from "../kit/sweep.ts";
@@ -32,7 +33,7 @@ test("SIGTERM to a worker: its 30 processes go on and are adopted at its return"
   const pids = fleet
     .witnessLines()
     .map((line) => Number(line.split(" ")[2]))
-    .toSorted();
+    .toSorted((a, b) => a - b);
   expect(await fleet.kill(worker, "SIGTERM")).toBe(0);
   const alive = new Set(pidsThatMention(fleet.folder));
   expect(pids.filter((pid) => alive.has(pid))).toEqual(pids);
@@ -42,7 +43,6 @@ test("SIGTERM to a worker: its 30 processes go on and are adopted at its return"
     async () => (await fleet.call("GET", "/runs?state=running&limit=200")).body.items.length === 30,
     60_000,
   );
-  const { writeFileSync } = await import("node:fs");
   writeFileSync(gate, "");
   for (const id of runs) {
     const run = await fleet.ended(id, 120_000);

@@ -58,7 +58,7 @@ async function makeRig(): Promise<Rig> {
       sign: () => "signature",
     },
     timing: { leaseRenewMs: 20, leaseStillMs: 40, tickMs: 20, answerWithinMs: 10_000 },
-    send: (workerId, _term, command) => rig.sent.push({ workerId, items: command.items as { kind: string }[] }),
+    send: (workerId, _term, command) => rig.sent.push({ workerId, items: command.items }),
     onEvents: (events) => rig.events.push(...events),
   });
   open.push(rig);
