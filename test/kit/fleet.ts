@@ -36,6 +36,32 @@ export class Fleet implements AsyncDisposable {
     this.token = addToken(this.#credentials, { name: "tester" });
   }
 
+  /** A broker of its own beside the manager; undefined: the manager's own. */
+  broker: Member | undefined;
+  #managerPassword = "";
+
+  /** A manager with a broker in a process of its own. */
+  static async startApart(env: Env = {}): Promise<Fleet> {
+    const fleet = new Fleet(await freePorts(2), { MUSTER_HEARTBEAT_MS: "2000", ...env });
+    await fleet.startBroker();
+    await fleet.startManager();
+    return fleet;
+  }
+
+  async startBroker(): Promise<void> {
+    const broker = this.#spawn("broker", ["broker/main.ts"], {
+      MUSTER_DATA_DIR: join(this.folder, "manager"),
+      MUSTER_BROKER_PORT: String(this.#brokerPort),
+    });
+    this.broker = broker;
+    await this.#whileAlive(broker, "the broker to listen", () => Promise.resolve(this.logOf(broker).includes("broker is up")));
+    this.#managerPassword ||= /MUSTER_BROKER_PASSWORD=(\S+)/.exec(this.logOf(broker))?.[1] ?? "";
+  }
+
+  logOf(member: Member): string {
+    return readFileSync(member.logFile, "utf8");
+  }
+
   /** A manager that is ready; `env` goes to it and to every worker. */
   static async start(env: Env = {}): Promise<Fleet> {
     const fleet = new Fleet(await freePorts(2), { MUSTER_HEARTBEAT_MS: "2000", ...env });
@@ -59,7 +85,9 @@ export class Fleet implements AsyncDisposable {
     const settings = {
       MUSTER_DATA_DIR: join(this.folder, "manager"),
       MUSTER_HTTP_PORT: String(this.#httpPort),
-      MUSTER_BROKER_PORT: String(this.#brokerPort),
+      ...(this.broker
+        ? { MUSTER_BROKER_URL: `mqtt://127.0.0.1:${this.#brokerPort}`, MUSTER_BROKER_PASSWORD: this.#managerPassword }
+        : { MUSTER_BROKER_PORT: String(this.#brokerPort) }),
     };
     const manager = this.#spawn("manager", ["manager/main.ts"], { ...this.#env, ...settings, ...env });
     this.manager = manager;
