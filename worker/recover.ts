@@ -32,7 +32,7 @@ export async function recover(deps: RecoverDeps): Promise<Found[]> {
       limits: order?.limits ?? { logStreamBytes: 0, resultBytes: 0 },
     })),
   );
-  for (const one of found) if (one.found !== "alive") logs.ended(one.attempt);
+  for (const one of found) if (one.found !== "alive" && one.found !== "starting") logs.ended(one.attempt);
   takeUpFolders(deps);
   const alive = found.filter((one) => one.found === "alive").length;
   if (launched.length > 0)

@@ -54,8 +54,7 @@ export function onEnded(turn: Turn, input: Extract<AgentInput, { kind: "ended" }
     note(turn, "unexpectedEnd", { attempt: input.attempt, detail: "the end of an attempt that was not launched, or has ended" });
     return;
   }
-  const end = endOf(attempt.entry, { ...input, termBefore: input.termBefore || attempt.stoppedEarlier });
-  endAttempt(turn, attempt, end, { at: input.endedWall, ...resultFields(input.result) });
+  endAttempt(turn, attempt, endOf(attempt.entry, input), { at: input.endedWall, ...resultFields(input.result) });
 }
 
 /** Writes the end, once: in the ledger, as a report, and in what is free. */

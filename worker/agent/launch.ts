@@ -45,10 +45,13 @@ export function onStarted(turn: Turn, input: Extract<AgentInput, { kind: "starte
   reportState(turn, attempt.entry);
 }
 
-/** It never ran and never will. One that was to be stopped before is stopped, and not placed again. */
+/**
+ * It never ran and never will. One that was to be stopped before is stopped, and not placed again. The shim makes its mark
+ * before it executes the program, so a program that cannot be executed is told of second; a refusal never is.
+ */
 export function onNotStarted(turn: Turn, input: Extract<AgentInput, { kind: "notStarted" }>): void {
   const attempt = turn.state.live.get(input.attempt);
-  if (!attempt || attempt.entry.process !== null) {
+  if (!attempt || (attempt.entry.process !== null && input.how === "refused")) {
     note(turn, "unexpectedNotStarted", { attempt: input.attempt, detail: input.why });
     return;
   }

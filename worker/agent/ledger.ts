@@ -50,7 +50,6 @@ export function liveAttempt(entry: LedgerEntry): Attempt {
     fenceSpent: false,
     killMono: null,
     dueMono: null,
-    stoppedEarlier: false,
     progress: null,
     progressSeq: 0,
     progressMono: Number.NEGATIVE_INFINITY,

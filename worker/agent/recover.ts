@@ -34,13 +34,21 @@ function recoverOne(turn: Turn, attempt: Attempt, found: Found | undefined): voi
         process: found.process ?? attempt.entry.process,
         startedWall: found.startedWall ?? attempt.entry.startedWall,
       });
-      // The earlier agent journalled `stopping` before its TERM; whether the record was complete by then nobody knows any more.
-      const end = endOf(attempt.entry, { ...found, termBefore: attempt.entry.state === "stopping" });
+      // Without the host's word: the earlier agent journalled `stopping` before its TERM, and may have been too late with it.
+      const end = endOf(attempt.entry, { ...found, termBefore: found.termBefore ?? attempt.entry.state === "stopping" });
       endAttempt(turn, attempt, end, resultFields(found.result));
       return;
     }
+    case "starting":
+      awaitStart(turn, attempt);
+      return;
+    case "failedToStart":
+      endAttempt(turn, attempt, { how: "failedToStart", why: boundedSentence(found.why) });
+      return;
     case "neverStarted":
-      if (stopBy === null) refuseOld(turn, attempt);
+      // The journal knows better: a refused attempt is placed again, and this one would run twice.
+      if (attempt.entry.process !== null) endAttempt(turn, attempt, { how: "lost", why: "its folder was removed while it ran" });
+      else if (stopBy === null) refuseOld(turn, attempt);
       else endAttempt(turn, attempt, { how: "stopped", by: stopBy });
       return;
     case "rebooted":
@@ -60,12 +68,22 @@ function adopt(turn: Turn, attempt: Attempt, found: Extract<Found, { found: "ali
   if (entry.order?.onLost === "retry") state.fenced.add(entry.attempt);
   if (entry.state === "stopping") {
     setEntry(turn, attempt, { process, startedWall });
-    attempt.stoppedEarlier = true;
-    attempt.killMono = entry.killMono;
-    turn.actions.push({ action: "terminate", attempt: entry.attempt });
+    goOnStopping(turn, attempt);
   } else if (entry.state === "launching") {
     setEntry(turn, attempt, { state: "running", process, startedWall });
     reportState(turn, attempt.entry);
   }
   arm(state, attempt);
+}
+
+/** As for a launch of this epoch: what becomes of it will be told. */
+function awaitStart(turn: Turn, attempt: Attempt): void {
+  if (attempt.entry.order?.onLost === "retry") turn.state.fenced.add(attempt.entry.attempt);
+  if (attempt.entry.state === "stopping") goOnStopping(turn, attempt);
+  arm(turn.state, attempt);
+}
+
+function goOnStopping(turn: Turn, attempt: Attempt): void {
+  attempt.killMono = attempt.entry.killMono;
+  turn.actions.push({ action: "terminate", attempt: attempt.entry.attempt });
 }

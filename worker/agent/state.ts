@@ -24,8 +24,6 @@ export interface Attempt {
   killMono: number | null;
   /** The instant under which it lies in the heap; null: nothing is due. */
   dueMono: number | null;
-  /** An earlier agent asked for TERM already: this host's `termBefore` cannot know. */
-  stoppedEarlier: boolean;
   /** The newest progress not reported yet. */
   progress: { readonly percent: number | null; readonly message: string | null } | null;
   /** seq and instant of its last progress report; 0 while there is none. */

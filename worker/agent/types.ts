@@ -49,9 +49,15 @@ export type Found =
       readonly result: ResultFound;
       readonly process: ProcessId | null;
       readonly startedWall: number | null;
+      /** As in `ended`; absent where the host cannot tell: then a journalled stop counts as one that came first. */
+      readonly termBefore?: boolean;
       readonly timedOut: boolean;
       readonly fenced: boolean;
     }
+  /** Its shim is at its first lines, or hangs there: `started` or `notStarted` will say which. */
+  | { readonly attempt: string; readonly found: "starting" }
+  /** Its program could not be executed. */
+  | { readonly attempt: string; readonly found: "failedToStart"; readonly why: string }
   /** `started` did not exist and is now void, made by this agent: it never ran and never will. */
   | { readonly attempt: string; readonly found: "neverStarted" }
   /** It was launched under another boot id and left no exit record. */
@@ -73,7 +79,10 @@ export type AgentInput =
   | { readonly kind: "bodyFailed"; readonly attempt: string; readonly why: string }
   /** The shim wrote `started`. */
   | { readonly kind: "started"; readonly attempt: string; readonly process: ProcessId; readonly startedWall: number }
-  /** It never ran and never will: the driver, the folder or the program said no (`failedToStart`), or room or time ran out (`refused`). */
+  /**
+   * It never ran and never will: the driver, the folder or the program said no (`failedToStart`, also after `started`, which
+   * the shim writes before it executes the program), or room or time ran out (`refused`).
+   */
   | { readonly kind: "notStarted"; readonly attempt: string; readonly how: "failedToStart" | "refused"; readonly why: string }
   /**
    * The shim is gone and the whole tree is empty (rule 25). `termBefore`: the exit record was not yet complete when the

@@ -19,11 +19,9 @@ import {
   readExit,
   readStarted,
   shimAlive,
-  type ExitRecordRead,
   type Started,
 } from "./records.ts";
 import { readResult } from "./result.ts";
-import { shellError } from "./stderr.ts";
 import { track, type Tracked } from "./tracked.ts";
 import type { Reaper } from "./tree.ts";
 
@@ -96,8 +94,7 @@ export class Attempts {
       const not = this.#prepare(t.order);
       t.order = null;
       if (not) {
-        this.#forget(t);
-        this.#o.listener.notStarted({ attempt: t.attempt, how: not.how, why: boundedSentence(not.why) });
+        this.#notStarted(t, not);
         continue;
       }
       t.state = "launching";
@@ -131,7 +128,8 @@ export class Attempts {
   #lookForStart(t: Tracked): void {
     const folder = this.folderOf(t.attempt);
     const exit = readExit(folder, t.attempt);
-    if (notExecuted(exit, folder)) return this.#notRun(t, exit);
+    const not = notExecuted(exit, folder);
+    if (not) return this.#notStarted(t, not);
     const record = readStarted(folder);
     if (record.is === "complete") {
       t.started = record.started;
@@ -150,7 +148,8 @@ export class Attempts {
     // The order matters: a shim that dies between two looks has written before.
     const alive = shimAlive(t.started, this.#o.bootId);
     const exit = readExit(folder, t.attempt);
-    if (notExecuted(exit, folder)) return this.#notRun(t, exit);
+    const not = notExecuted(exit, folder);
+    if (not) return this.#notStarted(t, not);
     if (exit.is !== "complete" && alive) return;
     t.state = "ending";
     this.#o.reaper.reap(t.attempt, t.started, () => this.#ended(t));
@@ -169,24 +168,13 @@ export class Attempts {
     this.#o.launcher.send(".sweep\n");
   }
 
-  #notRun(t: Tracked, exit: ExitRecordRead): void {
-    this.#forget(t);
-    if (exit.is === "noroom") {
-      this.#o.listener.notStarted({
-        attempt: t.attempt,
-        how: "refused",
-        why: "the worker's disk is full: there was no room for the record of its start",
-      });
-      return;
-    }
-    const said = shellError(`${this.folderOf(t.attempt)}/stderr`);
-    const why = boundedSentence(`the program could not be executed: ${said ?? "the shell gave no reason"}`);
-    this.#o.listener.notStarted({ attempt: t.attempt, how: "failedToStart", why });
+  #neverStarts(t: Tracked, why: string): void {
+    this.#notStarted(t, { how: "refused", why });
   }
 
-  #neverStarts(t: Tracked, why: string): void {
+  #notStarted(t: Tracked, not: NotPrepared): void {
     this.#forget(t);
-    this.#o.listener.notStarted({ attempt: t.attempt, how: "refused", why });
+    this.#o.listener.notStarted({ attempt: t.attempt, how: not.how, why: boundedSentence(not.why) });
   }
 
   #forget(t: Tracked): void {

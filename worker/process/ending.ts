@@ -1,5 +1,6 @@
 /** What the files of an attempt say of its end, once nothing of it runs any more. */
 import { constants } from "node:os";
+import { boundedSentence } from "../../schema/end.ts";
 import type { ExitRecord } from "../agent/types.ts";
 import { hasSignalMark, readExit, readTerm, type ExitRecordRead } from "./records.ts";
 import { shellError } from "./stderr.ts";
@@ -52,8 +53,17 @@ function signalOfCode(code: number): string | undefined {
   return Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
 }
 
-/** Whether the shim says that the program was never executed, be it by its record or by the shell's own last words. */
-export function notExecuted(exit: ExitRecordRead, folder: string): boolean {
-  if (exit.is === "norun" || exit.is === "noroom") return true;
-  return exit.is === "complete" && (exit.code === 126 || exit.code === 127) && shellError(`${folder}/stderr`) !== undefined;
+/** Why the program was never executed, be it by the shim's record or by the shell's own last words; undefined when it was. */
+export function notExecuted(
+  exit: ExitRecordRead,
+  folder: string,
+): { readonly how: "failedToStart" | "refused"; readonly why: string } | undefined {
+  if (exit.is === "noroom")
+    return { how: "refused", why: "the worker's disk is full: there was no room for the record of its start" };
+  const shellsCode = exit.is === "complete" && (exit.code === 126 || exit.code === 127);
+  if (exit.is !== "norun" && !shellsCode) return undefined;
+  const said = shellError(`${folder}/stderr`);
+  if (said === undefined && shellsCode) return undefined;
+  const why = boundedSentence(`the program could not be executed: ${said ?? "the shell gave no reason"}`);
+  return { how: "failedToStart", why };
 }

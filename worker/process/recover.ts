@@ -34,10 +34,10 @@ export async function recoverAttempts(asked: readonly RecoverAsk[], deps: Recove
 async function recoverOne(ask: RecoverAsk, deps: RecoverDeps): Promise<Found> {
   const { attempt } = ask;
   const folder = deps.attempts.folderOf(attempt);
-  const exit = readExit(folder, attempt);
   if (ask.launchBootId !== null && ask.launchBootId !== deps.bootId) {
     const record = readStarted(folder);
-    if (exit.is === "complete" && record.is === "complete") return ended(ask, record, deps);
+    const exit = readExit(folder, attempt);
+    if ((exit.is === "complete" || exit.is === "norun") && record.is === "complete") return ended(ask, record, deps);
     deps.deadlines.drop(attempt);
     return { attempt, found: "rebooted" };
   }
@@ -45,12 +45,12 @@ async function recoverOne(ask: RecoverAsk, deps: RecoverDeps): Promise<Found> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const known = makeVoid(folder) ? undefined : await settled(folder);
   if (known === "unsettled") {
-    // Its shim hangs between two lines of its script: as alive as can be said; the chase of live attempts goes on.
+    // Its shim hangs between two lines of its script; the chase of live attempts goes on.
     deps.attempts.adopt(attempt, ask.limits, null);
-    return { attempt, found: "alive", process: { pid: 0, startTicks: 0, bootId: deps.bootId }, startedWall: 0 };
+    return { attempt, found: "starting" };
   }
-  if (known === undefined || notExecuted(exit, folder)) {
-    await emptied(attempt, known?.started ?? null, deps);
+  if (known === undefined) {
+    await emptied(attempt, null, deps);
     deps.deadlines.drop(attempt);
     return { attempt, found: "neverStarted" };
   }
@@ -88,19 +88,26 @@ function adopted(ask: RecoverAsk, known: Known, deps: RecoverDeps): Found {
 }
 
 function ended(ask: RecoverAsk, known: Known, deps: RecoverDeps): Found {
-  const folder = deps.attempts.folderOf(ask.attempt);
+  const { attempt } = ask;
+  const folder = deps.attempts.folderOf(attempt);
+  const not = notExecuted(readExit(folder, attempt), folder);
+  if (not) {
+    deps.deadlines.drop(attempt);
+    return not.how === "refused" ? { attempt, found: "neverStarted" } : { attempt, found: "failedToStart", why: not.why };
+  }
   const result = readResult(`${folder}/result`, ask.limits.resultBytes);
   // It has to be uploaded first, which is the way of an end that the listener hears.
   if (result.kind === "toUpload") return adopted(ask, known, deps);
-  deps.deadlines.drop(ask.attempt);
-  const { exit, timedOut, fenced } = readEnd(folder, ask.attempt);
+  deps.deadlines.drop(attempt);
+  const { exit, termBefore, timedOut, fenced } = readEnd(folder, attempt);
   return {
-    attempt: ask.attempt,
+    attempt,
     found: "exited",
     exit,
     result,
     process: processOf(known),
     startedWall: known.wall,
+    termBefore,
     timedOut,
     fenced,
   };

@@ -69,6 +69,36 @@ test.each<[string, (agent: TestAgent) => void, Found[], object]>([
     [{ attempt: "x", found: "neverStarted" }],
     { how: "stopped", by: "ana" },
   ],
+  [
+    "it ran, and its folder was removed: it is not placed again",
+    (agent) => agent.run("x"),
+    [{ attempt: "x", found: "neverStarted" }],
+    { how: "lost", why: "its folder was removed while it ran" },
+  ],
+  [
+    "the same, while it was being stopped",
+    (agent) => (agent.run("x"), agent.say({ kind: "stop", attempt: "x", by: "ana", graceSeconds: 9 })),
+    [{ attempt: "x", found: "neverStarted" }],
+    { how: "lost", why: "its folder was removed while it ran" },
+  ],
+  [
+    "its program could not be executed, after its shim had made its mark",
+    (agent) => agent.run("x"),
+    [{ attempt: "x", found: "failedToStart", why: "no such program" }],
+    { how: "failedToStart", why: "no such program" },
+  ],
+  [
+    "stopped by the earlier agent, after its exit record was complete",
+    (agent) => (agent.run("x"), agent.say({ kind: "stop", attempt: "x", by: "ana", graceSeconds: 9 })),
+    [{ ...exited("x", 0), termBefore: false } as Found],
+    { how: "exited", code: 0 },
+  ],
+  [
+    "stopped by the earlier agent, before its exit record was complete",
+    (agent) => (agent.run("x"), agent.say({ kind: "stop", attempt: "x", by: "ana", graceSeconds: 9 })),
+    [{ ...exited("x", 0), termBefore: true } as Found],
+    { how: "stopped", by: "ana" },
+  ],
   ["launched before a reboot", (agent) => agent.run("x"), [{ attempt: "x", found: "rebooted" }], { how: "lost", why: "reboot" }],
   [
     "accepted before a reboot",
@@ -144,9 +174,33 @@ test("a stop goes on over a restart: TERM again, KILL when it was due, and its e
   expect(only(next.recover([alive("a1")]), "terminate")).toHaveLength(1);
   expect(only(next.pass(14_999), "kill")).toEqual([]);
   expect(only(next.pass(1), "kill")).toHaveLength(1);
-  // The new host saw the record complete before its own first TERM: the earlier agent's TERM came before.
-  next.ended("a1", { exit: { read: "code", code: 143 }, termBefore: false });
+  next.ended("a1", { exit: { read: "code", code: 143 }, termBefore: true });
   expect(next.endOf("a1")).toEqual({ how: "stopped", by: "ana" });
+});
+
+test("a stop that came to nobody, because it ended by itself before the first TERM, is no stop", () => {
+  const agent = new TestAgent().connectAndSync().run("a1");
+  agent.say({ kind: "stop", attempt: "a1", by: "ana", graceSeconds: 20 });
+  const next = agent.restart();
+  next.recover([alive("a1")]);
+  next.ended("a1", { exit: { read: "code", code: 4 }, termBefore: false });
+  expect(next.endOf("a1")).toEqual({ how: "exited", code: 4 });
+});
+
+test("one whose shim is still at its first lines is waited for, and may yet say that it never ran", () => {
+  const agent = new TestAgent().connectAndSync();
+  agent.start("a1");
+  agent.start("a2");
+  const next = agent.restart();
+  next.recover([
+    { attempt: "a1", found: "starting" },
+    { attempt: "a2", found: "starting" },
+  ]);
+  next.connectAndSync();
+  next.put({ kind: "notStarted", attempt: "a1", how: "refused", why: "its shim died" });
+  expect(next.endOf("a1")).toEqual({ how: "refused", why: "its shim died" });
+  next.started("a2", 77);
+  expect(next.entry("a2")).toMatchObject({ state: "running", process: { pid: 77 } });
 });
 
 test("a timeout that passed while no agent ran is carried out at the return", () => {

@@ -221,3 +221,13 @@ test("an hour without a manager: what runs goes on, ends are kept, and are told 
   const ends = reported(agent.actions).filter((report) => report.kind === "end");
   expect(ends.map((report) => report.end)).toEqual(Array.from({ length: 100 }, (_, code) => ({ how: "exited", code })));
 });
+
+test("its program could not be executed, which its shim may tell after it had made its mark", () => {
+  const agent = new TestAgent().connectAndSync().run("a1").run("a2");
+  agent.put({ kind: "notStarted", attempt: "a1", how: "failedToStart", why: "no such program" });
+  expect(agent.endOf("a1")).toEqual({ how: "failedToStart", why: "no such program" });
+  expect(launched(agent.start("next"))).toEqual(["next"]);
+  // Only the failed exec comes second: what has a process is never refused, for it would be placed again.
+  agent.put({ kind: "notStarted", attempt: "a2", how: "refused", why: "no room" });
+  expect(agent.entry("a2")?.state).toBe("running");
+});

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -77,6 +78,51 @@ describe("recovery", () => {
     writeFileSync(join(rig.host.folderOf("half"), "exit"), " ".repeat(64));
     expect(await rig.host.recover([ask("half")])).toEqual([{ attempt: "half", found: "neverStarted" }]);
   });
+
+  test("a program that could not be executed is told as such, whether the boot is the same or not", async () => {
+    await using rig = await openRig();
+    const write = (attempt: string, boot: string): void => {
+      mkdirSync(rig.host.folderOf(attempt));
+      writeFileSync(join(rig.host.folderOf(attempt), "started"), `4194000 1 ${boot} 4194000 4194000 end\n`);
+      writeFileSync(join(rig.host.folderOf(attempt), "exit"), `${attempt} 127 norun end\n`.padEnd(64));
+      writeFileSync(join(rig.host.folderOf(attempt), "stderr"), "./launch: line 9: /x: cannot execute: not there\n");
+    };
+    write("here", bootId);
+    write("before", "another-boot");
+    const why = expect.stringContaining("cannot execute: not there");
+    expect(await rig.host.recover([ask("here"), ask("before", "another-boot")])).toEqual([
+      { attempt: "here", found: "failedToStart", why },
+      { attempt: "before", found: "failedToStart", why },
+    ]);
+  });
+
+  test.for([
+    ["agent", true],
+    ["timedOut", false],
+    [null, false],
+  ] as const)("whether a TERM of the agent came before the end is read from its mark: %s", async ([by, termBefore]) => {
+    await using rig = await openRig();
+    mkdirSync(rig.host.folderOf("x"));
+    writeFileSync(join(rig.host.folderOf("x"), "started"), `4194000 1 ${bootId} 4194000 4194000 end\n`);
+    writeFileSync(join(rig.host.folderOf("x"), "exit"), "x 0 end\n".padEnd(64));
+    if (by !== null) writeFileSync(join(rig.host.folderOf("x"), "term"), `${by} 5 end\n`);
+    expect(await rig.host.recover([ask("x")])).toMatchObject([{ found: "exited", termBefore }]);
+  });
+
+  test("a shim that hangs at its first lines is waited for, and taken for neither alive nor dead", async () => {
+    await using rig = await openRig();
+    const folder = rig.host.folderOf("hangs");
+    mkdirSync(folder);
+    writeFileSync(join(folder, "started"), "");
+    writeFileSync(join(folder, "exit"), " ".repeat(64));
+    const shim = spawn("sleep", ["600"], { cwd: folder, stdio: "ignore" });
+    try {
+      expect(await rig.host.recover([ask("hangs")])).toEqual([{ attempt: "hangs", found: "starting" }]);
+    } finally {
+      shim.kill("SIGKILL");
+    }
+    expect(await rig.notStarted("hangs")).toMatchObject({ how: "refused" });
+  }, 30_000);
 
   test("a result too large for a report is told as a live end, to be uploaded", async () => {
     const folder = freshFolder();
