@@ -7,6 +7,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          globalSetup: ["./test/kit/packages.ts"],
           include: ["test/**/*.test.ts"],
           exclude: ["test/system/**", "test/project/fixtures/**"],
           testTimeout: 20_000,
@@ -20,6 +21,7 @@ export default defineConfig({
       {
         test: {
           name: "system",
+          globalSetup: ["./test/kit/packages.ts"],
           include: ["test/system/**/*.test.ts"],
           testTimeout: 240_000,
           hookTimeout: 60_000,
