@@ -1,4 +1,5 @@
 /** The manager's command: `node manager/main.ts [flags]`. */
+import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import { configOrExit } from "../schema/kit/config.ts";
 import { makeLog } from "../schema/kit/log.ts";
@@ -18,6 +19,8 @@ async function main(): Promise<void> {
   });
   const token = ensureAdminToken(join(config.dataDir, "credentials.json"), config.adminToken);
   const manager = await runManager(config, log);
+  // Node itself writes it only at a gentle end, and the next start should be quick after any.
+  flushCompileCache();
   process.stdout.write(`muster manager: API at ${manager.url}, docs at ${manager.url}/docs\n`);
   if (token !== undefined) process.stdout.write(`muster manager: admin token, shown this once: ${token}\n`);
   let stopping = false;

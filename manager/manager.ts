@@ -22,7 +22,7 @@ import { LogIntake } from "./link/log-intake.ts";
 import { Outbox } from "./link/outbox.ts";
 import { loadPlacement } from "./placement.ts";
 import { revokeRemoved } from "./revoke.ts";
-import { openStore } from "./store/open.ts";
+import { loadStore } from "./store/load.ts";
 import type { LogStore } from "./store/logstore.ts";
 import type { Store } from "./store/store.ts";
 
@@ -58,6 +58,7 @@ async function assemble(
   close: () => Promise<void>,
 ): Promise<Manager> {
   const credentialsFile = join(config.dataDir, "credentials.json");
+  const openStore = await loadStore();
   const { store, logs } = await openStore(config.databaseUrl, { dataDir: config.dataDir, log });
   closers.push(async () => await store[Symbol.asyncDispose]());
   const credentials = openCredentials(credentialsFile);

@@ -28,6 +28,12 @@ const commands = {
   test: { run: ["node_modules/vitest/vitest.mjs", "run"] },
 };
 
+/**
+ * Where Node keeps what it compiled: a start without stripping types again takes half the time and 25 MB less. Beside the
+ * packages, and not in /tmp, because whoever can write there can have their code run by us; where nobody may write it is not used.
+ */
+const compileCache = path.join(root, "node_modules", ".cache", "muster");
+
 /** True when the dotted version `have` is not older than `want`. */
 function atLeast(have, want) {
   const a = have.split(".").map((part) => parseInt(part, 10) || 0);
@@ -108,6 +114,7 @@ function launch(command, args, candidates) {
   const followParent = lasting ? ["--import", new URL("./follow-parent.ts", import.meta.url).href] : [];
   const run = command.run.map((part, i) => (i === 0 ? path.join(root, part) : part));
   const child = spawn(candidates[0], followParent.concat(run, args), {
+    env: Object.assign({ NODE_COMPILE_CACHE: compileCache }, process.env),
     stdio: lasting ? ["inherit", "inherit", "inherit", "ipc"] : "inherit",
     detached: lasting && process.platform !== "win32",
   });
