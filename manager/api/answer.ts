@@ -6,6 +6,7 @@ import { jsonOf, mediaType, mustBeOf, readBytes } from "./body.ts";
 import type { ApiParts } from "./deps.ts";
 import { parsed, replyOfError } from "./problem.ts";
 import type { AnyRoute, BodySpec, Call, Permission, Reply, Subject } from "./route.ts";
+import { notTakenFor } from "./store-trouble.ts";
 import type { Streamed } from "./streams.ts";
 
 /** What a request is answered by: a route, or nothing (404, 405). */
@@ -62,7 +63,9 @@ export async function answer(parts: ApiParts, target: Target, request: Request, 
     };
     reply = await target.handle(bare, (checked) => ({ ...bare, ...checked }), pathParams);
     if (request.method !== "HEAD") streamed = reply.stream?.();
-  } catch (error) {
+  } catch (cause) {
+    // A read asks for nothing, so that nothing was taken is always true of it.
+    const error = request.method === "GET" || request.method === "HEAD" ? notTakenFor(cause) : cause;
     const failed = replyOfError(error, requestId);
     outcome = failed.code;
     if (!(error instanceof ProblemError)) parts.log.error({ err: error, requestId, route: target.pattern }, "a request failed");

@@ -8,6 +8,7 @@ import { requestLimits } from "../../schema/limits.ts";
 import { problem } from "../../schema/problem.ts";
 import { parseTicket, ticketText, type TicketGrant } from "../../schema/ticket.ts";
 import { utf8Of } from "./body.ts";
+import { storeBody } from "./store-trouble.ts";
 import { json, route, type AnyRoute, type Call } from "./route.ts";
 
 type Bare = Pick<Call<unknown, unknown, unknown>, "parts" | "subject" | "header">;
@@ -59,7 +60,7 @@ const getBody = route<{ sha256: string }, Record<never, never>, undefined>(
     replies: {
       200: { description: "JSON `{spec, env}`, the bytes of this digest", content: { "application/octet-stream": "the body" } },
     },
-    problems: ["malformed", "unauthorized", "forbidden", "not-found"],
+    problems: ["malformed", "unauthorized", "forbidden", "not-found", "not-taken"],
   },
   async (call) => {
     const grant = await grantOf(call, "get");
@@ -94,12 +95,12 @@ const putResult = route<{ attemptId: string }, Record<never, never>, Uint8Array>
         example: { sha256: "0".repeat(64), size: 70_000 },
       },
     },
-    problems: ["malformed", "unauthorized", "forbidden", "too-large", "unsupported-type"],
+    problems: ["malformed", "unauthorized", "forbidden", "too-large", "unsupported-type", "not-taken"],
   },
   async ({ parts, body }) => {
     mustBeJson(body);
     const digest = sha256Hex(body);
-    await parts.store.putBody(digest, body);
+    await storeBody(parts.store, digest, body);
     return json(200, { sha256: digest, size: body.byteLength });
   },
   // Before a byte is read: without a good ticket nobody makes this manager hold 10 MiB.

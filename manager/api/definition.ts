@@ -7,6 +7,7 @@ import type { RunSpec, TaskDefinition } from "../../schema/task.ts";
 import type { DefinitionToStore } from "../control/inputs.ts";
 import type { StoredBody, TaskVersionRecord } from "../control/records.ts";
 import type { BodyStore } from "../store/store.ts";
+import { storeBody } from "./store-trouble.ts";
 
 /** An hour: below it a retry may be asked for by an outage that people would rather sit out (rule 8). */
 const shortLossSeconds = 3_600;
@@ -24,7 +25,7 @@ export async function toStore(
   const bytes = Buffer.from(JSON.stringify({ spec: definition.run, env: definition.env }));
   if (bytes.byteLength <= requestLimits.inlineSpecBytes) return { definition, body: null, script: null };
   const body = { sha256: sha256Hex(bytes), size: bytes.byteLength };
-  await store.putBody(body.sha256, bytes);
+  await storeBody(store, body.sha256, bytes);
   return { definition: { ...definition, run: skeletonOf(definition.run), env: {} }, body, script: scriptOf(definition.run) };
 }
 

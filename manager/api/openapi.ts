@@ -55,7 +55,7 @@ const tags = [
 
 /** What any route may answer beside its own problems. */
 const everywhere: readonly ProblemCode[] = ["malformed", "internal"];
-const withToken: readonly ProblemCode[] = ["unauthorized", "forbidden", "too-many"];
+const withToken: readonly ProblemCode[] = ["unauthorized", "forbidden", "too-many", "not-taken"];
 const writing: readonly ProblemCode[] = ["not-taken", "outcome-unknown"];
 
 /** The document of the routes, version 3.1. */
