@@ -130,6 +130,11 @@ export interface Commands {
 
 // ---------------------------------------------------------------- worker to manager
 
+// The API shows these without further keys; on the wire a newer worker may tell more than this manager knows.
+const factsSent = z.object(facts.shape);
+const capacitySent = z.object(capacity.shape);
+const loadSent = z.object(load.shape);
+
 const uplink = { v: version, epoch: epochText, connection: z.int().min(1), mono };
 
 export const inventoryItem = z.object({ attempt: id, run: id, start: z.int().min(1), state: attemptState, end: end.optional() });
@@ -137,9 +142,9 @@ export type InventoryItem = z.infer<typeof inventoryItem>;
 
 export const hello = z.object({
   ...uplink,
-  facts,
+  facts: factsSent,
   labels,
-  capacity,
+  capacity: capacitySent,
   highestTerm: term,
   highestAck: seq,
   /** The seq of the oldest report that no ack covers; newestSeq + 1 when there is none. */
@@ -192,8 +197,8 @@ export interface Reports {
 
 export const heartbeat = z.object({
   ...uplink,
-  free: capacity,
-  load,
+  free: capacitySent,
+  load: loadSent,
   settingsVersion: z.int().min(0),
   draining: z.boolean(),
   spoolBytes: z.number().min(0),

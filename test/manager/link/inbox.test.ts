@@ -69,15 +69,17 @@ test("what is not UTF-8 is no JSON", () => {
 test("keys of a newer minor version are passed over, another version is named", () => {
   const beat = {
     ...head,
-    free: { slots: 1, memoryMb: 1, cpus: 1 },
-    load: { cpu: 0, memoryMb: 0 },
+    free: { slots: 1, memoryMb: 1, cpus: 1, gpus: 1 },
+    load: { cpu: 0, memoryMb: 0, gpu: 0 },
     settingsVersion: 0,
     draining: false,
     spoolBytes: 0,
     live: { count: 0, hash: "0123456789abcdef" },
     novelty: true,
   };
-  expect(parseUplink("w1", "heartbeat", bytes(beat)).kind).toBe("input");
+  const { input } = parseUplink("w1", "heartbeat", bytes(beat)) as { input?: { message: unknown } };
+  expect(input?.message).toMatchObject({ free: { slots: 1, memoryMb: 1, cpus: 1 } });
+  expect(JSON.stringify(input)).not.toMatch(/gpu|novelty/);
   expect(parseUplink("w1", "heartbeat", bytes({ ...beat, v: 2 }))).toEqual({
     kind: "unreadable",
     why: "it speaks protocol version 2, this manager 1",
