@@ -6,22 +6,17 @@ type Raised = Parameters<z.core.$ZodErrorMap>[0];
 
 /** For `safeParse(value, { error: fieldMessage })`; a schema's own message comes before it. Undefined leaves the library's. */
 export function fieldMessage(issue: Raised): string | undefined {
-  switch (issue.code) {
-    case "invalid_type":
-      return issue.input === undefined
-        ? `is needed: ${nounOf(issue.expected)}`
-        : `must be ${nounOf(issue.expected)}, not ${kindOf(issue.input)}`;
-    case "invalid_value":
-      return `must be ${issue.values.length > 1 ? "one of " : ""}${issue.values.map(String).join(", ")}${shown(issue.input)}`;
-    case "unrecognized_keys":
-      return `is not known here${knownKeys(issue.inst)}`;
-    case "too_small":
-      return tooSmall(issue);
-    case "too_big":
-      return `must ${measure(issue.origin, `${issue.inclusive === false ? "less than" : "at most"} ${issue.maximum}`)}`;
-    default:
-      return undefined;
+  if (issue.code === "invalid_type") {
+    const noun = nounOf(issue.expected);
+    return issue.input === undefined ? `is needed: ${noun}` : `must be ${noun}, not ${kindOf(issue.input)}`;
   }
+  if (issue.code === "invalid_value")
+    return `must be ${issue.values.length > 1 ? "one of " : ""}${issue.values.map(String).join(", ")}${shown(issue.input)}`;
+  if (issue.code === "unrecognized_keys") return `is not known here${knownKeys(issue.inst)}`;
+  if (issue.code === "too_small") return tooSmall(issue);
+  if (issue.code === "too_big")
+    return `must ${measure(issue.origin, `${issue.inclusive === false ? "less than" : "at most"} ${issue.maximum}`)}`;
+  return undefined;
 }
 
 function tooSmall(issue: Extract<Raised, { code: "too_small" }>): string {
