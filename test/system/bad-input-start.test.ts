@@ -44,7 +44,10 @@ test("a manager that cannot have what it needs says which setting or file, and d
   const file = `${fleet.folder}/file`;
   writeFileSync(file, "");
   const cases: readonly (readonly [env: Record<string, string>, said: RegExp])[] = [
-    [{ ...own, MUSTER_HTTP_PORT: busy }, /port \d+ on 127\.0\.0\.1 is taken by another program; set MUSTER_HTTP_PORT/],
+    [
+      { ...own, MUSTER_DATA_DIR: `${fleet.folder}/another`, MUSTER_HTTP_PORT: busy },
+      /port \d+ on 127\.0\.0\.1 is taken by another program; set MUSTER_HTTP_PORT/,
+    ],
     [
       { ...own, MUSTER_BROKER_PORT: busy },
       /cannot listen on 127\.0\.0\.1:\d+: another program listens there; set MUSTER_BROKER_PORT/,
