@@ -107,6 +107,9 @@ function takeUnanswered(turn: Turn, attempt: AttemptCell, message: Hello): void 
   if (attempt.row.epoch !== message.epoch) {
     if (isSuccessor(attempt, message)) neverRan("agent restarted");
     else loseMissing(turn, attempt, unproven.otherJournal);
+  } else if (turn.state.sentNow.includes(attempt)) {
+    // Sent again in this very batch: later steps of it may raise that envelope's asOf beyond this snapshot.
+    return;
   } else if (message.mono >= attempt.provableMono && (!attempt.inherited || obeysUs(turn, message))) {
     neverRan("its start never came");
   }

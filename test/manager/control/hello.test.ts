@@ -132,6 +132,23 @@ test("rule 7: an echo that rose within the batch of a send counts for it", async
   expect((await attemptOf(bench, run)).state).toBe("sent");
 });
 
+test("rule 7: an inventory proves nothing of a start that its own batch sends again: the echo may rise after it", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const first = a.mono;
+  const run = await start(bench, await makeTask(bench));
+  bench.now.mono += 40_000;
+  const said = await bench.batch(
+    { kind: "tick" },
+    a.helloInput({ mono: first + 36_000 }),
+    a.beatInput({ mono: first + 40_000 }),
+  );
+  expect(itemsOf(said, "start").length).toBeGreaterThan(0);
+  expect((await attemptOf(bench, run)).state).toBe("sent");
+  await a.join({ mono: first + 75_001 });
+  expect((await bench.attempts(run))[0]).toMatchObject({ state: "ended", end: { how: "refused", why: "its start never came" } });
+});
+
 test("rule 7 and 15: what an earlier leader sent is disproved only by a worker that obeys the new one", async () => {
   const bench = await openBench();
   const a = await joined(bench, "a");
