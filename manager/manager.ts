@@ -7,10 +7,11 @@ import { openCredentials, type Credentials } from "../broker/credentials.ts";
 import { startEmbeddedBroker, type EmbeddedBroker } from "../broker/embedded.ts";
 import { mqttConnector } from "../broker/mqtt.ts";
 import { managerUsername } from "../schema/ids.ts";
+import { pause } from "../schema/kit/backoff.ts";
 import { processClock } from "../schema/kit/clock.ts";
 import type { Log } from "../schema/kit/log.ts";
 import { shortId, systemDice } from "../schema/kit/random.ts";
-import { managerLimits, timing } from "../schema/limits.ts";
+import { apiLimits, managerLimits, timing } from "../schema/limits.ts";
 import { makeApp } from "./api/app.ts";
 import { serveApi } from "./api/serve.ts";
 import type { ManagerConfig } from "./config.ts";
@@ -78,16 +79,17 @@ async function assemble(
   );
   const engines = await makeEngines(config, store, feed, outbox, log);
   for (const engine of engines.values()) engine.start();
-  closers.push(async () => {
+  const stopEngines = async (): Promise<void> => {
     await Promise.all([...engines.values()].map((engine) => engine.stop()));
-  });
+  };
+  closers.push(stopEngines);
 
   const intake = new LogIntake({
     logs,
     store,
     log,
     streamBytes: config.limits.logStreamBytes,
-    acknowledge: (pool, workerId, item) => engines.get(pool)?.tell(workerId, item),
+    acknowledge: (pool, workerId, item) => engines.get(pool)?.acknowledgeLogs(workerId, item),
   });
   const { connector, clientId } = wireOf(config, embedded);
   const link = new Link({
@@ -107,7 +109,15 @@ async function assemble(
   });
 
   const api = await startApi({ config, store, logs, credentials, engines, feed, link, log });
-  closers.push(() => api.close());
+  closers.push(async () => {
+    const closed = api.close();
+    // Who waits for a commit that does not come is told so, and only then cut off.
+    const patience = new AbortController();
+    await Promise.race([closed, pause(apiLimits.closeAnswersMs, patience.signal)]);
+    patience.abort();
+    await stopEngines();
+    await closed;
+  });
   log.info({ url: api.url, brokerPort: embedded?.port ?? null, pools: config.pools }, "manager is up");
   const failed = Promise.race([...engines.values(), link].map((service) => service.failed));
   return { url: api.url, brokerPort: embedded?.port ?? null, failed, close };

@@ -72,6 +72,8 @@ export const managerLimits = {
   batchBytes: 4_194_304,
   /** HTTP requests that wait for a commit; the next one is answered 503 not-taken. */
   waitingRequests: 10_000,
+  /** Bytes of these, about. */
+  waitingRequestBytes: 67_108_864,
   /** Requests per second for one token, and how many may come at once. */
   requestsPerSecondPerToken: 20_000,
   requestBurstPerToken: 40_000,
@@ -81,6 +83,8 @@ export const managerLimits = {
   prefetch: 2,
   /** Raw messages or requests that could not be applied, kept for an operator. */
   setAside: 1_000,
+  /** While the store is in trouble, log lines about it come no faster. */
+  troubleLogMs: 30_000,
   sseClients: 500,
   /** Bytes that one slow event or log reader may be behind before it is dropped. */
   sseBufferBytes: 1_048_576,
@@ -131,6 +135,8 @@ export const apiLimits = {
   /** How long closing waits for requests in flight. */
   closeMs: 5_000,
   closeSweepMs: 50,
+  /** How long closing waits for commits; who still waits then is told that the outcome is unknown. */
+  closeAnswersMs: 2_000,
 } as const;
 
 /** Bounds of the store. */

@@ -77,16 +77,22 @@ async function settleFailure(batch: Batch, error: StoreError, unknown: boolean, 
   return empty.kind === "deposed" ? await whatLanded(batch, deps) : empty;
 }
 
-/** Reads until it works: a store that is away for the time being is waited for, anything else is thrown. */
+/**
+ * Reads until it works: a store that is away for the time being is waited for. Any other error is thrown, one of a code that
+ * nobody classified at its third time; so is the last one when the signal aborts.
+ */
 export async function readUntilHeld<T>(
   read: () => Promise<T>,
   deps: Pick<CommitDeps, "signal" | "onTrouble" | "retry">,
 ): Promise<T> {
+  let unclassified = 0;
   for (let tries = 0; ; tries += 1) {
     try {
       return await read();
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.kind === "permanent" || deps.signal.aborted) throw error;
+    } catch (cause) {
+      if (!(cause instanceof StoreError)) unclassified += 1;
+      const error = asStoreError(cause, unclassified);
+      if (error.kind === "permanent" || deps.signal.aborted) throw error;
       deps.onTrouble(error);
       await pause(doubledDelayMs(tries, deps.retry), deps.signal);
     }

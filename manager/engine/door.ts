@@ -52,6 +52,11 @@ export class Door {
     );
   }
 
+  /** Nobody will ever answer those that are left: each was stepped, or its step was thrown away with the state. */
+  unknownAll(): void {
+    for (const ticket of this.#waiters.keys()) this.unknown(ticket);
+  }
+
   /** It cannot be: the store or the core refused this very request for good. */
   fail(ticket: number, why: string): void {
     this.#take(ticket)?.reject(problem("internal", why));

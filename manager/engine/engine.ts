@@ -16,13 +16,15 @@ import type { Outcome, Step } from "../control/outputs.ts";
 import type { EventRecord } from "../control/records.ts";
 import type { ControlState } from "../control/state.ts";
 import { becomeLeader } from "../leader.ts";
-import type { DownItem } from "../../schema/messages.ts";
 import type { LeaderStore, LeaseRow, StoreError } from "../store/store.ts";
-import { commitUntilHeld, readUntilHeld } from "./commit.ts";
+import { commitUntilHeld, readUntilHeld, type CommitOutcome } from "./commit.ts";
 import { Door } from "./door.ts";
+import type { Lead } from "./lead.ts";
+import { LogAcks, type LogAck } from "./log-acks.ts";
 import { InputQueue, type Waiting } from "./queue.ts";
 import { release, type Released } from "./release.ts";
 import { salvage, type Onward } from "./salvage.ts";
+import { TroubleBook, type Trouble } from "./trouble.ts";
 import { runTurn, stepBatch, type Turn } from "./turn.ts";
 
 export interface EngineDeps {
@@ -42,20 +44,6 @@ export interface EngineDeps {
   readonly onEvents: (events: readonly EventRecord[]) => void;
 }
 
-/** What this manager holds while it leads. Thrown away whole when the term is lost or a batch cannot be (rules 18, 19). */
-export interface Lead {
-  state: ControlState;
-  readonly term: number;
-  /** Number of the last batch that held. */
-  batch: number;
-}
-
-/** The store's trouble, while the last commit has not held. */
-interface Trouble {
-  readonly sentence: string;
-  readonly sinceWall: number;
-}
-
 const commitRetry = { firstMs: 50, maxMs: 2_000 };
 
 export class PoolEngine extends Service {
@@ -63,10 +51,9 @@ export class PoolEngine extends Service {
   readonly #deps: EngineDeps;
   readonly #queue = new InputQueue();
   readonly #door: Door;
-  /** Items that the shell itself sends (log acks), by worker; they leave with the next batch and its lease check. */
-  #shellItems = new Map<string, DownItem[]>();
+  readonly #logAcks = new LogAcks();
+  readonly #trouble: TroubleBook;
   #lead: Lead | undefined;
-  #trouble: Trouble | undefined;
   #wake: () => void = () => undefined;
   #lastTickMs = 0;
 
@@ -75,6 +62,7 @@ export class PoolEngine extends Service {
     this.name = `engine of pool ${deps.options.pool}`;
     this.#deps = deps;
     this.#door = new Door({ answerWithinMs: deps.timing.answerWithinMs });
+    this.#trouble = new TroubleBook({ clock: deps.clock, log: deps.log, pool: deps.options.pool });
   }
 
   /** The state of a leader, for reading between turns; undefined while this manager does not lead. */
@@ -82,21 +70,17 @@ export class PoolEngine extends Service {
     return this.#lead;
   }
 
+  /** Why requests are refused and reports not acknowledged; undefined while the store works. */
   get trouble(): Trouble | undefined {
-    return this.#trouble;
-  }
-
-  get waiting(): number {
-    return this.#queue.size;
+    return this.#trouble.now;
   }
 
   /** Steps a client's request; see `ControlPlane.ask`. */
   ask(request: Request): Promise<Outcome> {
     if (!this.#lead) throw problem("not-taken", "this manager does not lead the pool yet; try again", { retryAfterSeconds: 1 });
-    if (this.#trouble)
-      throw problem("not-taken", `the database does not take writes now: ${this.#trouble.sentence}`, { retryAfterSeconds: 2 });
-    if (this.#queue.requests >= managerLimits.waitingRequests)
-      throw problem("not-taken", "too many requests wait; try again", { retryAfterSeconds: 1 });
+    if (this.trouble)
+      throw problem("not-taken", `the database does not take writes now: ${this.trouble.sentence}`, { retryAfterSeconds: 2 });
+    if (this.#queue.isFull) throw problem("not-taken", "too many requests wait; try again", { retryAfterSeconds: 1 });
     const { ticket, outcome } = this.#door.open();
     this.#queue.pushRequest({ kind: "request", ticket, request }, this.#deps.clock.now().mono);
     this.#wake();
@@ -112,11 +96,9 @@ export class PoolEngine extends Service {
     return taken;
   }
 
-  /** Sends an item that needs no decision, with the next batch. */
-  tell(workerId: string, item: DownItem): void {
-    const items = this.#shellItems.get(workerId);
-    if (items) items.push(item);
-    else this.#shellItems.set(workerId, [item]);
+  /** Tells a worker that its output is stored, with the next batch. */
+  acknowledgeLogs(workerId: string, ack: LogAck): void {
+    this.#logAcks.put(workerId, ack);
     this.#wake();
   }
 
@@ -125,24 +107,28 @@ export class PoolEngine extends Service {
     while (!signal.aborted) {
       const { store, clock, holder, timing, options, log } = this.#deps;
       const lease = await becomeLeader(
-        { store, pool: options.pool, holder, clock, timing, signal, onTrouble: (error) => this.#sayTrouble(error.message) },
+        { store, pool: options.pool, holder, clock, timing, signal, onTrouble: (error) => this.#trouble.say(error.message) },
         aboveTerm,
       );
       if (!lease) break;
-      aboveTerm = await this.#leadUntilDeposed(lease, signal);
-      this.#lead = undefined;
+      try {
+        aboveTerm = await this.#leadUntilDeposed(lease, signal);
+      } catch (error) {
+        // Told to stop while it waited for a store that is away: there is nothing to lead, and no bug.
+        if (!signal.aborted) throw error;
+      } finally {
+        this.#lead = undefined;
+        this.#refuseWaiting();
+      }
       if (!signal.aborted)
         log.warn({ pool: options.pool, term: lease.term }, "leadership is lost; the core's state is thrown away");
-      this.#refuseWaiting();
     }
-    this.#refuseWaiting();
   }
 
   async #leadUntilDeposed(lease: LeaseRow, signal: AbortSignal): Promise<number> {
     const { log, options } = this.#deps;
     const lead: Lead = { state: await this.#load(lease.term, signal), term: lease.term, batch: lease.batch };
     this.#lead = lead;
-    this.#trouble = undefined;
     log.info({ pool: options.pool, term: lease.term }, "leads the pool");
     let aboveTerm = 0;
     while (!signal.aborted && this.#lead === lead) {
@@ -159,7 +145,7 @@ export class PoolEngine extends Service {
 
   /** One batch, whole. Says whether to go on leading, and above which term to lead again when not (rule 28). */
   async #turn(lead: Lead, signal: AbortSignal): Promise<Onward> {
-    const taken = this.#queue.take(managerLimits.batchInputs);
+    const taken = this.#queue.take(managerLimits.batchInputs, managerLimits.batchBytes);
     const nowMs = this.#deps.clock.now().mono;
     if (this.#tickIsDue(lead, nowMs)) {
       this.#lastTickMs = nowMs;
@@ -179,8 +165,10 @@ export class PoolEngine extends Service {
         letOut: (steps) => {
           onward = this.#letOut(lead, taken, steps);
         },
-        onBroken: (error) =>
-          log.error({ err: error, pool: options.pool }, "the core could not step a batch; its inputs are tried one by one"),
+        onBroken: (error) => {
+          if (!signal.aborted)
+            log.error({ err: error, pool: options.pool }, "the core could not step a batch; its inputs are tried one by one");
+        },
       },
     );
     switch (end) {
@@ -191,40 +179,29 @@ export class PoolEngine extends Service {
         return signal.aborted ? { aboveTerm: 0 } : await this.#salvage(lead, taken, signal);
       case "deposed":
       case "stopped":
-        for (const waiting of taken) if (waiting.input.kind === "request") this.#door.unknown(waiting.input.ticket);
         return { aboveTerm: 0 };
     }
   }
 
-  async #commit(lead: Lead, turn: Turn, signal: AbortSignal): Promise<"applied" | "failed" | "deposed" | "stopped"> {
-    const speaks = turn.steps.some((step) => step.commands.length > 0) || this.#shellItems.size > 0;
-    // Nothing to write: where the OS lock is the lease, holding it is the check; elsewhere an empty batch is (rule 15).
-    if (turn.changes.length === 0 && (this.#deps.store.leaseIsLock || !speaks)) return "applied";
-    return await this.commitChanges(lead, turn.changes, signal);
-  }
-
-  /** Commits changes as the next batch of the lead; shared with the salvage of a broken batch. */
-  async commitChanges(
-    lead: Lead,
-    changes: Turn["changes"],
-    signal: AbortSignal,
-  ): Promise<"applied" | "failed" | "deposed" | "stopped"> {
+  /** Commits a turn's changes as the next batch of the lead. */
+  async #commit(lead: Lead, turn: Turn, signal: AbortSignal): Promise<CommitOutcome["kind"]> {
     const { store, options, log } = this.#deps;
+    const speaks = turn.steps.some((step) => step.commands.length > 0) || this.#logAcks.size > 0;
+    // Nothing to write: where the OS lock is the lease, holding it is the check; elsewhere an empty batch is (rule 15).
+    if (turn.changes.length === 0 && (store.leaseIsLock || !speaks)) return "applied";
     const outcome = await commitUntilHeld(
-      { pool: options.pool, term: lead.term, batch: lead.batch + 1, changes },
+      { pool: options.pool, term: lead.term, batch: lead.batch + 1, changes: turn.changes },
       { store, signal, retry: commitRetry, onTrouble: (error) => this.#onCommitTrouble(error) },
     );
     if (outcome.kind === "applied" || (outcome.kind === "failed" && outcome.numberUsed)) lead.batch += 1;
     if (outcome.kind === "failed") log.error({ err: outcome.error, pool: options.pool }, "the store refused a batch for good");
-    this.#trouble = undefined;
+    if (outcome.kind !== "stopped") this.#trouble.over();
     return outcome.kind;
   }
 
   /** The batch holds: answers, commands and events go out, each input gets its log line. */
   #letOut(lead: Lead, taken: readonly Waiting[], steps: readonly Step[]): Onward {
-    const shellItems = this.#shellItems;
-    this.#shellItems = new Map();
-    const released = release(lead, taken, steps, shellItems, this.#deps.clock.now(), this.#deps.log);
+    const released = release(lead, taken, steps, this.#logAcks.take(), this.#deps.clock.now(), this.#deps.log);
     for (const answer of released.answers) this.#door.answer(answer);
     for (const command of released.commands) this.#deps.send(command.workerId, lead.term, command);
     if (released.events.length > 0) this.#deps.onEvents(released.events);
@@ -233,7 +210,7 @@ export class PoolEngine extends Service {
 
   async #salvage(lead: Lead, taken: readonly Waiting[], signal: AbortSignal): Promise<Onward> {
     const { clock, dice, log, options, store } = this.#deps;
-    const done = await salvage(taken, {
+    return await salvage(taken, {
       reload: async () => {
         lead.state = await this.#load(lead.term, signal);
       },
@@ -243,16 +220,14 @@ export class PoolEngine extends Service {
           now: () => clock.now(),
           dice,
         }),
-      commit: (changes) => this.commitChanges(lead, changes, signal),
+      commit: (turn) => this.#commit(lead, turn, signal),
       letOut: (waiting, steps) => this.#letOut(lead, [waiting], steps),
       failRequest: (ticket, reason) => this.#door.fail(ticket, reason),
-      giveUpRequest: (ticket) => this.#door.unknown(ticket),
       pool: options.pool,
       newId: () => dice.id(),
       wall: () => clock.now().wall,
       log,
     });
-    return done;
   }
 
   /** Loads the live state; where the store is away, waits for it. */
@@ -264,7 +239,7 @@ export class PoolEngine extends Service {
 
   async #patiently<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const result = await readUntilHeld(read, { signal, retry: commitRetry, onTrouble: (error) => this.#onCommitTrouble(error) });
-    this.#trouble = undefined;
+    this.#trouble.over();
     return result;
   }
 
@@ -274,7 +249,7 @@ export class PoolEngine extends Service {
   }
 
   async #untilSomethingWaits(lead: Lead, signal: AbortSignal): Promise<void> {
-    if (this.#queue.size > 0 || this.#shellItems.size > 0) {
+    if (this.#queue.size > 0 || this.#logAcks.size > 0) {
       // One turn of the event loop, so that what has already arrived on sockets shares this batch.
       await new Promise<void>((resolve) => setImmediate(resolve));
       return;
@@ -297,23 +272,19 @@ export class PoolEngine extends Service {
   }
 
   #onCommitTrouble(error: StoreError): void {
-    this.#sayTrouble(error.message);
+    this.#trouble.say(error.message);
     // Rule 20: who has not been stepped learns at once that nothing happened.
     for (const waiting of this.#queue.takeRequests())
       if (waiting.input.kind === "request") this.#door.notTaken(waiting.input.ticket, error.message);
   }
 
-  #sayTrouble(sentence: string): void {
-    const { log, options, clock } = this.#deps;
-    if (this.#trouble?.sentence !== sentence)
-      log.error({ pool: options.pool, sentence }, "the store is in trouble; it is tried again");
-    this.#trouble = { sentence, sinceWall: this.#trouble?.sinceWall ?? clock.now().wall };
-  }
-
+  /** Answers everybody who waits, truthfully: what is still in the queue was never stepped, of the rest nobody knows (rule 18). */
   #refuseWaiting(): void {
     for (const waiting of this.#queue.takeRequests())
-      if (waiting.input.kind === "request") this.#door.notTaken(waiting.input.ticket, "leadership of the pool is lost");
+      if (waiting.input.kind === "request")
+        this.#door.notTaken(waiting.input.ticket, "this manager does not lead the pool any more");
+    this.#door.unknownAll();
     this.#queue.take(Number.MAX_SAFE_INTEGER);
-    this.#shellItems.clear();
+    this.#logAcks.take();
   }
 }

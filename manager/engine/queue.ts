@@ -1,5 +1,6 @@
-import { wireLimits } from "../../schema/limits.ts";
+import { managerLimits, wireLimits } from "../../schema/limits.ts";
 import type { Input } from "../control/inputs.ts";
+import { requestBytes } from "./request-bytes.ts";
 
 /** An input that waits, with what its log line will need. */
 export interface Waiting {
@@ -11,10 +12,12 @@ export interface Waiting {
 
 type Message = Extract<Input, { readonly workerId: string }>;
 
-/** What one worker has waiting: reports up to the wire's bound, a hello's parts, and the newest heartbeat only (rule 16). */
+type HelloInput = Extract<Input, { readonly kind: "hello" }>;
+
+/** What one worker has waiting: reports up to the wire's bound, the parts of its newest hello, and the newest heartbeat (rule 16). */
 interface WorkerShare {
   reportBytes: number;
-  helloBytes: number;
+  hellos: Waiting[];
   statuses: number;
   heartbeat: Waiting | undefined;
 }
@@ -30,6 +33,7 @@ export class InputQueue {
   #items: Waiting[] = [];
   readonly #shares = new Map<string, WorkerShare>();
   #requests = 0;
+  #requestBytes = 0;
 
   get size(): number {
     return this.#items.length;
@@ -39,9 +43,16 @@ export class InputQueue {
     return this.#requests;
   }
 
+  /** Whether as many requests wait as may. */
+  get isFull(): boolean {
+    return this.#requests >= managerLimits.waitingRequests || this.#requestBytes >= managerLimits.waitingRequestBytes;
+  }
+
   pushRequest(input: Extract<Input, { readonly kind: "request" }>, arrivedMs: number): void {
+    const bytes = requestBytes(input.request);
     this.#requests += 1;
-    this.#items.push({ input, bytes: 0, arrivedMs });
+    this.#requestBytes += bytes;
+    this.#items.push({ input, bytes, arrivedMs });
   }
 
   /** False: the worker has as much waiting as it may, and the message is dropped. */
@@ -61,9 +72,7 @@ export class InputQueue {
         share.reportBytes += bytes;
         break;
       case "hello":
-        if (share.helloBytes + bytes > helloBytesMax) return false;
-        share.helloBytes += bytes;
-        break;
+        return this.#pushHello(share, { input, bytes, arrivedMs });
       case "status":
         if (share.statuses >= statusesMax) return false;
         share.statuses += 1;
@@ -73,10 +82,33 @@ export class InputQueue {
     return true;
   }
 
-  /** Takes the oldest `count` inputs. */
-  take(count: number): Waiting[] {
-    const taken = this.#items.length <= count ? this.#items : this.#items.slice(0, count);
-    this.#items = taken === this.#items ? [] : this.#items.slice(count);
+  /**
+   * A hello is repeated until it is answered, and while nobody answers each one would come on top of the last: only the parts
+   * of the newest snapshot are kept.
+   */
+  #pushHello(share: WorkerShare, waiting: Waiting & { readonly input: Message }): boolean {
+    const older = share.hellos.filter((each) => !sameSnapshot(each.input as HelloInput, waiting.input as HelloInput));
+    if (older.length > 0) {
+      const dropped = new Set(older);
+      this.#items = this.#items.filter((each) => !dropped.has(each));
+      share.hellos = share.hellos.filter((each) => !dropped.has(each));
+    }
+    const bytes = share.hellos.reduce((sum, each) => sum + each.bytes, waiting.bytes);
+    if (bytes > helloBytesMax) return false;
+    share.hellos.push(waiting);
+    this.#items.push(waiting);
+    return true;
+  }
+
+  /** Takes the oldest inputs: at most `count`, and no more than `bytes` of them unless the first alone is larger. */
+  take(count: number, bytes = Number.POSITIVE_INFINITY): Waiting[] {
+    let end = 0;
+    let sum = 0;
+    for (; end < this.#items.length && end < count; end += 1) {
+      sum += (this.#items[end] as Waiting).bytes;
+      if (sum > bytes && end > 0) break;
+    }
+    const taken = this.#items.splice(0, end);
     for (const waiting of taken) this.#release(waiting);
     return taken;
   }
@@ -86,13 +118,14 @@ export class InputQueue {
     const requests = this.#items.filter((waiting) => waiting.input.kind === "request");
     this.#items = this.#items.filter((waiting) => waiting.input.kind !== "request");
     this.#requests = 0;
+    this.#requestBytes = 0;
     return requests;
   }
 
   #share(workerId: string): WorkerShare {
     let share = this.#shares.get(workerId);
     if (!share) {
-      share = { reportBytes: 0, helloBytes: 0, statuses: 0, heartbeat: undefined };
+      share = { reportBytes: 0, hellos: [], statuses: 0, heartbeat: undefined };
       this.#shares.set(workerId, share);
     }
     return share;
@@ -103,6 +136,7 @@ export class InputQueue {
     switch (input.kind) {
       case "request":
         this.#requests -= 1;
+        this.#requestBytes -= waiting.bytes;
         return;
       case "heartbeat":
         this.#share(input.workerId).heartbeat = undefined;
@@ -111,7 +145,7 @@ export class InputQueue {
         this.#share(input.workerId).reportBytes -= waiting.bytes;
         break;
       case "hello":
-        this.#share(input.workerId).helloBytes -= waiting.bytes;
+        remove(this.#share(input.workerId).hellos, waiting);
         break;
       case "status":
         this.#share(input.workerId).statuses -= 1;
@@ -121,7 +155,16 @@ export class InputQueue {
         return;
     }
     const share = this.#share(input.workerId);
-    if (!share.heartbeat && share.reportBytes === 0 && share.helloBytes === 0 && share.statuses === 0)
+    if (!share.heartbeat && share.reportBytes === 0 && share.hellos.length === 0 && share.statuses === 0)
       this.#shares.delete(input.workerId);
   }
+}
+
+function sameSnapshot({ message: a }: HelloInput, { message: b }: HelloInput): boolean {
+  return a.epoch === b.epoch && a.connection === b.connection && a.mono === b.mono;
+}
+
+function remove(list: Waiting[], waiting: Waiting): void {
+  const at = list.indexOf(waiting);
+  if (at >= 0) list.splice(at, 1);
 }

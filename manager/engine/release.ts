@@ -5,7 +5,7 @@ import type { AsOf, DownItem } from "../../schema/messages.ts";
 import { asOfOf } from "../control/commands.ts";
 import type { Answer, Command, Step } from "../control/outputs.ts";
 import type { EventRecord } from "../control/records.ts";
-import type { Lead } from "./engine.ts";
+import type { Lead } from "./lead.ts";
 import type { Waiting } from "./queue.ts";
 
 export interface Released {
@@ -27,7 +27,7 @@ export function release(
   lead: Lead,
   taken: readonly Waiting[],
   steps: readonly Step[],
-  shellItems: ReadonlyMap<string, readonly DownItem[]>,
+  logAcks: ReadonlyMap<string, readonly DownItem[]>,
   now: Now,
   log: Log,
 ): Released {
@@ -46,7 +46,7 @@ export function release(
     const waiting = taken[index];
     if (waiting) logInput(log, waiting, step, now);
   }
-  for (const [workerId, items] of shellItems) {
+  for (const [workerId, items] of logAcks) {
     const asOf = asOfOf(lead.state, workerId);
     if (asOf) merge(byEpoch, { workerId, asOf, items });
   }

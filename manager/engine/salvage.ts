@@ -5,7 +5,6 @@
 import type { Log } from "../../schema/kit/log.ts";
 import { managerLimits } from "../../schema/limits.ts";
 import type { Reports } from "../../schema/messages.ts";
-import type { Change } from "../control/changes.ts";
 import type { Input } from "../control/inputs.ts";
 import type { Step } from "../control/outputs.ts";
 import type { Waiting } from "./queue.ts";
@@ -16,10 +15,9 @@ export type Onward = "lead" | { readonly aboveTerm: number };
 export interface SalvageDeps {
   readonly reload: () => Promise<void>;
   readonly stepOne: (input: Input) => Promise<Turn>;
-  readonly commit: (changes: readonly Change[]) => Promise<"applied" | "failed" | "deposed" | "stopped">;
+  readonly commit: (turn: Turn) => Promise<"applied" | "failed" | "deposed" | "stopped">;
   readonly letOut: (waiting: Waiting, steps: readonly Step[]) => Onward;
   readonly failRequest: (ticket: number, reason: string) => void;
-  readonly giveUpRequest: (ticket: number) => void;
   readonly pool: string;
   readonly newId: () => string;
   readonly wall: () => number;
@@ -29,13 +27,9 @@ export interface SalvageDeps {
 /** What one input needs in turn: as it is, then (a report) as an unreadable one, then only as evidence. */
 export async function salvage(taken: readonly Waiting[], deps: SalvageDeps): Promise<Onward> {
   await deps.reload();
-  const singles = taken.flatMap(split);
-  for (const [index, waiting] of singles.entries()) {
+  for (const waiting of taken.flatMap(split)) {
     const done = await tryOne(waiting, deps);
-    if (done === "lead") continue;
-    // Deposed or stopped: who is left in the batch learns that nobody knows.
-    for (const left of singles.slice(index)) if (left.input.kind === "request") deps.giveUpRequest(left.input.ticket);
-    return done;
+    if (done !== "lead") return done;
   }
   return "lead";
 }
@@ -85,7 +79,7 @@ async function attempt(waiting: Waiting, deps: SalvageDeps): Promise<Tried> {
     deps.log.error({ err: error, pool: deps.pool, input: waiting.input.kind }, "the core cannot step this input");
     return { kind: "failed", why: error instanceof Error ? error.message : String(error) };
   }
-  const outcome = turn.changes.length === 0 ? "applied" : await deps.commit(turn.changes);
+  const outcome = await deps.commit(turn);
   switch (outcome) {
     case "applied":
       return { kind: "onward", onward: deps.letOut(waiting, turn.steps) };
@@ -112,6 +106,6 @@ async function setAside(waiting: Waiting, why: string, deps: SalvageDeps): Promi
     { pool: deps.pool, setAside: row.id, source: row.source, why, kept: managerLimits.setAside },
     "a message is set aside",
   );
-  const outcome = await deps.commit([{ op: "insertSetAside", row }]);
+  const outcome = await deps.commit({ steps: [], changes: [{ op: "insertSetAside", row }] });
   return outcome === "applied" || outcome === "failed" ? "lead" : { aboveTerm: 0 };
 }

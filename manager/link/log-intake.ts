@@ -10,7 +10,7 @@ export interface LogIntakeDeps {
   readonly log: Log;
   /** Bytes of one stream that are kept; a worker that ignores its own bound gets a gap here. */
   readonly streamBytes: number;
-  readonly acknowledge: (pool: string, workerId: string, item: DownItem) => void;
+  readonly acknowledge: (pool: string, workerId: string, item: Extract<DownItem, { readonly kind: "logsAck" }>) => void;
 }
 
 /** Messages of one worker that may wait for the disk; what comes after is dropped and, being unacknowledged, comes again. */

@@ -1,0 +1,10 @@
+import type { ControlState } from "../control/state.ts";
+
+/** What a manager holds while it leads a pool. Thrown away whole when the term is lost (rule 18). */
+export interface Lead {
+  /** Loaded anew when a batch cannot be (rule 19). */
+  state: ControlState;
+  readonly term: number;
+  /** Number of the last batch that held. */
+  batch: number;
+}

@@ -1,0 +1,141 @@
+/** An engine over a memory store whose commits and reads can be made to fail. */
+import { afterEach } from "vitest";
+import { silentLog, type Log } from "../../../schema/kit/log.ts";
+import { processClock } from "../../../schema/kit/clock.ts";
+import { systemDice } from "../../../schema/kit/random.ts";
+import { timing } from "../../../schema/limits.ts";
+import { ProblemError, type ProblemCode } from "../../../schema/problem.ts";
+import { taskInput } from "../../../schema/task.ts";
+import type { Request } from "../../../manager/control/inputs.ts";
+import type { Outcome } from "../../../manager/control/outputs.ts";
+import type { EventRecord } from "../../../manager/control/records.ts";
+import roundRobin from "../../../manager/control/placement/round-robin.ts";
+import { PoolEngine } from "../../../manager/engine/engine.ts";
+import { openMemoryStore } from "../../../manager/store/memory.ts";
+import type { Batch, CommitResult, Store } from "../../../manager/store/store.ts";
+import { until } from "../../kit/until.ts";
+
+type Fault = (batch: Batch, commit: () => Promise<CommitResult>) => Promise<CommitResult>;
+
+export interface Rig {
+  readonly engine: PoolEngine;
+  readonly store: Store;
+  readonly events: EventRecord[];
+  readonly sent: { workerId: string; items: readonly { kind: string }[] }[];
+  /** What a commit meets; null: nothing. */
+  fault: Fault | null;
+  /** Thrown by every read of the core's while it is set. */
+  readFault: Error | null;
+}
+
+interface RigOptions {
+  readonly log?: Log;
+  readonly readFault?: Error;
+  /** As on MariaDB, where a commit is what proves the lease. */
+  readonly leaseIsRow?: boolean;
+}
+
+/** Stopped after each test; take out what has ended by itself. */
+export const open: Rig[] = [];
+afterEach(async () => {
+  for (const rig of open.splice(0)) {
+    rig.fault = null;
+    rig.readFault = null;
+    await rig.engine.stop();
+  }
+});
+
+export async function makeRig(options: RigOptions = {}): Promise<Rig> {
+  const rig = startRig(options);
+  await until("the engine to lead", () => rig.engine.lead);
+  return rig;
+}
+
+export function startRig(options: RigOptions = {}): Rig {
+  const memory = openMemoryStore();
+  const rig = { events: [], sent: [], fault: null, readFault: options.readFault ?? null } as unknown as {
+    -readonly [K in keyof Rig]: Rig[K];
+  };
+  rig.store = new Proxy(memory, {
+    get: (target, name) => {
+      if (name === "leaseIsLock") return options.leaseIsRow !== true;
+      if ((name === "load" || name === "loadLive") && rig.readFault) return async () => await Promise.reject(rig.readFault);
+      if (name === "commit")
+        return (batch: Batch) => (rig.fault ? rig.fault(batch, () => target.commit(batch)) : target.commit(batch));
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  rig.engine = new PoolEngine({
+    store: rig.store,
+    clock: processClock,
+    dice: systemDice,
+    log: options.log ?? silentLog(),
+    holder: "test",
+    options: {
+      pool: "default",
+      timing: { ...timing },
+      limits: { queueWindow: 100, waitingRuns: 1_000, prefetch: 2, taskCache: 10, logStreamBytes: 1_000 },
+      placement: roundRobin(),
+      sign: () => "signature",
+    },
+    timing: { leaseRenewMs: 20, leaseStillMs: 40, tickMs: 20, answerWithinMs: 60_000 },
+    send: (workerId, _term, command) => rig.sent.push({ workerId, items: command.items }),
+    onEvents: (events) => rig.events.push(...events),
+  });
+  open.push(rig);
+  rig.engine.start();
+  return rig;
+}
+
+export function createTask(name: string): Request {
+  const definition = taskInput.parse({ name, run: { driver: "exec", program: "/bin/true" } });
+  return { kind: "createTask", id: `id-${name}`, store: { definition, body: null, script: null }, by: "tester", byReason: null };
+}
+
+export function hello(workerId: string): Parameters<PoolEngine["post"]>[0] {
+  return {
+    kind: "hello",
+    workerId,
+    message: {
+      v: 1,
+      epoch: "AAAAAAAAAAAA.1.BBBBBBBBBBBB",
+      connection: 1,
+      mono: 1_000,
+      facts: {
+        os: "linux",
+        osVersion: "",
+        arch: "x64",
+        hostname: "h",
+        cpus: 1,
+        memoryMb: 1,
+        interpreters: {},
+        drivers: ["exec"],
+        agentVersion: "1",
+        nodeVersion: "",
+        bootId: "b",
+      },
+      labels: {},
+      capacity: { slots: 1, memoryMb: 1, cpus: 1 },
+      highestTerm: 0,
+      highestAck: 0,
+      firstUnackedSeq: 1,
+      newestSeq: 0,
+      versions: [1],
+      survives: true,
+      http: false,
+      draining: false,
+      inventory: { part: 1, of: 1, items: [] },
+    },
+  };
+}
+
+export async function problemOf(outcome: Promise<Outcome> | (() => Promise<Outcome>)): Promise<ProblemCode> {
+  try {
+    await (typeof outcome === "function" ? outcome() : outcome);
+  } catch (error) {
+    if (error instanceof ProblemError) return error.problem.code;
+    throw error;
+  }
+  throw new Error("no problem came");
+}
