@@ -1,4 +1,5 @@
 /** Requests that stop and signal runs. A stop sticks: it is repeated until the run has ended. */
+import { managerLimits } from "../../schema/limits.ts";
 import { isTerminal } from "../../schema/run.ts";
 import type { Problem } from "../../schema/problem.ts";
 import { remember } from "./cache.ts";
@@ -143,11 +144,14 @@ export function sweepToContinue(state: ControlState): Sweep | undefined {
   return sweep && sweep.batchNumber !== state.batchNumber ? sweep : undefined;
 }
 
-/** Stops what was read of the task's waiting runs; answers once nothing is left of them in the store. */
+/** Stops what was read of the task's waiting runs and what is in memory; answers once nothing is left of them in the store. */
 function goOn(turn: Turn, sweep: Sweep): void {
   const { state } = turn;
   sweep.batchNumber = state.batchNumber;
+  const stoppedBefore = sweep.stopped;
   const rows = storedRuns(state, sweep.taskId);
+  // There may be more than were read. What was read may be in memory meanwhile, so that `rows` alone does not tell.
+  const wasCut = (state.loaded.liveRuns.get(sweep.taskId)?.length ?? 0) >= managerLimits.readsPerBatch;
   // Those in memory too, each time: the queue's window may have taken some in since.
   for (const run of state.runsOfTask.get(sweep.taskId) ?? []) {
     if (run.row.stop && (sweep.graceSeconds ?? run.row.stop.graceSeconds) >= run.row.stop.graceSeconds) continue;
@@ -159,7 +163,7 @@ function goOn(turn: Turn, sweep: Sweep): void {
     sweep.stopped += 1;
   }
   state.loaded.liveRuns.delete(sweep.taskId);
-  if (rows.length > 0) {
+  if (rows.length > 0 || (wasCut && sweep.stopped > stoppedBefore)) {
     armWake(state, turn.now.mono);
     return;
   }
