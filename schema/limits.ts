@@ -206,6 +206,8 @@ export const timing = {
   workerLostIntervals: 7.5,
   leaseRenewMs: 2_000,
   leaseStillMs: 6_000,
+  /** News of a run that can wait for more of it (accepted, running) leaves the worker after this. */
+  gatherMs: 20,
   resendFirstMs: 2_000,
   resendMaxMs: 30_000,
   /** A start is resent for this long, then only asked about. */

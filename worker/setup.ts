@@ -10,6 +10,7 @@ import type { JournalMeta } from "./agent/records.ts";
 import type { Log } from "../schema/kit/log.ts";
 import { shortId } from "../schema/kit/random.ts";
 import { formatEpoch } from "../schema/ids.ts";
+import { timing } from "../schema/limits.ts";
 
 export interface Setup {
   /** Without `fences`, which the process host knows. */
@@ -39,7 +40,8 @@ export async function setUp(config: WorkerConfig, meta: JournalMeta, log: Log): 
       capacity: { slots, memoryMb: memoryMb ?? facts.memoryMb, cpus: cpus ?? facts.cpus },
       survives: outlives.survives,
       http: config.managerUrl !== null,
-      settings: config.settings,
+      gatherMs: timing.gatherMs,
+    settings: config.settings,
     },
     drivers,
     interpreters,

@@ -109,6 +109,7 @@ export function nextDue(state: AgentState): number | null {
   }
   if (link.synced) {
     if (queue.resendMono !== null) due.push(queue.resendMono);
+    if (queue.gatherMono !== null) due.push(queue.gatherMono);
     if (state.progressWaiting.size > 0) due.push(state.progressMono);
   }
   return Math.min(...due);

@@ -56,6 +56,8 @@ export interface ReportQueue {
   /** Resends without progress so far, and when the next is due; null: nothing is on the wire. */
   resends: number;
   resendMono: number | null;
+  /** Until when news that can wait gathers more of it; null: nothing waits. */
+  gatherMono: number | null;
 }
 
 export interface Settings {

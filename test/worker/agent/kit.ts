@@ -230,6 +230,7 @@ const defaults: AgentOptions = {
   survives: true,
   http: true,
   fences: true,
+  gatherMs: 0,
   settings: { heartbeatMs, startTtlMs, workerLostMs: 75_000 },
 };
 
