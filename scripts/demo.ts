@@ -8,6 +8,12 @@ import { configOrExit } from "../schema/kit/config.ts";
 import { readClientConfig } from "./config.ts";
 import { apiOf, type Api } from "./demo/api.ts";
 import { startOwnSystem } from "./demo/system.ts";
+import { takeNoArguments } from "./no-arguments.ts";
+
+const usage = `Usage: npm run demo
+
+Creates a task from a script file, starts it, follows its output and prints its result, all through the API: of the system at
+MUSTER_URL with MUSTER_TOKEN, or else of one of its own in a temporary folder that it removes.`;
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -38,6 +44,7 @@ async function show(api: Api): Promise<void> {
 }
 
 async function main(): Promise<void> {
+  takeNoArguments(usage);
   const client = configOrExit(() => readClientConfig("demo"));
   if (client) {
     say(`on ${client.url}`);

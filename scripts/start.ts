@@ -64,10 +64,15 @@ class System {
     const config = this.#config;
     const { token, passwordFile } = prepareCredentials(config);
     const env = { ...config.childEnv, MUSTER_DATA_DIR: config.dataDir };
-    // What the manager says when it is up is part of the welcome below.
-    const manager = this.#start("manager", env, (line) => (this.#leaving.signal.aborted ? say(line) : undefined));
+    // It speaks when it listens. What it says is part of the welcome below.
+    let listens = false;
+    const manager = this.#start("manager", env, (line) => {
+      listens = true;
+      if (this.#leaving.signal.aborted) say(line);
+    });
     this.#manager = manager;
-    const managerUp = await untilReady(manager, this.#leaving.signal, () => isReady(config.apiUrl));
+    // Asked before it has spoken, the address could be answered by another Muster, which holds the port that this one wants.
+    const managerUp = await untilReady(manager, this.#leaving.signal, () => listens && isReady(config.apiUrl));
     if (!managerUp) return await this.#giveUp("manager");
     manager.markReady();
     const sinceWall = processClock.now().wall;

@@ -5,8 +5,14 @@ import { addToken, revokeTokens } from "../broker/credentials.ts";
 import { adminName } from "../manager/admin.ts";
 import { configOrExit } from "../schema/kit/config.ts";
 import { readHostConfig } from "./config.ts";
+import { takeNoArguments } from "./no-arguments.ts";
+
+const usage = `Usage: npm run token
+
+Makes a new admin token, prints it, and revokes the old one at once. Run it beside the manager's data folder (MUSTER_DATA_DIR).`;
 
 function main(): void {
+  takeNoArguments(usage);
   const { credentialsFile, adminToken } = configOrExit(() => readHostConfig());
   if (!existsSync(dirname(credentialsFile))) {
     throw new Error(

@@ -14,6 +14,14 @@ import { readHostConfig, type HostConfig } from "./config.ts";
 
 const usage = "npm run worker:add -- <id> [--pool <pool>] [--replace] [--preset]";
 
+const help = `Usage: ${usage}
+
+Lets a worker in, and prints the line that starts it on its own host. Run it beside the manager's data folder (MUSTER_DATA_DIR).
+
+  --pool     The pool that it belongs to. Default: ${defaultPool}.
+  --replace  Gives a worker that is let in already a new password; the old one no longer works.
+  --preset   Takes its password from MUSTER_BROKER_PASSWORD and prints nothing, for unattended installs.`;
+
 /** How another host reaches an address that something here listens on. */
 function fromElsewhere(host: string): string {
   return host === "0.0.0.0" || host === "::" ? hostname() : hostInUrl(host);
@@ -26,16 +34,26 @@ interface Wanted {
   readonly preset: boolean;
 }
 
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        pool: { type: "string", default: defaultPool },
+        replace: { type: "boolean", default: false },
+        preset: { type: "boolean", default: false },
+      },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    // Node goes on with advice about `--` that does not fit here.
+    const what = String((error as Error).message).split(". ")[0];
+    throw new Error(`${what}: ${usage}`, { cause: error });
+  }
+}
+
 function readArguments(argv: readonly string[]): Wanted {
-  const { values, positionals } = parseArgs({
-    args: [...argv],
-    options: {
-      pool: { type: "string", default: defaultPool },
-      replace: { type: "boolean", default: false },
-      preset: { type: "boolean", default: false },
-    },
-    allowPositionals: true,
-  });
+  const { values, positionals } = parse(argv);
   const [workerId, ...rest] = positionals;
   if (workerId === undefined || rest.length > 0) throw new Error(`it takes one id: ${usage}`);
   for (const [what, text] of [
@@ -77,6 +95,10 @@ function lineFor(config: HostConfig, worker: { readonly workerId: string; readon
 }
 
 function main(): void {
+  if (process.argv.slice(2).includes("--help")) {
+    process.stdout.write(`${help}\n`);
+    return;
+  }
   const worker = readArguments(process.argv.slice(2));
   const config = configOrExit(() => readHostConfig());
   if (!existsSync(dirname(config.credentialsFile))) {

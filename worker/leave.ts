@@ -34,12 +34,12 @@ export async function leave(leaving: Leaving, stopRuns: boolean): Promise<void> 
     if (stop) await handled({ kind: "leave", stopRuns: true });
   }
   if (!stop) return;
-  say(`worker stops ${processesOf(view())} processes before it leaves`);
+  say(`worker stops its processes (${processesOf(view())}) before it leaves`);
   await until(() => view().live.length === 0, presses.reached(3));
   // Their ends are in the journal; a manager that listens may have them now instead of at the next start.
   await until(() => view().unackedReports === 0, pause(timing.lastWordsMs, AbortSignal.any([])));
   const left = processesOf(view());
-  say(left === 0 ? "all processes have ended; worker leaves" : `worker leaves; ${left} processes have not ended yet`);
+  say(left === 0 ? "all processes have ended; worker leaves" : `worker leaves; ${left} of its processes had not ended yet`);
 }
 
 function processesOf(view: AgentView): number {

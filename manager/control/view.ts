@@ -49,7 +49,7 @@ export function workerLive(state: ControlState, workerId: string, now: Now): Wor
 
 function whyNotOnline(state: ControlState, worker: WorkerCell, now: Now): string | null {
   const { row } = worker;
-  if (row.state === "draining") return `it takes no new runs; ${worker.attempts.size} attempts have not ended`;
+  if (row.state === "draining") return `it takes no new runs; attempts that have not ended: ${worker.attempts.size}`;
   if (row.state === "drained") return "it takes no new runs and nothing is left on it";
   if (row.state === "removed") return "it was removed";
   if (!isReachable(worker)) return `not heard for ${Math.ceil((now.mono - heardSince(state, worker)) / 1_000)} s`;

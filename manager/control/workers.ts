@@ -65,7 +65,7 @@ export function deleteWorker(turn: Turn, ticket: number, request: Of<"deleteWork
       ticket,
       sayProblem(
         "live-runs",
-        `${live.length} runs live on worker ${worker.row.id}; drain it first, or remove it with ?stop=true`,
+        `worker ${worker.row.id} has live runs (${live.length}); drain it first, or remove it with ?stop=true`,
       ),
     );
     return;

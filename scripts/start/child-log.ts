@@ -68,6 +68,7 @@ export function forPeople(line: string): string | undefined {
     readonly level?: unknown;
     readonly name?: unknown;
     readonly msg?: unknown;
+    readonly why?: unknown;
     readonly err?: { readonly message?: unknown };
   };
   try {
@@ -77,6 +78,6 @@ export function forPeople(line: string): string | undefined {
     return line;
   }
   if (!shownLevels.has(String(entry.level))) return undefined;
-  const why = typeof entry.err?.message === "string" ? `: ${entry.err.message}` : "";
-  return `${String(entry.name)} ${String(entry.level)}: ${String(entry.msg)}${why}`;
+  const reasons = [entry.why, entry.err?.message].filter((reason) => typeof reason === "string");
+  return [`${String(entry.name)} ${String(entry.level)}`, String(entry.msg), ...reasons].join(": ");
 }

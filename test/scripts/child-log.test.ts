@@ -22,6 +22,11 @@ test.each([
   ["info", '{"level":"info","name":"worker","msg":"hello"}', undefined],
   ["a warning", '{"level":"warn","name":"worker","msg":"slow"}', "worker warn: slow"],
   [
+    "a warning that says why",
+    '{"level":"warn","name":"worker","msg":"not connected","why":"nothing listens there"}',
+    "worker warn: not connected: nothing listens there",
+  ],
+  [
     "an error with its reason",
     '{"level":"error","name":"manager","msg":"commit","err":{"message":"disk full"}}',
     "manager error: commit: disk full",

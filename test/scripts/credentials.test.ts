@@ -72,6 +72,14 @@ describe("npm run token", () => {
     expect(credentials().verifyToken(old)).toBeUndefined();
   });
 
+  test.each([["--help"], ["--wrong"], ["word"]])("makes none when it is given %s", (argument) => {
+    const old = prepare().token as string;
+    const done = script("token", [argument]);
+    expect(done.status).toBe(argument === "--help" ? 0 : 1);
+    expect(done.stdout + done.stderr).toContain(argument === "--help" ? "Usage: npm run token" : "it takes no arguments");
+    expect(credentials().verifyToken(old)).toBeDefined();
+  });
+
   test.each([
     ["no data folder", {}, "there is no data folder"],
     ["a preset token", { MUSTER_ADMIN_TOKEN: "x".repeat(30) }, "MUSTER_ADMIN_TOKEN presets the token here"],
@@ -84,6 +92,14 @@ describe("npm run token", () => {
 });
 
 describe("npm run worker:add", () => {
+  test("--help says what it takes, and lets nobody in", () => {
+    prepare();
+    const done = script("worker-add", ["edge-1", "--help"]);
+    expect([done.status, done.stderr]).toEqual([0, ""]);
+    expect(done.stdout).toContain("--replace");
+    expect(readFileSync(join(dataDir, "credentials.json"), "utf8")).not.toContain("edge-1");
+  });
+
   test("prints one line that a worker can be started by", () => {
     prepare();
     const done = script("worker-add", ["edge-1", "--pool", "edge"], {
@@ -112,7 +128,7 @@ describe("npm run worker:add", () => {
     ["a bad pool", ["a", "--pool", "#"], `the pool "#" must be`],
     ["an id that is let in already", ["local"], "local is let in already; with --replace"],
     ["the manager's name", ["manager"], "manager"],
-    ["an unknown flag", ["a", "--wrong"], "--wrong"],
+    ["an unknown flag", ["a", "--wrong"], "Unknown option '--wrong': npm run worker:add -- <id>"],
   ])("says what is wrong with %s", (_name, args, sentence) => {
     prepare();
     const before = readFileSync(join(dataDir, "credentials.json"), "utf8");

@@ -187,6 +187,20 @@ test.each([
   },
 );
 
+test.each([
+  ["on the same data folder", "data", "Another manager uses the data folder"],
+  ["on the same ports", "other", "set MUSTER_"],
+] as const)("a second Muster %s says so and leaves the first one alone", async (_name, dataDir, sentence) => {
+  const first = start();
+  await isUp(first);
+  const second = start({ MUSTER_DATA_DIR: dataDir });
+  expect(await second.exited).toEqual([1, null]);
+  expect(second.said()).toContain(sentence);
+  expect(second.said()).toContain("the manager did not come up");
+  expect(second.said()).not.toMatch(/started again|worker/);
+  expect((await api("GET", "/workers/local", tokenIn(first.said()))).state).toBe("online");
+});
+
 test("kill -9 of the parent ends manager and worker, so that the next start finds its ports free", async () => {
   const one = start();
   await isUp(one);

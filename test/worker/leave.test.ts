@@ -114,7 +114,7 @@ describe("leave", () => {
     one.press();
     await vi.advanceTimersByTimeAsync(timing.lastWordsMs + 100);
     await left;
-    expect(one.said.at(-1)).toBe("worker leaves; 1 processes have not ended yet");
+    expect(one.said.at(-1)).toBe("worker leaves; 1 of its processes had not ended yet");
   });
 
   test("attempts that have no process are not counted", async () => {
