@@ -56,6 +56,8 @@ export class PoolEngine extends Service {
   #lead: Lead | undefined;
   #wake: () => void = () => undefined;
   #lastTickMs = 0;
+  /** Mono ms at which the newest commit that held began: then the lease was ours. */
+  #heldMs = 0;
 
   constructor(deps: EngineDeps) {
     super();
@@ -126,7 +128,8 @@ export class PoolEngine extends Service {
   }
 
   async #leadUntilDeposed(lease: LeaseRow, signal: AbortSignal): Promise<number> {
-    const { log, options } = this.#deps;
+    const { log, options, clock } = this.#deps;
+    this.#heldMs = clock.now().mono;
     const lead: Lead = { state: await this.#load(lease.term, signal), term: lease.term, batch: lease.batch };
     this.#lead = lead;
     log.info({ pool: options.pool, term: lease.term }, "leads the pool");
@@ -185,15 +188,19 @@ export class PoolEngine extends Service {
 
   /** Commits a turn's changes as the next batch of the lead. */
   async #commit(lead: Lead, turn: Turn, signal: AbortSignal): Promise<CommitOutcome["kind"]> {
-    const { store, options, log } = this.#deps;
+    const { store, options, log, clock, timing } = this.#deps;
     const speaks = turn.steps.some((step) => step.commands.length > 0) || this.#logAcks.size > 0;
-    // Nothing to write: where the OS lock is the lease, holding it is the check; elsewhere an empty batch is (rule 15).
-    if (turn.changes.length === 0 && (store.leaseIsLock || !speaks)) return "applied";
+    const begunMs = clock.now().mono;
+    const isStale = begunMs - this.#heldMs >= timing.leaseRenewMs;
+    // Nothing to write: where the OS lock is the lease, holding it is the check. Elsewhere an empty batch is, before anything
+    // is said (rule 15) and often enough that nobody takes the lease of a leader that has nothing to do (rules 11, 18).
+    if (turn.changes.length === 0 && (store.leaseIsLock || !(speaks || isStale))) return "applied";
     const outcome = await commitUntilHeld(
       { pool: options.pool, term: lead.term, batch: lead.batch + 1, changes: turn.changes },
       { store, signal, retry: commitRetry, onTrouble: (error) => this.#onCommitTrouble(error) },
     );
     if (outcome.kind === "applied" || (outcome.kind === "failed" && outcome.numberUsed)) lead.batch += 1;
+    if (outcome.kind === "applied") this.#heldMs = begunMs;
     if (outcome.kind === "failed") log.error({ err: outcome.error, pool: options.pool }, "the store refused a batch for good");
     if (outcome.kind !== "stopped") this.#trouble.over();
     return outcome.kind;

@@ -130,3 +130,23 @@ test("rule 18: who loses the term throws its state away, tells who waits, and le
   expect(term).toBe(firstTerm + 2);
   expect(await rig.engine.ask(createTask("lost"))).toMatchObject({ kind: "task", created: true });
 });
+
+describe("where the lease is a row", () => {
+  test("a leader with nothing to do moves it, so that no candidate sees it stand still", async () => {
+    const rig = await makeRig({ leaseIsRow: true });
+    const before = await rig.store.readLease("default");
+    await until(
+      "the row to move twice",
+      async () => ((await rig.store.readLease("default"))?.batch ?? 0) >= (before?.batch ?? 0) + 2,
+    );
+    expect((await rig.store.readLease("default"))?.term).toBe(before?.term);
+  });
+
+  test("a leader with nothing to do learns that it was deposed", async () => {
+    const rig = await makeRig({ leaseIsRow: true });
+    const { term } = (await rig.store.takeLease("default", "somebody else", await rig.store.readLease("default"), 0)) ?? {
+      term: 0,
+    };
+    expect(await until("it to lead again", () => (rig.engine.lead?.term ?? 0) > term && rig.engine.lead?.term)).toBe(term + 1);
+  });
+});

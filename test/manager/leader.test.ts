@@ -1,0 +1,80 @@
+import { describe, expect, test } from "vitest";
+import type { Now } from "../../schema/given.ts";
+import { becomeLeader, type LeaderDeps } from "../../manager/leader.ts";
+import { openMemoryStore } from "../../manager/store/memory.ts";
+import { StoreError, type LeaderStore, type LeaseRow } from "../../manager/store/store.ts";
+import { until } from "../kit/until.ts";
+
+const pool = "default";
+
+/** A candidate beside a leader whose row `move` changes; its own clock is turned by hand. */
+async function candidate(first: Partial<LeaderStore> = {}) {
+  const memory = openMemoryStore();
+  const leader = await memory.takeLease(pool, "leader", null, 0);
+  const now = { mono: 0, wall: 0 };
+  const stop = new AbortController();
+  const troubles: string[] = [];
+  let looks = 0;
+  const store: LeaderStore = {
+    ...memory,
+    leaseIsLock: false,
+    ...first,
+    readLease: async (name) => {
+      looks += 1;
+      return await (first.readLease ?? memory.readLease)(name);
+    },
+  };
+  const deps: LeaderDeps = {
+    store,
+    pool,
+    holder: "candidate",
+    clock: { now: (): Now => ({ ...now }) },
+    timing: { leaseRenewMs: 2, leaseStillMs: 6_000 },
+    signal: stop.signal,
+    onTrouble: (error) => troubles.push(error.message),
+  };
+  let taken: LeaseRow | undefined;
+  const done = becomeLeader(deps, 0).then((lease) => (taken = lease));
+  /** The clock goes on, and the candidate looks at least twice. */
+  const pass = async (ms: number): Promise<LeaseRow | undefined> => {
+    now.mono += ms;
+    const seen = looks;
+    await until("the candidate to look", () => taken !== undefined || looks >= seen + 2);
+    return taken;
+  };
+  const move = (batch: number) => memory.commit({ pool, term: leader?.term ?? 0, batch, changes: [] });
+  return { memory, pass, move, stop, done, troubles };
+}
+
+describe("rule 18: a candidate takes the next term only after the row stood still by its own clock", () => {
+  test("not while the leader commits, and not before the whole time has passed since", async () => {
+    const it = await candidate();
+    for (let batch = 1; batch <= 5; batch += 1) {
+      expect(await it.pass(5_000)).toBeUndefined();
+      await it.move(batch);
+      expect(await it.pass(0)).toBeUndefined();
+    }
+    expect(await it.pass(5_999)).toBeUndefined();
+    expect(await it.pass(1)).toMatchObject({ holder: "candidate", term: 2, batch: 5 });
+    expect(await it.move(6)).toBe("deposed");
+  });
+
+  test("a database that does not answer is told of and proves nothing", async () => {
+    let away = true;
+    const memory = openMemoryStore();
+    const row = await memory.takeLease(pool, "leader", null, 0);
+    const it = await candidate({
+      readLease: async () => {
+        if (away) throw new StoreError("transient", true, "the database is away");
+        return row;
+      },
+    });
+    expect(await it.pass(60_000)).toBeUndefined();
+    expect(it.troubles).toContain("the database is away");
+    away = false;
+    expect(await it.pass(0)).toBeUndefined();
+    expect(await it.pass(5_999)).toBeUndefined();
+    it.stop.abort();
+    expect(await it.done).toBeUndefined();
+  });
+});
