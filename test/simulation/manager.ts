@@ -1,10 +1,11 @@
 import { silentLog } from "../../schema/kit/log.ts";
 import { timing } from "../../schema/limits.ts";
+import type { Commands } from "../../schema/messages.ts";
 import type { UplinkKind } from "../../schema/topics.ts";
 import type { Change } from "../../manager/control/changes.ts";
 import type { Input, Request } from "../../manager/control/inputs.ts";
 import type { Outcome } from "../../manager/control/outputs.ts";
-import type { Lead } from "../../manager/engine/engine.ts";
+import type { Lead } from "../../manager/engine/lead.ts";
 import type { Waiting } from "../../manager/engine/queue.ts";
 import type { Store } from "../../manager/store/store.ts";
 import type { Problem } from "../../schema/problem.ts";
@@ -21,6 +22,9 @@ export const simTiming = {
   brakeHoldMs: 15_000,
 };
 
+/** What waits for a turn; more is dropped, and returns by being resent. */
+const inboxInputs = 200;
+
 export type Death = "beforeCommit" | "afterCommit";
 export type SimAnswer = Outcome | { readonly kind: "problem"; readonly problem: Problem };
 
@@ -29,7 +33,7 @@ export interface ManagerEnds {
   readonly schedule: Schedule;
   readonly chance: Chance;
   /** A downlink envelope on its way to a worker. */
-  readonly publish: (workerId: string, envelope: unknown) => void;
+  readonly publish: (workerId: string, envelope: Commands) => void;
   /** Every change that became durable, in order. */
   readonly committed: (changes: readonly Change[]) => void;
   readonly broken: (error: unknown) => void;
@@ -48,6 +52,7 @@ export class SimManager {
   /** Set by the world: die at the next commit. */
   dieAt: Death | undefined;
   lives = 0;
+  #pausedUntilMs = 0;
 
   constructor(ends: ManagerEnds) {
     this.#ends = ends;
@@ -72,14 +77,21 @@ export class SimManager {
       placement: product.roundRobin.default(),
       sign: (text: string) => `s${text.length}`,
     };
-    this.#lead = { state: product.create.createControl(options, live, this.#now()), term: lease.term, batch: lease.batch };
+    const state = product.create.createControl(options, live, this.#now());
+    this.#lead = { state, term: lease.term, batch: lease.batch };
     this.#plan(schedule.nowMs);
+  }
+
+  /** SIGSTOP and, later, SIGCONT: it takes no turn, and what comes piles up until its inbox is full (rule 16). */
+  pause(forMs: number): void {
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#ends.schedule.nowMs + forMs);
   }
 
   /** kill -9: whatever waited and whoever waited is gone. */
   die(): void {
     this.#lead = undefined;
     this.#inbox = [];
+    this.#pausedUntilMs = 0;
     this.#answers.clear();
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     this.dieAt = undefined;
@@ -100,6 +112,7 @@ export class SimManager {
   }
 
   #post(input: Input): void {
+    if (this.#inbox.length >= inboxInputs) return;
     this.#inbox.push({ input, bytes: 0, arrivedMs: this.#ends.schedule.nowMs });
     this.#plan(this.#ends.schedule.nowMs + this.#ends.chance.between(0, 5));
   }
@@ -117,6 +130,7 @@ export class SimManager {
     this.#ends.schedule.after(atMs - this.#ends.schedule.nowMs, async () => {
       if (life !== this.lives || !this.#lead || this.#dueAtMs !== atMs || this.#turning) return;
       this.#dueAtMs = Number.POSITIVE_INFINITY;
+      if (this.#pausedUntilMs > atMs) return this.#plan(this.#pausedUntilMs);
       await this.#turn(this.#lead);
     });
   }

@@ -1,28 +1,21 @@
+import type { Commands } from "../../schema/messages.ts";
 import type { UplinkKind } from "../../schema/topics.ts";
 import type { JournalMeta, JournalWrite, LedgerEntry, StoredReport } from "../../worker/agent/records.ts";
-import type { AgentAction, AgentInput, AgentOptions, Deadlines, Found } from "../../worker/agent/types.ts";
+import type { AgentAction, AgentInput, AgentOptions } from "../../worker/agent/types.ts";
+import { SimHost } from "./host.ts";
 import type { Product } from "./product.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Chance } from "./seeded.ts";
-import type { Witness, Witnessed } from "./witness.ts";
+import type { Witness } from "./witness.ts";
 import { simTiming } from "./manager.ts";
 
 type AgentState = ReturnType<Product["agent"]["createAgent"]>;
 
-/** What the host knows of one attempt: the files beside it, and its process. */
-interface HostAttempt {
-  readonly attempt: string;
-  readonly bootId: string;
-  /** `void`: the agent made `started` before the shim could (rule 23). */
-  started: "no" | "void" | "yes";
-  process: Witnessed | undefined;
-  pid: number;
-  startedWall: number;
-  exit: { code: number; termBefore: boolean; timedOut: boolean; fenced: boolean } | undefined;
-  told: boolean;
-  termSent: boolean;
-  ignoresTerm: boolean;
-  deadlines: Deadlines;
+/** A start as it came: what rule 6 asks of its launch. */
+interface Came {
+  readonly epoch: string;
+  readonly mono: number;
+  readonly ttlMs: number;
 }
 
 export interface WorkerEnds {
@@ -34,17 +27,18 @@ export interface WorkerEnds {
   readonly broken: (error: unknown) => void;
 }
 
-/** A worker's host in the simulation: the real core over a journal that is durable at once, and processes that only pretend. */
+const startTtlMs = 3_500;
+
+/** A worker in the simulation: the real core over a journal that is durable at once, on a host that only pretends. */
 export class SimWorker {
   readonly id: string;
+  readonly host: SimHost;
   readonly #ends: WorkerEnds;
-  #bootedAtMs: number;
-  #boots = 1;
-  #pids = 100;
+  readonly #slots: number;
   #meta: JournalMeta;
   #entries = new Map<string, LedgerEntry>();
   #reports = new Map<number, StoredReport>();
-  readonly #attempts = new Map<string, HostAttempt>();
+  readonly #came = new Map<string, Came[]>();
   #agent: AgentState | undefined;
   #epoch = "";
   #life = 0;
@@ -57,8 +51,9 @@ export class SimWorker {
   constructor(id: string, ends: WorkerEnds) {
     this.id = id;
     this.#ends = ends;
-    this.#bootedAtMs = ends.schedule.nowMs - 50_000;
-    this.#meta = { journal: ends.chance.twelve("journal"), n: 0, highestTerm: 0, highestAck: 0, nextSeq: 1 };
+    this.#slots = ends.chance.between(1, 3);
+    this.host = new SimHost({ ...ends, worker: id, slots: this.#slots });
+    this.#meta = this.#newMeta();
   }
 
   get up(): boolean {
@@ -70,13 +65,8 @@ export class SimWorker {
     return `${this.#epoch}/${this.#connection}`;
   }
 
-  get #bootId(): string {
-    return `boot-${this.id}-${this.#boots}`;
-  }
-
-  #now(): { readonly mono: number; readonly wall: number } {
-    const { nowMs } = this.#ends.schedule;
-    return { mono: nowMs - this.#bootedAtMs, wall: 1_700_000_000_000 + nowMs };
+  #newMeta(): JournalMeta {
+    return { journal: this.#ends.chance.twelve("journal"), n: 0, highestTerm: 0, highestAck: 0, nextSeq: 1 };
   }
 
   start(): void {
@@ -89,11 +79,12 @@ export class SimWorker {
     this.#agent = product.agent.createAgent(
       this.#options(),
       { meta: this.#meta, entries, reports: [...this.#reports.values()] },
-      this.#now(),
+      this.host.now(),
     );
     const found = entries
       .filter((entry) => entry.state !== "ended" && entry.state !== "accepted")
-      .map((entry) => this.#look(entry));
+      .map((entry) => this.host.look(entry));
+    this.host.listener = (input) => this.feed(input);
     this.feed({ kind: "recovered", found });
   }
 
@@ -109,60 +100,18 @@ export class SimWorker {
       drivers: ["exec", "script"],
       agentVersion: "0",
       nodeVersion: "",
-      bootId: this.#bootId,
+      bootId: this.host.bootId,
     };
-    const settings = { heartbeatMs: simTiming.heartbeatMs, startTtlMs: 3_500, workerLostMs: 7_500 };
     return {
       epoch: this.#epoch,
       facts,
       labels: {},
-      capacity: { slots: 4, memoryMb: 4_000, cpus: 4 },
+      capacity: { slots: this.#slots, memoryMb: 4_000, cpus: 4 },
       survives: true,
       http: false,
       fences: true,
-      settings,
-    };
-  }
-
-  /** What a restarted agent finds of an attempt that its journal says was launched. */
-  #look(entry: LedgerEntry): Found {
-    const { attempt } = entry;
-    const here = this.#attempts.get(attempt);
-    if (entry.launchBootId !== null && entry.launchBootId !== this.#bootId) return { attempt, found: "rebooted" };
-    if (!here || here.started === "no" || here.started === "void") {
-      if (here) here.started = "void";
-      else this.#attempts.set(attempt, { ...this.#fresh(attempt), started: "void" });
-      return { attempt, found: "neverStarted" };
-    }
-    const process = { bootId: here.bootId, pid: here.pid, startTicks: here.pid };
-    if (!here.exit) return { attempt, found: "alive", process, startedWall: here.startedWall };
-    here.told = true;
-    const { code, timedOut, fenced } = here.exit;
-    return {
-      attempt,
-      found: "exited",
-      exit: { read: "code", code },
-      result: { kind: "none" },
-      process,
-      startedWall: here.startedWall,
-      timedOut,
-      fenced,
-    };
-  }
-
-  #fresh(attempt: string): HostAttempt {
-    return {
-      attempt,
-      bootId: this.#bootId,
-      started: "no",
-      process: undefined,
-      pid: 0,
-      startedWall: 0,
-      exit: undefined,
-      told: false,
-      termSent: false,
-      ignoresTerm: false,
-      deadlines: { timeoutMono: null, fenceMono: null, graceMs: 0 },
+      gatherMs: 20,
+      settings: { heartbeatMs: simTiming.heartbeatMs, startTtlMs, workerLostMs: 7_500 },
     };
   }
 
@@ -185,28 +134,41 @@ export class SimWorker {
   die(): void {
     this.cut();
     this.#agent = undefined;
+    this.host.listener = null;
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     this.dieAt = undefined;
   }
 
-  /** The host goes down with everything on it, and is up again with another boot id. */
   reboot(): void {
     this.die();
-    for (const here of this.#attempts.values())
-      if (here.process && here.process.toMs === null) here.process.toMs = this.#ends.schedule.nowMs;
-    this.#boots += 1;
-    this.#bootedAtMs = this.#ends.schedule.nowMs;
+    this.host.reboot();
   }
 
-  receive(session: string, envelope: unknown): void {
+  receive(session: string, envelope: Commands): void {
     if (!this.connected || session !== this.session) return;
-    this.feed({ kind: "commands", message: envelope as never });
+    for (const item of envelope.items) {
+      if (item.kind !== "start") continue;
+      const came = this.#came.get(item.attempt) ?? [];
+      came.push({ ...envelope.asOf, ttlMs: item.ttlMs });
+      this.#came.set(item.attempt, came);
+    }
+    this.feed({ kind: "commands", message: envelope });
   }
 
+  /** One step, now or when the host wakes. */
   feed(input: AgentInput): void {
+    const life = this.#life;
+    this.host.awake(() => {
+      if (life === this.#life) this.#step(input);
+    });
+  }
+
+  #step(input: AgentInput): void {
     const agent = this.#agent;
     if (!agent) return;
-    const step = this.#ends.product.agent.step(agent, input, this.#now());
+    const { draining } = agent;
+    const step = this.#ends.product.agent.step(agent, input, this.host.now());
+    if (draining && agent.draining) this.#checkDrained(step.journal);
     if (this.dieAt && step.journal.length > 0) {
       if (this.dieAt === "afterJournal") this.#write(step.journal);
       this.die();
@@ -215,6 +177,13 @@ export class SimWorker {
     this.#write(step.journal);
     for (const action of step.actions) this.#act(action);
     this.#plan();
+  }
+
+  #checkDrained(writes: readonly JournalWrite[]): void {
+    for (const write of writes) {
+      if (write.write !== "entry" || this.#entries.has(write.entry.attempt) || write.entry.state === "ended") continue;
+      this.#ends.witness.violated(`${this.id} drains and took ${write.entry.attempt}`);
+    }
   }
 
   #write(writes: readonly JournalWrite[]): void {
@@ -227,7 +196,7 @@ export class SimWorker {
           this.#entries.set(write.entry.attempt, structuredClone(write.entry));
           break;
         case "report":
-          this.#reports.set(write.report.seq, structuredClone(write.report));
+          this.#reports.set(write.report.seq, write.report);
           this.#meta = { ...this.#meta, nextSeq: Math.max(this.#meta.nextSeq, write.report.seq + 1) };
           break;
         case "acked":
@@ -243,18 +212,19 @@ export class SimWorker {
   #plan(): void {
     const { schedule, product } = this.#ends;
     if (!this.#agent) return;
-    const due = product.agent.nextDue(this.#agent);
-    const atMs = Math.max(
-      schedule.nowMs + 1,
-      due === null ? schedule.nowMs + 1_000 : Math.min(schedule.nowMs + 1_000, due + this.#bootedAtMs),
-    );
+    const { mono } = this.host.now();
+    const due = product.agent.nextDue(this.#agent) ?? Number.POSITIVE_INFINITY;
+    const atMs = schedule.nowMs + Math.max(1, Math.min(1_000, due - mono));
     if (atMs >= this.#dueAtMs) return;
     this.#dueAtMs = atMs;
     const life = this.#life;
     schedule.after(atMs - schedule.nowMs, () => {
       if (life !== this.#life || this.#dueAtMs !== atMs) return;
-      this.#dueAtMs = Number.POSITIVE_INFINITY;
-      this.feed({ kind: "tick", load: { cpu: 0, memoryMb: 0 }, spoolBytes: 0 });
+      this.host.awake(() => {
+        if (life !== this.#life || this.#dueAtMs !== atMs) return;
+        this.#dueAtMs = Number.POSITIVE_INFINITY;
+        this.feed({ kind: "tick", load: { cpu: 0, memoryMb: 0 }, spoolBytes: 0 });
+      });
     });
   }
 
@@ -264,18 +234,20 @@ export class SimWorker {
         if (this.connected) this.#ends.publish(this, action.what, action.message);
         return;
       case "launch":
-        this.#launch(action.order.attempt, action.order.run, action.order.env, action.deadlines);
+        this.#checkFresh(action.order.attempt);
+        this.host.launch(action);
         return;
       case "terminate":
-        this.#terminate(action.attempt);
+        this.host.terminate(action.attempt);
         return;
       case "kill":
-        this.#end(action.attempt, 137, {});
+        this.host.kill(action.attempt);
         return;
       case "signal":
+        this.host.signal(action.attempt, action.signal);
         return;
       case "deadlines":
-        this.#setDeadlines(action.attempt, action.deadlines);
+        this.host.setDeadlines(action.attempt, action.deadlines);
         return;
       case "disconnect":
         this.#leaveFor(action.retryAfterMs, action.newJournal);
@@ -290,84 +262,28 @@ export class SimWorker {
     }
   }
 
+  /** Rule 6, from outside: some start of it was for this epoch, is fresh, and was confirmed since the host last slept for long. */
+  #checkFresh(attempt: string): void {
+    const { mono } = this.host.now();
+    const { fromMs, toMs } = this.host.lastSleep;
+    const sinceMono = toMs - fromMs > startTtlMs / 2 ? mono - (this.#ends.schedule.nowMs - toMs) : Number.NEGATIVE_INFINITY;
+    const good = this.#came
+      .get(attempt)
+      ?.some((came) => came.epoch === this.#epoch && came.mono >= sinceMono && mono - came.mono < came.ttlMs);
+    if (!good) this.#ends.witness.violated(`${this.id} launches ${attempt} by a start that is stale or not for this epoch`);
+  }
+
+  /** A new journal takes along what may run, as the product's does. */
   #leaveFor(retryAfterMs: number, newJournal: boolean): void {
     this.die();
     if (newJournal) {
-      this.#meta = { journal: this.#ends.chance.twelve("journal"), n: 0, highestTerm: 0, highestAck: 0, nextSeq: 1 };
-      this.#entries = new Map();
+      this.#meta = this.#newMeta();
+      this.#entries = new Map([...this.#entries].filter(([, { state }]) => state !== "ended" && state !== "accepted"));
       this.#reports = new Map();
     }
-    this.#ends.schedule.after(retryAfterMs, () => {
+    this.host.later(retryAfterMs, () => {
       if (!this.up) this.start();
       this.connect();
-    });
-  }
-
-  /** Tells the launcher: the process begins a little later, unless `started` is void by then or the host went down. */
-  #launch(attempt: string, run: string, env: Readonly<Record<string, string>>, deadlines: Deadlines): void {
-    const { schedule, chance, witness } = this.#ends;
-    const here: HostAttempt = { ...this.#fresh(attempt), ignoresTerm: chance.happens(0.2), deadlines };
-    this.#attempts.set(attempt, here);
-    const boots = this.#boots;
-    schedule.after(chance.between(1, 40), () => {
-      if (boots !== this.#boots || here.started !== "no") return;
-      here.started = "yes";
-      here.process = witness.begins(attempt, run, this.id, schedule.nowMs);
-      this.#pids += 1;
-      here.pid = this.#pids;
-      here.startedWall = this.#now().wall;
-      this.feed({
-        kind: "started",
-        attempt,
-        process: { bootId: here.bootId, pid: here.pid, startTicks: here.pid },
-        startedWall: here.startedWall,
-      });
-      this.#setDeadlines(attempt, here.deadlines);
-      schedule.after(Number(env["PARAM_ms"]), () => this.#end(attempt, Number(env["PARAM_code"]), {}));
-    });
-  }
-
-  #terminate(attempt: string): void {
-    const here = this.#attempts.get(attempt);
-    if (!here || here.exit) return;
-    here.termSent = true;
-    if (!here.ignoresTerm) this.#ends.schedule.after(this.#ends.chance.between(1, 30), () => this.#end(attempt, 143, {}));
-  }
-
-  #setDeadlines(attempt: string, deadlines: Deadlines): void {
-    const here = this.#attempts.get(attempt);
-    if (!here) return;
-    here.deadlines = deadlines;
-    if (deadlines.fenceMono === null) return;
-    // The watchdog ticks every 2 s and outlives the agent (rule 9).
-    this.#ends.schedule.after(deadlines.fenceMono - this.#now().mono + 2_000, () => {
-      const { fenceMono } = here.deadlines;
-      if (here.bootId === this.#bootId && fenceMono !== null && this.#now().mono >= fenceMono)
-        this.#end(attempt, 137, { fenced: true });
-    });
-  }
-
-  #end(attempt: string, code: number, how: { readonly fenced?: boolean }): void {
-    const { schedule } = this.#ends;
-    const here = this.#attempts.get(attempt);
-    if (!here?.process || here.exit || here.bootId !== this.#bootId) return;
-    here.process.toMs = schedule.nowMs;
-    here.process.code = code;
-    here.exit = { code, termBefore: here.termSent, timedOut: false, fenced: how.fenced ?? false };
-    const life = this.#life;
-    schedule.after(this.#ends.chance.between(1, 30), () => {
-      if (life !== this.#life || here.told || !this.up || !here.exit) return;
-      here.told = true;
-      this.feed({
-        kind: "ended",
-        attempt,
-        exit: { read: "code", code },
-        termBefore: here.exit.termBefore,
-        timedOut: false,
-        fenced: here.exit.fenced,
-        result: { kind: "none" },
-        endedWall: this.#now().wall,
-      });
     });
   }
 }
