@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { SyncItem } from "../../../schema/messages.ts";
 import { alarms } from "../../../manager/control/view.ts";
 import { epochOf, Hand, joined } from "./hand.ts";
-import { asker, attemptOf, itemsOf, kindsOf, makeTask, openBench, start, type Bench, type Said } from "./kit.ts";
+import { asker, attemptOf, itemsOf, kindsOf, makeTask, openBench, start, startOf, type Bench, type Said } from "./kit.ts";
 
 function syncs(said: Said): SyncItem[] {
   return itemsOf(said, "sync");
@@ -47,6 +47,15 @@ test("rule 1: a higher n of the same journal speaks for its attempts", async () 
   expect(syncs(said)).toMatchObject([{ keep: [attempt], stop: [] }]);
   await a.report(a.next(attempt, "end", { end: { how: "exited", code: 0 } }));
   expect((await bench.run(run)).state).toBe("succeeded");
+});
+
+test("rule 5: after a reboot the boot clock begins anew, and what is echoed is the successor's own", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  a.restart();
+  await a.join({ mono: 5_000 });
+  const said = await bench.ask({ kind: "startRun", item: startOf(await makeTask(bench)), ...asker });
+  expect(said.items).toMatchObject([{ item: { kind: "start" }, asOf: { epoch: a.epoch, mono: 5_000 } }]);
 });
 
 test("rule 1: another journal under a known id is refused until the old one is lost", async () => {
@@ -138,11 +147,7 @@ test("rule 7: an inventory proves nothing of a start that its own batch sends ag
   const first = a.mono;
   const run = await start(bench, await makeTask(bench));
   bench.now.mono += 40_000;
-  const said = await bench.batch(
-    { kind: "tick" },
-    a.helloInput({ mono: first + 36_000 }),
-    a.beatInput({ mono: first + 40_000 }),
-  );
+  const said = await bench.batch({ kind: "tick" }, a.helloInput({ mono: first + 36_000 }), a.beatInput({ mono: first + 40_000 }));
   expect(itemsOf(said, "start").length).toBeGreaterThan(0);
   expect((await attemptOf(bench, run)).state).toBe("sent");
   await a.join({ mono: first + 75_001 });

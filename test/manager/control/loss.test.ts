@@ -174,6 +174,20 @@ test("a worker that comes back without a run has lost it", async () => {
   expect(await bench.run(run)).toMatchObject({ state: "lost", end: { why: "its worker came back without it" } });
 });
 
+test("onLost retry: one that its worker came back without may run still, so another attempt waits for the fence", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const { run, attempt } = await running(bench, a, { onLost: "retry", lostAfterSeconds: 100 });
+  await bench.pass(5_000);
+  a.live.delete(attempt);
+  a.connection = 2;
+  await a.join();
+  expect((await bench.run(run)).state).toBe("retrying");
+  const beats = async () => await a.beat();
+  expect(itemsOf(await bench.pass(100_000, beats), "start")).toEqual([]);
+  expect(itemsOf(await bench.pass(30_000, beats), "start")[0]).toMatchObject({ run, number: 2 });
+});
+
 test("fleet brake: when many vanish at once nobody is lost until it lets go, one after the other", async () => {
   const bench = await openBench(optionsWith({ timing: { brakeHoldMs: 200_000, brakeReleasePerSecond: 1 } }));
   for (let i = 0; i < 10; i += 1) await joined(bench, `w${i}`);

@@ -23,6 +23,9 @@ test("rule 12: in order, once, and what comes after a gap waits", async () => {
   expect(seqOf(again)).toEqual([3]);
   expect(kindsOf(again)).toEqual([]);
   expect(again.changes).toBe(0);
+  const older = await a.report(one);
+  expect(seqOf(older)).toEqual([3]);
+  expect(older.changes).toBe(0);
 });
 
 test("rule 12: a new leader goes on where the commit was", async () => {

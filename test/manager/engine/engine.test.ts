@@ -150,3 +150,11 @@ describe("where the lease is a row", () => {
     expect(await until("it to lead again", () => (rig.engine.lead?.term ?? 0) > term && rig.engine.lead?.term)).toBe(term + 1);
   });
 });
+
+test("rule 28: a worker that has obeyed a higher term makes the manager lead above it", async () => {
+  const rig = await makeRig();
+  const said = hello("w1");
+  if (said.kind !== "hello") throw new Error("no hello");
+  rig.engine.post({ ...said, message: { ...said.message, highestTerm: 41 } }, 500);
+  expect(await until("the next term", () => (rig.engine.lead?.term ?? 0) > 41 && rig.engine.lead?.term)).toBe(42);
+});
