@@ -42,8 +42,9 @@ export async function leave(leaving: Leaving, stopRuns: boolean): Promise<void> 
   say(left === 0 ? "all processes have ended; worker leaves" : `worker leaves; ${left} of its processes had not ended yet`);
 }
 
+/** One that is being launched counts: it may run in a moment. */
 function processesOf(view: AgentView): number {
-  return view.live.filter((one) => one.pid !== null).length;
+  return view.live.filter((one) => one.state !== "accepted").length;
 }
 
 /** True when it happened before the time was up. */

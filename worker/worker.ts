@@ -133,7 +133,8 @@ function openGround(
  * whether they go on is for the manager to decide, and forgotten they would be nobody's.
  */
 function renewJournal(journal: Journal, agent: AgentState): void {
-  const running = [...agent.live.values()].map(({ entry }) => entry).filter((entry) => entry.process !== null);
+  // A launch that nobody has confirmed may run as well.
+  const running = [...agent.live.values()].map(({ entry }) => entry).filter((entry) => entry.state !== "accepted");
   journal.newJournal();
   journal.write(running.map((entry) => ({ write: "entry", entry })));
 }

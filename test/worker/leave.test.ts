@@ -61,6 +61,20 @@ describe("leave", () => {
     expect(one.said).toEqual(["worker leaves; none of its processes runs"]);
   });
 
+  test("with stopRuns it waits also for one that is only being launched", async () => {
+    vi.useFakeTimers();
+    const one = worker(1);
+    one.view = { ...one.view, live: one.view.live.map((each) => ({ ...each, state: "stopping", pid: null })) };
+    let gone = false;
+    const left = leave(one.leaving, true).then(() => (gone = true));
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(gone).toBe(false);
+    one.view = { ...one.view, live: [] };
+    await vi.advanceTimersByTimeAsync(10_000);
+    await left;
+    expect(one.said.at(-1)).toBe("all processes have ended; worker leaves");
+  });
+
   test("says how many processes go on, waits for a second press, and then goes without stopping any", async () => {
     vi.useFakeTimers();
     const one = worker(3);

@@ -12,15 +12,7 @@ import { processLimits } from "./limits.ts";
 import { sendSignal, someoneWorksIn } from "./proc.ts";
 import { whenProgram } from "./program.ts";
 import { readProgress } from "./progress.ts";
-import {
-  makeVoid,
-  markSignal,
-  markTerm,
-  readExit,
-  readStarted,
-  shimAlive,
-  type Started,
-} from "./records.ts";
+import { makeVoid, markSignal, markTerm, readExit, readStarted, shimAlive, type Started } from "./records.ts";
 import { readResult } from "./result.ts";
 import { track, type Tracked } from "./tracked.ts";
 import type { Reaper } from "./tree.ts";
@@ -244,7 +236,13 @@ export class Attempts {
     if (!t) return;
     // Not written yet: its folder will be made with these.
     if (t.order !== null) t.order = { ...t.order, deadlines };
-    else this.#o.deadlines.set(attempt, deadlines);
+    else
+      try {
+        this.#o.deadlines.set(attempt, deadlines);
+      } catch (error) {
+        // The file keeps an earlier fence, so the watchdog acts too soon at worst (rule 8); the next echo tries again.
+        this.#o.log.warn({ err: error, attemptId: attempt }, "the attempt's deadlines could not be written");
+      }
   }
 
   /** False when the end came first, or somebody sent TERM before. */

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { until } from "../../kit/until.ts";
@@ -107,6 +107,17 @@ describe("recovery", () => {
     writeFileSync(join(rig.host.folderOf("x"), "exit"), "x 0 end\n".padEnd(64));
     if (by !== null) writeFileSync(join(rig.host.folderOf("x"), "term"), `${by} 5 end\n`);
     expect(await rig.host.recover([ask("x")])).toMatchObject([{ found: "exited", termBefore }]);
+  });
+
+  test("deadlines that cannot be written end nobody: the earlier ones stand", async () => {
+    await using rig = await openRig();
+    const attempt = rig.launch("sleep", ["600"]);
+    await rig.started(attempt);
+    rmSync(join(rig.folder, "deadlines"), { recursive: true });
+    expect(() => rig.host.setDeadlines(attempt, { timeoutMono: null, fenceMono: 1e12, graceMs: 1 })).not.toThrow();
+    mkdirSync(join(rig.folder, "deadlines"));
+    rig.host.setDeadlines(attempt, { timeoutMono: null, fenceMono: 1e12, graceMs: 1 });
+    expect(readFileSync(join(rig.folder, "deadlines", attempt), "latin1")).toContain(" 1000000000 ");
   });
 
   test("a shim that hangs at its first lines is waited for, and taken for neither alive nor dead", async () => {
