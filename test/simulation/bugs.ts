@@ -92,10 +92,4 @@ export const bugs: readonly PlantedBug[] = [
     file: "worker/agent/ends.ts",
     edits: [{ find: "if (gone.termBefore && entry.timedOut)", replace: "if (gone.termBefore && entry.timedOut && gone.fenced)" }],
   },
-  {
-    name: "prove by an inventory that shares its batch with the start",
-    breaks: "rule 7: the start leaves with a later echo than the inventory that disproved it, and runs",
-    file: "manager/control/inventory.ts",
-    edits: [{ find: "turn.state.sentNow.includes(attempt)", replace: "turn.state.sentNow.length < 0" }],
-  },
 ];
