@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { sha256Hex } from "../../schema/digest.ts";
 import { requestLimits } from "../../schema/limits.ts";
+import type { ProblemCode } from "../../schema/problem.ts";
 import { runSummary } from "../../schema/run.ts";
 import type { RunRecord } from "../control/records.ts";
 import { runSummaryExample } from "./examples.ts";
@@ -56,6 +57,20 @@ const accepted = {
   headers: { Location: "the run" },
 };
 
+/** Of a start of one run. */
+const startProblems: readonly ProblemCode[] = [
+  "malformed",
+  "not-found",
+  "in-flight",
+  "too-large",
+  "unsupported-type",
+  "impossible",
+  "key-reused",
+  "too-many",
+  "not-taken",
+  "outcome-unknown",
+];
+
 const startTask = route<{ id: string }, Record<never, never>, StartBody>(
   {
     method: "post",
@@ -74,18 +89,7 @@ const startTask = route<{ id: string }, Record<never, never>, StartBody>(
       example: { params: { city: "Ostrava" } },
     },
     replies: { 202: accepted },
-    problems: [
-      "malformed",
-      "not-found",
-      "in-flight",
-      "too-large",
-      "unsupported-type",
-      "impossible",
-      "key-reused",
-      "too-many",
-      "not-taken",
-      "outcome-unknown",
-    ],
+    problems: startProblems,
   },
   async (call) => {
     const { parts, params: path, body, by, subject } = call;
@@ -163,18 +167,7 @@ const rerun = route<{ id: string }, Record<never, never>, { reason: string | nul
       example: { reason: "the disk was full" },
     },
     replies: { 202: accepted },
-    problems: [
-      "malformed",
-      "not-found",
-      "in-flight",
-      "too-large",
-      "unsupported-type",
-      "impossible",
-      "key-reused",
-      "too-many",
-      "not-taken",
-      "outcome-unknown",
-    ],
+    problems: startProblems,
   },
   async (call) => {
     const { parts, params: path, body, by } = call;
