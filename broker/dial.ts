@@ -116,7 +116,7 @@ function connackSentence(returnCode: number): string {
     case 4:
       return "wrong username or password; a worker's password is made by `npm run worker:add -- <id>` beside the manager (MUSTER_BROKER_PASSWORD)";
     case 5:
-      return "not authorized; look at MUSTER_BROKER_USERNAME and MUSTER_BROKER_PASSWORD, and at the broker's log";
+      return "not authorized: was MUSTER_BROKER_PASSWORD given? A worker's is made by `npm run worker:add -- <id>` beside the manager; the broker's log says more";
     case 6:
       return "the keepalive is longer than it allows";
   }

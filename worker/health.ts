@@ -20,7 +20,7 @@ export function healthOf(folder: string, clock: Clock, bootId: string = readBoot
   const draining = view.draining ? ", draining" : "";
   return {
     ok: true,
-    sentence: `worker ${state.workerId} is in touch with its manager: ${liveCount} attempts live, ${view.free.slots} slots free${draining}`,
+    sentence: `worker ${state.workerId} is in touch with its manager: live attempts ${liveCount}, free slots ${view.free.slots}${draining}`,
   };
 }
 

@@ -32,6 +32,10 @@ export function apiOf({ url, token }: ClientConfig): Api {
       method,
       headers: { authorization: `Bearer ${token}`, ...headers },
       ...(body === undefined ? {} : { body }),
+    }).catch((error: unknown) => {
+      // What fetch throws says only that it failed; the socket's own error is its cause.
+      const { cause } = error as { readonly cause?: { readonly code?: unknown } };
+      throw new Error(`${url} does not answer (${String(cause?.code ?? error)}); is Muster running there?`, { cause: error });
     });
     if (!response.ok) throw new Error(`${method} ${path}: ${await sentenceOf(response)}`);
     return response;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Fleet } from "../kit/fleet.ts";
+import { freePorts } from "../kit/ports.ts";
 
 const launcher = join(import.meta.dirname, "../../scripts/muster.mjs");
 
@@ -42,6 +43,13 @@ test("a token that is not one is said", async () => {
   await using fleet = await Fleet.start();
   const done = demo({ MUSTER_URL: fleet.url, MUSTER_TOKEN: "mst_wrong" });
   expect(done.stderr).toContain("muster demo: PUT /tasks/by-name/demo: 401");
+  expect(done.status).toBe(1);
+});
+
+test("an address where nobody answers is said", async () => {
+  const [port] = await freePorts(1);
+  const done = demo({ MUSTER_URL: `http://127.0.0.1:${port}`, MUSTER_TOKEN: "mst_any" });
+  expect(done.stderr).toBe(`muster demo: http://127.0.0.1:${port} does not answer (ECONNREFUSED); is Muster running there?\n`);
   expect(done.status).toBe(1);
 });
 

@@ -162,7 +162,7 @@ test("--health says how the agent is: in touch, without a manager, gone", async 
   await using it = await workerPair();
   const { manager, worker, agent } = it;
   await until("health", () => health(worker, manager.port).code === 0);
-  expect(health(worker, manager.port).sentence).toMatch(/worker w is in touch with its manager: 0 attempts live, 50 slots free/);
+  expect(health(worker, manager.port).sentence).toMatch(/worker w is in touch with its manager: live attempts 0, free slots 50/);
   agent.process.kill("SIGKILL");
   await agent.exited;
   const gone = health(worker, manager.port);

@@ -60,7 +60,7 @@ describe("healthOf", () => {
     write();
     expect(healthOf(folder, clock, "boot")).toEqual({
       ok: true,
-      sentence: "worker edge-1 is in touch with its manager: 2 attempts live, 8 slots free",
+      sentence: "worker edge-1 is in touch with its manager: live attempts 2, free slots 8",
     });
   });
 
