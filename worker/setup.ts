@@ -41,7 +41,7 @@ export async function setUp(config: WorkerConfig, meta: JournalMeta, log: Log): 
       survives: outlives.survives,
       http: config.managerUrl !== null,
       gatherMs: timing.gatherMs,
-    settings: config.settings,
+      settings: config.settings,
     },
     drivers,
     interpreters,

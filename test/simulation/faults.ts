@@ -7,8 +7,20 @@ import type { SimWorker } from "./worker.ts";
 import type { Witness, Witnessed } from "./witness.ts";
 
 const faults = [
-  ...["agent", "agentAtStep", "cut", "cut", "reboot", "manager", "managerAtCommit", "broker"],
-  ...["suspend", "suspend", "suspend", "drain", "managerPause", "managerPause"],
+  "agent",
+  "agentAtStep",
+  "cut",
+  "cut",
+  "reboot",
+  "manager",
+  "managerAtCommit",
+  "broker",
+  "suspend",
+  "suspend",
+  "suspend",
+  "drain",
+  "managerPause",
+  "managerPause",
 ] as readonly Fault[];
 type Fault =
   | "agent"

@@ -80,7 +80,8 @@ test("a full disk: starts are refused, an end is not lost, and when there is roo
     await manager.send(manager.script("during", "echo never"));
     expect((await manager.endOf("during")).end).toMatchObject({
       how: "refused",
-      why: expect.stringContaining("kept in reserve"),
+      // The process host finds no room, or the core knows of it already: which comes first is the clock's choice.
+      why: expect.stringMatching(/kept in reserve|disk is full/),
     });
     writeFileSync(gate, "");
     expect((await manager.endOf("before")).end).toEqual({ how: "exited", code: 9 });
