@@ -7,7 +7,7 @@ import { routes } from "../../../manager/api/routes.ts";
 
 export const document = openApiDocument(routes, "0.0.0-test");
 
-const ajv = new Ajv2020({ strict: false, allErrors: true });
+const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { base64: true } });
 addFormats.default(ajv);
 ajv.addSchema({ $id: "doc", ...document });
 const validators = new Map<string, ReturnType<typeof ajv.compile>>();
