@@ -31,11 +31,12 @@ export function welcome({ config, version, token }: Welcome): string {
 }
 
 /**
- * One line for a POSIX shell with curl: creates a task, starts it, waits for its end, and shows the run and its output.
+ * One line for a POSIX shell with curl: creates a task, starts it, waits for its end, and shows the run, its result and its output.
  * When the API refuses something, its sentence is shown: that is why curl has no `-f`.
  */
 export function tryIt(apiUrl: string, token: string | undefined): string {
-  const task = `{"run":{"driver":"script","interpreter":"bash","script":"echo Hello from $(hostname), it is $(date +%T)"}}`;
+  const script = String.raw`echo Hello from $(hostname), it is $(date +%T); date +%s > "$MUSTER_RESULT"`;
+  const task = JSON.stringify({ run: { driver: "script", interpreter: "bash", script } });
   return [
     `export MUSTER_URL=${apiUrl} MUSTER_TOKEN=${token ?? "YOUR-ADMIN-TOKEN"}`,
     `muster() { curl -sS -H "Authorization: Bearer $MUSTER_TOKEN" "$@"; }`,

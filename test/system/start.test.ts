@@ -95,7 +95,12 @@ test("the first start prints a token and a line to paste, which runs a script; t
   const pasted = spawnSync("bash", ["-c", pasteIn(first.said())], { encoding: "utf8" });
   expect(pasted.stderr).toBe("");
   const [run, output] = pasted.stdout.trimEnd().split("\n") as [string, string];
-  expect(JSON.parse(run)).toMatchObject({ state: "succeeded", end: { how: "exited", code: 0 }, workerId: "local" });
+  expect(JSON.parse(run)).toMatchObject({
+    state: "succeeded",
+    end: { how: "exited", code: 0 },
+    workerId: "local",
+    result: expect.any(Number),
+  });
   expect(output).toMatch(/^Hello from \S+, it is \d\d:\d\d:\d\d$/);
   expect(statSync(join(folder, "data")).mode & 0o777).toBe(0o700);
   const token = tokenIn(first.said());
