@@ -26,6 +26,8 @@ const commands = {
   generate: { run: ["scripts/generate.ts"] },
   format: { run: ["node_modules/oxfmt/bin/oxfmt"] },
   test: { run: ["node_modules/vitest/vitest.mjs", "run"] },
+  bench: { run: ["bench/main.ts"] },
+  build: { run: ["scripts/build.ts"] },
 };
 
 /**

@@ -12,7 +12,7 @@ import { createControl } from "../control/create.ts";
 import type { ControlOptions } from "../control/core.ts";
 import { nextDue } from "../control/due.ts";
 import type { Input, Request } from "../control/inputs.ts";
-import type { Outcome, Step } from "../control/outputs.ts";
+import type { Outcome } from "../control/outputs.ts";
 import type { EventRecord } from "../control/records.ts";
 import type { ControlState } from "../control/state.ts";
 import { becomeLeader } from "../leader.ts";
@@ -25,7 +25,9 @@ import { InputQueue, type Waiting } from "./queue.ts";
 import { release, type Released } from "./release.ts";
 import { salvage, type Onward } from "./salvage.ts";
 import { TroubleBook, type Trouble } from "./trouble.ts";
-import { runTurn, stepBatch, type Turn } from "./turn.ts";
+import { runTurn, stepBatch, type Decided, type Turn } from "./turn.ts";
+import { untilWoken } from "./wake.ts";
+import type { EngineWatch } from "./watch.ts";
 
 export interface EngineDeps {
   readonly store: LeaderStore;
@@ -42,6 +44,7 @@ export interface EngineDeps {
   };
   readonly send: (workerId: string, term: number, command: Released["commands"][number]) => void;
   readonly onEvents: (events: readonly EventRecord[]) => void;
+  readonly watch?: EngineWatch;
 }
 
 const commitRetry = { firstMs: 50, maxMs: 2_000 };
@@ -165,8 +168,8 @@ export class PoolEngine extends Service {
         now: () => clock.now(),
         dice,
         commit: (turn) => this.#commit(lead, turn, signal),
-        letOut: (steps) => {
-          onward = this.#letOut(lead, taken, steps);
+        letOut: (held) => {
+          onward = this.#letOut(lead, taken, held);
         },
         onBroken: (error) => {
           if (!signal.aborted)
@@ -187,7 +190,7 @@ export class PoolEngine extends Service {
   }
 
   /** Commits a turn's changes as the next batch of the lead. */
-  async #commit(lead: Lead, turn: Turn, signal: AbortSignal): Promise<CommitOutcome["kind"]> {
+  async #commit(lead: Lead, turn: Decided, signal: AbortSignal): Promise<CommitOutcome["kind"]> {
     const { store, options, log, clock, timing } = this.#deps;
     const speaks = turn.steps.some((step) => step.commands.length > 0) || this.#logAcks.size > 0;
     const begunMs = clock.now().mono;
@@ -207,8 +210,11 @@ export class PoolEngine extends Service {
   }
 
   /** The batch holds: answers, commands and events go out, each input gets its log line. */
-  #letOut(lead: Lead, taken: readonly Waiting[], steps: readonly Step[]): Onward {
-    const released = release(lead, taken, steps, this.#logAcks.take(), this.#deps.clock.now(), this.#deps.log);
+  #letOut(lead: Lead, taken: readonly Waiting[], { steps, changes, times }: Turn): Onward {
+    const { clock, log, options, watch } = this.#deps;
+    const now = clock.now();
+    const released = release(lead, taken, steps, this.#logAcks.take(), now, log);
+    watch?.held({ pool: options.pool, taken, steps, changes: changes.length, times: { ...times, heldMs: now.mono } });
     for (const answer of released.answers) this.#door.answer(answer);
     for (const command of released.commands) this.#deps.send(command.workerId, lead.term, command);
     if (released.events.length > 0) this.#deps.onEvents(released.events);
@@ -228,7 +234,7 @@ export class PoolEngine extends Service {
           dice,
         }),
       commit: (turn) => this.#commit(lead, turn, signal),
-      letOut: (waiting, steps) => this.#letOut(lead, [waiting], steps),
+      letOut: (waiting, turn) => this.#letOut(lead, [waiting], turn),
       failRequest: (ticket, reason) => this.#door.fail(ticket, reason),
       pool: options.pool,
       newId: () => dice.id(),
@@ -264,18 +270,11 @@ export class PoolEngine extends Service {
     const nowMs = this.#deps.clock.now().mono;
     const due = nextDue(lead.state);
     const untilTick = this.#lastTickMs + this.#deps.timing.tickMs - nowMs;
-    const delay = Math.max(0, Math.min(untilTick, due === null ? untilTick : due - nowMs));
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", done);
-        this.#wake = () => undefined;
-        resolve();
-      };
-      const timer = setTimeout(done, delay);
-      signal.addEventListener("abort", done, { once: true });
-      this.#wake = done;
+    const delayMs = Math.max(0, Math.min(untilTick, due === null ? untilTick : due - nowMs));
+    await untilWoken(delayMs, signal, (wake) => {
+      this.#wake = wake;
     });
+    this.#wake = () => undefined;
   }
 
   #onCommitTrouble(error: StoreError): void {

@@ -6,17 +6,16 @@ import type { Log } from "../../schema/kit/log.ts";
 import { managerLimits } from "../../schema/limits.ts";
 import type { Reports } from "../../schema/messages.ts";
 import type { Input } from "../control/inputs.ts";
-import type { Step } from "../control/outputs.ts";
 import type { Waiting } from "./queue.ts";
-import type { Turn } from "./turn.ts";
+import type { Decided, Turn } from "./turn.ts";
 
 export type Onward = "lead" | { readonly aboveTerm: number };
 
 export interface SalvageDeps {
   readonly reload: () => Promise<void>;
   readonly stepOne: (input: Input) => Promise<Turn>;
-  readonly commit: (turn: Turn) => Promise<"applied" | "failed" | "deposed" | "stopped">;
-  readonly letOut: (waiting: Waiting, steps: readonly Step[]) => Onward;
+  readonly commit: (turn: Decided) => Promise<"applied" | "failed" | "deposed" | "stopped">;
+  readonly letOut: (waiting: Waiting, turn: Turn) => Onward;
   readonly failRequest: (ticket: number, reason: string) => void;
   readonly pool: string;
   readonly newId: () => string;
@@ -82,7 +81,7 @@ async function attempt(waiting: Waiting, deps: SalvageDeps): Promise<Tried> {
   const outcome = await deps.commit(turn);
   switch (outcome) {
     case "applied":
-      return { kind: "onward", onward: deps.letOut(waiting, turn.steps) };
+      return { kind: "onward", onward: deps.letOut(waiting, turn) };
     case "failed":
       await deps.reload();
       return { kind: "failed", why: "the database refuses its rows" };

@@ -7,11 +7,17 @@ import type { Step } from "../control/outputs.ts";
 import { admit, needsOf } from "../control/needs.ts";
 import type { ControlState } from "../control/state.ts";
 import { step } from "../control/step.ts";
+import type { BatchTimes } from "./watch.ts";
 
-export interface Turn {
+/** What was decided, to be made durable. */
+export interface Decided {
   /** One per input, in order; the last is that of `place`. */
   readonly steps: readonly Step[];
   readonly changes: readonly Change[];
+}
+
+export interface Turn extends Decided {
+  readonly times: Omit<BatchTimes, "heldMs">;
 }
 
 export interface TurnDeps {
@@ -28,12 +34,16 @@ const place: Input = { kind: "place" };
  */
 export async function stepBatch(state: ControlState, inputs: readonly Input[], deps: TurnDeps): Promise<Turn> {
   const steps: Step[] = [];
+  const begunMs = deps.now().mono;
+  let inputsMs = begunMs;
   for (const input of [...inputs, place]) {
+    if (input === place) inputsMs = deps.now().mono;
     // One need may only be known once another was met: a start names its task, the task its newest version.
     for (let needs = needsOf(state, input); needs.length > 0; needs = needsOf(state, input)) admit(state, await deps.load(needs));
     steps.push(step(state, input, deps.now(), deps.dice));
   }
-  return { steps, changes: foldChanges(steps.flatMap((each) => each.changes)) };
+  const times = { begunMs, inputsMs, placedMs: deps.now().mono };
+  return { steps, changes: foldChanges(steps.flatMap((each) => each.changes)), times };
 }
 
 /** What became of a batch. `broken`: it could not be stepped. */
@@ -43,7 +53,7 @@ export interface WholeTurnDeps extends TurnDeps {
   /** Commits in one transaction; resolves when the outcome is known. */
   readonly commit: (turn: Turn) => Promise<Exclude<TurnEnd, "broken">>;
   /** Publishes commands, answers requests: called only once the changes are durable (promise 1). */
-  readonly letOut: (steps: readonly Step[]) => void;
+  readonly letOut: (turn: Turn) => void;
   /** The batch could not be stepped, and why. */
   readonly onBroken: (error: unknown) => void;
 }
@@ -58,6 +68,6 @@ export async function runTurn(state: ControlState, inputs: readonly Input[], dep
     return "broken";
   }
   const end = await deps.commit(turn);
-  if (end === "applied") deps.letOut(turn.steps);
+  if (end === "applied") deps.letOut(turn);
   return end;
 }

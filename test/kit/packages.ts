@@ -11,6 +11,9 @@ const programs: readonly { readonly program: string; readonly pkg: string }[] = 
   { program: "ksh", pkg: "ksh" },
   { program: "busybox", pkg: "busybox" },
   { program: "mosquitto", pkg: "mosquitto" },
+  { program: "mariadbd", pkg: "mariadb-server" },
+  { program: "nats-server", pkg: "nats-server" },
+  { program: "promtool", pkg: "prometheus" },
 ];
 
 /** Asked by Debian's packages before they start a service; 101 says no: tests start what they need themselves. */

@@ -166,7 +166,7 @@ export class SimManager {
           this.die();
           return "stopped";
         },
-        letOut: (steps) => this.#letOut(lead, taken, steps),
+        letOut: ({ steps }) => this.#letOut(lead, taken, steps),
         onBroken: broken,
       },
     );

@@ -1,0 +1,26 @@
+/** What telemetry sees of the engine. It runs between a commit and its answers, so whoever listens counts and returns. */
+import type { Step } from "../control/outputs.ts";
+import type { Waiting } from "./queue.ts";
+
+/** A batch that holds; nothing of it has left yet. */
+export interface HeldBatch {
+  readonly pool: string;
+  readonly taken: readonly Waiting[];
+  /** One per input, in order; the last is that of `place`. */
+  readonly steps: readonly Step[];
+  /** How many changes were committed, folded. */
+  readonly changes: number;
+  readonly times: BatchTimes;
+}
+
+/** Mono ms: the first input was about to be stepped, all inputs were, what waited was placed, the commit held. */
+export interface BatchTimes {
+  readonly begunMs: number;
+  readonly inputsMs: number;
+  readonly placedMs: number;
+  readonly heldMs: number;
+}
+
+export interface EngineWatch {
+  held(batch: HeldBatch): void;
+}
