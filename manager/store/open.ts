@@ -5,7 +5,7 @@ import { openFolderLogs } from "./folder-logs.ts";
 import { lockFolder } from "./lock.ts";
 import type { LogStore } from "./logstore.ts";
 import { openMemoryStore } from "./memory.ts";
-import { openSqliteStore } from "./sqlite.ts";
+import { openSqliteStore } from "./sqlite/store.ts";
 import type { Store } from "./store.ts";
 
 export interface OpenStoreOptions {

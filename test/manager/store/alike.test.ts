@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Change } from "../../../manager/control/changes.ts";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
-import { openSqliteStore } from "../../../manager/store/sqlite.ts";
+import { openSqliteStore } from "../../../manager/store/sqlite/store.ts";
 import { StoreError, type Store } from "../../../manager/store/store.ts";
 import { eventKinds } from "../../../schema/event.ts";
 import { attemptStates, runStates } from "../../../schema/run.ts";

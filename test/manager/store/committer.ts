@@ -2,7 +2,7 @@
  * A manager's store in a process of its own, for tests to kill: commits batches of runs for ever and prints the number of
  * each that holds. Arguments: the database's file, how many runs a batch has.
  */
-import { openSqliteStore } from "../../../manager/store/sqlite.ts";
+import { openSqliteStore } from "../../../manager/store/sqlite/store.ts";
 import { lead, pool, run } from "../../contract/store/rows.ts";
 
 const [file = "", size = "1"] = process.argv.slice(2);

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
-import { openSqliteStore } from "../../../manager/store/sqlite.ts";
+import { openSqliteStore } from "../../../manager/store/sqlite/store.ts";
 import { storeContract } from "../../contract/store/store.ts";
 
 storeContract("memory", async () => {

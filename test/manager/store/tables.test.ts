@@ -3,7 +3,7 @@ import { getTableConfig as mariadbConfig, MySqlTable } from "drizzle-orm/mysql-c
 import { getTableConfig as sqliteConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { describe, expect, test } from "vitest";
 import { migrationsOf } from "../../../manager/store/migrations.ts";
-import { openSqliteFile } from "../../../manager/store/sqlite-file.ts";
+import { openSqliteFile } from "../../../manager/store/sqlite/file.ts";
 import * as mariadb from "../../../manager/store/tables/mariadb.ts";
 import * as sqlite from "../../../manager/store/tables/sqlite.ts";
 

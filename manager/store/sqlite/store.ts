@@ -1,14 +1,14 @@
 import { dirname } from "node:path";
-import { codecsOf } from "./codecs.ts";
-import { lockFolder, type FolderLock } from "./lock.ts";
-import { migrationsOf, migrationsToApply, type Applied } from "./migrations.ts";
-import { sqliteBodies } from "./sqlite-bodies.ts";
-import { openSqliteFile, type SqliteFile } from "./sqlite-file.ts";
-import { isMalformed, storeErrorOf } from "./sqlite-errors.ts";
-import { sqliteLeader } from "./sqlite-leader.ts";
-import { sqliteReads } from "./sqlite-reads.ts";
-import type { Store } from "./store.ts";
-import * as tables from "./tables/sqlite.ts";
+import { codecsOf } from "../codecs.ts";
+import { lockFolder, type FolderLock } from "../lock.ts";
+import { migrationsOf, migrationsToApply, type Applied } from "../migrations.ts";
+import { sqliteBodies } from "./bodies.ts";
+import { openSqliteFile, type SqliteFile } from "./file.ts";
+import { isMalformed, storeErrorOf } from "./errors.ts";
+import { sqliteLeader } from "./leader.ts";
+import { sqliteReads } from "./reads.ts";
+import type { Store } from "../store.ts";
+import * as tables from "../tables/sqlite.ts";
 
 export interface SqliteOptions {
   /** The database's file, or `:memory:` for one that ends with the process. */

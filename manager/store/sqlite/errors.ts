@@ -1,5 +1,5 @@
-import { CommitFailed } from "./sqlite-file.ts";
-import { StoreError } from "./store.ts";
+import { CommitFailed } from "./file.ts";
+import { StoreError } from "../store.ts";
 
 /** SQLite's primary result codes that say something of the rows themselves (https://sqlite.org/rescode.html). */
 const permanentCodes: ReadonlyMap<number, string> = new Map([

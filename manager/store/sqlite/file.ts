@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import type { Value } from "./rows.ts";
+import type { Value } from "../rows.ts";
 
 /** Texts vary only with which fields an update sets; a cache beyond this many would mean that values got into texts. */
 const statementsKept = 500;

@@ -1,9 +1,9 @@
 /** Large bytes and secrets on SQLite. A body is cut into parts, so that no single row is large in either database. */
 import { randomBytes } from "node:crypto";
-import { storeLimits } from "../../schema/limits.ts";
-import { storeErrorOf } from "./sqlite-errors.ts";
-import type { SqliteFile } from "./sqlite-file.ts";
-import type { BodyStore } from "./store.ts";
+import { storeLimits } from "../../../schema/limits.ts";
+import { storeErrorOf } from "./errors.ts";
+import type { SqliteFile } from "./file.ts";
+import type { BodyStore } from "../store.ts";
 
 export function sqliteBodies(file: SqliteFile): BodyStore {
   const guard = async <T>(work: () => T): Promise<T> => {

@@ -1,19 +1,19 @@
 /** The verbs of everyone who looks, on SQLite: single rows by prepared statements, lists by drizzle over the same file. */
 import { desc } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/sqlite-proxy";
-import { runStates } from "../../schema/run.ts";
-import type { RunRecord, TaskRecord } from "../control/records.ts";
-import type { Codecs } from "./codecs.ts";
-import { readEvents } from "./read-events.ts";
-import { readRuns, runsNewestFirst } from "./read-runs.ts";
-import { readTasks } from "./read-tasks.ts";
-import { readWorkers } from "./read-workers.ts";
-import type { Reader } from "./reader.ts";
-import type { RowCodec, Value } from "./rows.ts";
-import { storeErrorOf } from "./sqlite-errors.ts";
-import type { SqliteFile } from "./sqlite-file.ts";
-import type { ReadStore } from "./store.ts";
-import * as tables from "./tables/sqlite.ts";
+import { runStates } from "../../../schema/run.ts";
+import type { RunRecord, TaskRecord } from "../../control/records.ts";
+import type { Codecs } from "../codecs.ts";
+import { readEvents } from "../read-events.ts";
+import { readRuns, runsNewestFirst } from "../read-runs.ts";
+import { readTasks } from "../read-tasks.ts";
+import { readWorkers } from "../read-workers.ts";
+import type { Reader } from "../reader.ts";
+import type { RowCodec, Value } from "../rows.ts";
+import { storeErrorOf } from "./errors.ts";
+import type { SqliteFile } from "./file.ts";
+import type { ReadStore } from "../store.ts";
+import * as tables from "../tables/sqlite.ts";
 
 /** Drizzle's selects over a file; each runs at once, so several of one page may see different commits between them. */
 export function sqliteReader(file: SqliteFile): Reader {

@@ -1,12 +1,12 @@
 /** The leader's verbs on SQLite. The open store holds the folder's lock, so its lease is nobody else's (rule 18). */
-import type { Loaded, Need } from "../control/inputs.ts";
-import type { AttemptRecord, LiveState, RunRecord } from "../control/records.ts";
-import { statementsOf, type DialectTexts } from "./changes-sql.ts";
-import type { Codecs } from "./codecs.ts";
-import { storeErrorOf } from "./sqlite-errors.ts";
-import type { SqliteFile } from "./sqlite-file.ts";
-import { heldStates, terminalStates, unendedStates } from "./states.ts";
-import { StoreError, type Batch, type CommitResult, type LeaderStore, type LeaseRow } from "./store.ts";
+import type { Loaded, Need } from "../../control/inputs.ts";
+import type { AttemptRecord, LiveState, RunRecord } from "../../control/records.ts";
+import { statementsOf, type DialectTexts } from "../changes-sql.ts";
+import type { Codecs } from "../codecs.ts";
+import { storeErrorOf } from "./errors.ts";
+import type { SqliteFile } from "./file.ts";
+import { heldStates, terminalStates, unendedStates } from "../states.ts";
+import { StoreError, type Batch, type CommitResult, type LeaderStore, type LeaseRow } from "../store.ts";
 
 /** SQLite has no `DELETE … LIMIT` as Node builds it. */
 const texts: DialectTexts = {
