@@ -1,0 +1,56 @@
+/** What the figures were measured on: they mean little without it. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { cpus, release, tmpdir, totalmem } from "node:os";
+
+export interface Machine {
+  readonly date: string;
+  readonly cores: number;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly line: string;
+}
+
+/** This machine, in one line, with the versions of what takes part; programs that are absent are left out. */
+export function machine(): Machine {
+  const cores = cpus();
+  const date = new Date().toISOString().slice(0, 10);
+  const versions: Record<string, string> = { node: process.versions.node };
+  for (const { name, command, args } of programs) {
+    const { stdout, error } = spawnSync(command, args, { encoding: "utf8" });
+    const found = error ? undefined : /\d+\.\d+(\.\d+)?/.exec(stdout);
+    if (found) versions[name] = found[0];
+  }
+  const bullmq = peerVersion();
+  if (bullmq !== undefined) versions["BullMQ"] = bullmq;
+  const memoryGb = Math.round(totalmem() / 2 ** 30);
+  const list = Object.entries(versions)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(", ");
+  return {
+    date,
+    cores: cores.length,
+    versions,
+    line: `${date}: ${cores.length} cores (${cores[0]?.model.trim() ?? "unknown"}), ${memoryGb} GB, Linux ${release()}, ${fileSystem()}; ${list}`,
+  };
+}
+
+const programs = [
+  { name: "MariaDB", command: "mariadbd", args: ["--version"] },
+  { name: "Mosquitto", command: "mosquitto", args: ["-h"] },
+  { name: "Redis", command: "redis-server", args: ["--version"] },
+];
+
+function peerVersion(): string | undefined {
+  try {
+    const file = new URL("../peers/package.json", import.meta.url);
+    return (JSON.parse(readFileSync(file, "utf8")) as { dependencies: Record<string, string> }).dependencies["bullmq"];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where the databases lie decides what an fsync costs. */
+function fileSystem(): string {
+  const out = execFileSync("df", ["--output=fstype", tmpdir()], { encoding: "utf8" });
+  return `${out.trim().split("\n").at(-1)} under ${tmpdir()}`;
+}
