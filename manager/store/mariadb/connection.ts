@@ -33,8 +33,12 @@ export interface Connections extends AsyncDisposable {
   readonly textBytes: number;
   /** One statement on any connection of the pool. */
   read(text: string, values?: readonly Value[]): Promise<unknown[][]>;
-  /** One text, without values to fill in, on the leader's connection. Calls come one after the other. */
-  write(text: string): Promise<Answer>;
+  /**
+   * Whole texts, without values to fill in, one after the other on the leader's connection; the first that fails is the last
+   * that is sent. They are never split over two connections, because together they are one transaction. Calls take turns.
+   * Resolves with the last one's answer.
+   */
+  write(texts: readonly string[] | Generator<string>): Promise<Answer>;
   /** A connection of the pool for the time of the work; it is thrown away when the work rejects, with whatever it had open. */
   session<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
@@ -84,7 +88,15 @@ export async function openConnections(url: string): Promise<Connections> {
     textBytes: Math.floor(Number(size?.[0]) / 4),
     session,
     read: async (text, values = []) => await session(async (one) => (await one.query(text, values)).rows),
-    write: async (text) => await guard((async () => await ask(writer ?? (await connectWriter()), text, []))()),
+    write: async (texts) =>
+      await guard(
+        (async () => {
+          const connection = writer ?? (await connectWriter());
+          let last: Answer = { rows: [], matched: 0 };
+          for (const text of texts) last = await ask(connection, text, []);
+          return last;
+        })(),
+      ),
     [Symbol.asyncDispose]: async () => {
       writer?.destroy();
       await new Promise<void>((resolve) => pool.end(() => resolve()));
@@ -120,7 +132,7 @@ async function guard<T>(asked: Promise<T>): Promise<T> {
   try {
     return await asked;
   } catch (error) {
-    throw storeErrorOf(error);
+    throw storeErrorOf(error, true);
   }
 }
 
