@@ -2,7 +2,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { id } from "../schema/ids.ts";
 import { brokerLimits } from "../schema/limits.ts";
 import { clientHashPattern, tokenHashPattern } from "./secrets.ts";

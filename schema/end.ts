@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { requestLimits } from "./limits.ts";
 
 const sentence = z.string().max(requestLimits.sentenceChars);

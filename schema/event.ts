@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What may happen, append-only. The number of an event rises by one within its pool. */
 export const eventKinds = [

@@ -1,5 +1,5 @@
 /** What is wrong with one field, in words of this project instead of the library's: the allowed form, and what came instead. */
-import type { z } from "zod";
+import type * as z from "zod";
 
 /** An issue on its way into an error, with the schema that raised it. */
 type Raised = Parameters<z.core.$ZodErrorMap>[0];

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { requestLimits } from "./limits.ts";
 
 const idPattern = new RegExp(`^[A-Za-z0-9_-]{1,${requestLimits.idChars}}$`);

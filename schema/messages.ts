@@ -3,7 +3,7 @@
  * Envelopes are strict about what they need and pass over keys they do not know, so that a newer minor version may add
  * some; items are parsed one by one, so that one unreadable item never takes its neighbours with it (rule 16).
  */
-import { z } from "zod";
+import * as z from "zod";
 import { end } from "./end.ts";
 import { epochText, id } from "./ids.ts";
 import { requestLimits, wireLimits } from "./limits.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { execRun, labels, otherRun, requires, retry, scriptRun } from "./task.ts";
 import { onLost, runSummary } from "./run.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { fieldMessage } from "./field-message.ts";
 import { defaultPool, envName, id } from "./ids.ts";
 import { requestLimits as lim, timing } from "./limits.ts";

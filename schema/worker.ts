@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { id } from "./ids.ts";
 import { requestLimits, workerLimits } from "./limits.ts";
 import { labels } from "./task.ts";

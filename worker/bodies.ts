@@ -1,5 +1,5 @@
 /** Large bodies travel by outbound HTTP, beside the wire: a start's body down, a large result up. Each with its own ticket. */
-import { z } from "zod";
+import * as z from "zod";
 import type { ResultFound } from "./agent/types.ts";
 import { readPlainFile } from "./plain-file.ts";
 import { doubledDelayMs, pause } from "../schema/kit/backoff.ts";

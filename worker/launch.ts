@@ -1,5 +1,5 @@
 /** From an accepted start to what the process host launches: the driver makes the command, the agent adds the rest. */
-import { z } from "zod";
+import * as z from "zod";
 import type { Deadlines } from "./agent/types.ts";
 import type { StartOrder } from "./agent/records.ts";
 import type { CannotLaunch, Driver, Launch } from "./drivers/driver.ts";

@@ -1,6 +1,6 @@
 /** Large bodies of workers, by the ticket of one attempt: a start's content down, a result up. */
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { sha256Hex } from "../../schema/digest.ts";
 import { id } from "../../schema/ids.ts";
 import { isDeeperThan } from "../../schema/json-depth.ts";

@@ -1,5 +1,5 @@
 /** The document of the API, as data and as a page that needs nothing from anywhere else. */
-import { z } from "zod";
+import * as z from "zod";
 import { openApiDocument } from "./openapi.ts";
 import { pageCsp, renderDocs } from "./docs-page.ts";
 import type { ApiParts } from "./deps.ts";

@@ -1,5 +1,5 @@
 /** History: pages of it, or a stream that goes on. */
-import { z } from "zod";
+import * as z from "zod";
 import { eventKinds, eventView } from "../../schema/event.ts";
 import { id } from "../../schema/ids.ts";
 import { requestLimits } from "../../schema/limits.ts";

@@ -1,5 +1,5 @@
 /** What is well and what is not, in sentences. */
-import { z } from "zod";
+import * as z from "zod";
 import type { ApiDeps } from "./deps.ts";
 import { instant } from "./views.ts";
 

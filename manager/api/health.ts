@@ -1,5 +1,5 @@
 /** Whether this manager is alive, ready, and well. Open to all, so it tells states and sentences but no names of things. */
-import { z } from "zod";
+import * as z from "zod";
 import { healthView } from "./health-view.ts";
 import { json, route, type AnyRoute } from "./route.ts";
 

@@ -1,5 +1,5 @@
 /** The output of a run: as text, as one JSON object per line, or as an event stream. */
-import { z } from "zod";
+import * as z from "zod";
 import { id } from "../../schema/ids.ts";
 import { problem } from "../../schema/problem.ts";
 import { preferred } from "./accept.ts";

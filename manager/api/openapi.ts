@@ -1,6 +1,6 @@
 /** The OpenAPI document, from the same definitions that the requests are checked with. */
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
-import type { z } from "zod";
+import type * as z from "zod";
 import { end } from "../../schema/end.ts";
 import { eventView } from "../../schema/event.ts";
 import { problems, type ProblemCode } from "../../schema/problem.ts";

@@ -1,5 +1,5 @@
 /** Errors as clients see them: RFC 9457, `application/problem+json`. */
-import { z } from "zod";
+import * as z from "zod";
 import { fieldMessage } from "../../schema/field-message.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import { ProblemError, problem, problems, type FieldError, type Problem, type ProblemCode } from "../../schema/problem.ts";

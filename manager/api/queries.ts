@@ -2,7 +2,7 @@
  * Parameters that several routes take, each with its check and its words in the document. `shown` in a schema's metadata is
  * what the document says where the check works on text.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { id } from "../../schema/ids.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import { labelKey, labelValue } from "../../schema/task.ts";

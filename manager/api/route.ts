@@ -1,5 +1,5 @@
 /** What a route is: its definition (which becomes openapi.yaml) and its handler in one object. */
-import type { z } from "zod";
+import type * as z from "zod";
 import type { ProblemCode } from "../../schema/problem.ts";
 import type { ApiParts } from "./deps.ts";
 import type { Streamed } from "./streams.ts";

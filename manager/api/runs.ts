@@ -1,5 +1,5 @@
 /** Runs: list, show (and wait for the end), stop, signal. */
-import { z } from "zod";
+import * as z from "zod";
 import { id } from "../../schema/ids.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import { problem } from "../../schema/problem.ts";

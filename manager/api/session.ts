@@ -1,5 +1,5 @@
 /** Sign in and out for browsers: a token is posted once, a cookie that no script can read stands for it afterwards. */
-import { z } from "zod";
+import * as z from "zod";
 import { problem } from "../../schema/problem.ts";
 import { mustBeSameSite } from "./auth.ts";
 import { json, route, type AnyRoute } from "./route.ts";

@@ -1,5 +1,5 @@
 /** What a start request says, as the core takes it: its id, its key, its trace. */
-import { z } from "zod";
+import * as z from "zod";
 import { sha256Hex } from "../../schema/digest.ts";
 import type { Dice } from "../../schema/given.ts";
 import { id } from "../../schema/ids.ts";

@@ -1,5 +1,5 @@
 /** Starts: of one task, of many, and of a run again. The hot path of the API: one start of a lone pool reads nothing. */
-import { z } from "zod";
+import * as z from "zod";
 import { sha256Hex } from "../../schema/digest.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import type { ProblemCode } from "../../schema/problem.ts";

@@ -1,5 +1,5 @@
 /** Edits of a task: each makes a new version. What is built from the current version is built again when somebody else was first. */
-import { z } from "zod";
+import * as z from "zod";
 import { id } from "../../schema/ids.ts";
 import { apiLimits, requestLimits } from "../../schema/limits.ts";
 import { problem, ProblemError } from "../../schema/problem.ts";

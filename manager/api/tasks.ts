@@ -1,5 +1,5 @@
 /** Tasks: create, list, show, remove, stop all of their runs. Edits are in task-edits.ts, starts in starts.ts. */
-import { z } from "zod";
+import * as z from "zod";
 import { id } from "../../schema/ids.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import { execRun, otherRun, scriptRun, taskInput, taskName, type TaskDefinition } from "../../schema/task.ts";

@@ -1,5 +1,5 @@
 /** Workers: list, show, label, remove, drain. */
-import { z } from "zod";
+import * as z from "zod";
 import { id } from "../../schema/ids.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import { problem } from "../../schema/problem.ts";

@@ -1,7 +1,7 @@
 /** The file of a stream's gaps: one JSON array, replaced whole, so that it is never half written. */
 import { open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import type { Gap } from "./gaps.ts";
 
 const gapFile = z.array(z.strictObject({ offset: z.int().min(0), length: z.int().min(1), why: z.string() }));

@@ -1,5 +1,5 @@
 /** zod schemas as JSON Schema 2020-12, which is what OpenAPI 3.1 and AsyncAPI 3.0 speak. */
-import { z } from "zod";
+import * as z from "zod";
 
 export type JsonObject = Record<string, unknown>;
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { end } from "../../schema/end.ts";
 import { makeConverter, named, type Converter, type JsonObject } from "../../schema/kit/json-schema.ts";
 import * as messages from "../../schema/messages.ts";

@@ -4,7 +4,7 @@
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import type { LogStream, StreamName } from "./stream.ts";
 
 const position = z.object({ acked: z.int().min(0), floor: z.int().min(0), cap: z.int().min(0) });

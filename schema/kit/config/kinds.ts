@@ -1,6 +1,6 @@
 /** The kinds of values that a configuration key takes: how text (or a YAML scalar) becomes one, and what is allowed, for people. */
 import { isAbsolute } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { id } from "../../ids.ts";
 import { labels } from "../../task.ts";
 
