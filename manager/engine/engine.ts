@@ -67,7 +67,7 @@ export class PoolEngine extends Service {
     this.name = `engine of pool ${deps.options.pool}`;
     this.#deps = deps;
     this.#door = new Door({ answerWithinMs: deps.timing.answerWithinMs });
-    this.#trouble = new TroubleBook({ clock: deps.clock, log: deps.log, pool: deps.options.pool });
+    this.#trouble = new TroubleBook({ clock: deps.clock, log: deps.log, pool: deps.options.pool, watch: deps.watch });
   }
 
   /** The state of a leader, for reading between turns; undefined while this manager does not lead. */
@@ -222,8 +222,9 @@ export class PoolEngine extends Service {
   }
 
   async #salvage(lead: Lead, taken: readonly Waiting[], signal: AbortSignal): Promise<Onward> {
-    const { clock, dice, log, options, store } = this.#deps;
+    const { clock, dice, log, options, store, watch } = this.#deps;
     return await salvage(taken, {
+      watch,
       reload: async () => {
         lead.state = await this.#load(lead.term, signal);
       },

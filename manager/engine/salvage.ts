@@ -8,6 +8,7 @@ import type { Reports } from "../../schema/messages.ts";
 import type { Input } from "../control/inputs.ts";
 import type { Waiting } from "./queue.ts";
 import type { Decided, Turn } from "./turn.ts";
+import type { EngineWatch } from "./watch.ts";
 
 export type Onward = "lead" | { readonly aboveTerm: number };
 
@@ -21,6 +22,7 @@ export interface SalvageDeps {
   readonly newId: () => string;
   readonly wall: () => number;
   readonly log: Log;
+  readonly watch: EngineWatch | undefined;
 }
 
 /** What one input needs in turn: as it is, then (a report) as an unreadable one, then only as evidence. */
@@ -106,5 +108,6 @@ async function setAside(waiting: Waiting, why: string, deps: SalvageDeps): Promi
     "a message is set aside",
   );
   const outcome = await deps.commit({ steps: [], changes: [{ op: "insertSetAside", row }] });
+  if (outcome === "applied") deps.watch?.setAside?.(deps.pool);
   return outcome === "applied" || outcome === "failed" ? "lead" : { aboveTerm: 0 };
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../../schema/kit/clock.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import { managerLimits } from "../../schema/limits.ts";
+import type { EngineWatch } from "./watch.ts";
 
 /** The store's trouble, from the first try that failed until one holds. */
 export interface Trouble {
@@ -13,15 +14,22 @@ export class TroubleBook {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #pool: string;
+  readonly #watch: EngineWatch | undefined;
   #trouble: Trouble | undefined;
   #sinceMono = 0;
   #loggedMono = 0;
   #tries = 0;
 
-  constructor(deps: { readonly clock: Clock; readonly log: Log; readonly pool: string }) {
+  constructor(deps: {
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly pool: string;
+    readonly watch: EngineWatch | undefined;
+  }) {
     this.#clock = deps.clock;
     this.#log = deps.log;
     this.#pool = deps.pool;
+    this.#watch = deps.watch;
   }
 
   get now(): Trouble | undefined {
@@ -33,6 +41,7 @@ export class TroubleBook {
     const now = this.#clock.now();
     const before = this.#trouble;
     this.#tries += 1;
+    this.#watch?.storeFailed?.(this.#pool);
     if (!before) this.#sinceMono = now.mono;
     this.#trouble = { sentence, sinceWall: before?.sinceWall ?? now.wall };
     if (before && (before.sentence === sentence || now.mono - this.#loggedMono < managerLimits.troubleLogMs)) return;

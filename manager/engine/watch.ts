@@ -23,4 +23,8 @@ export interface BatchTimes {
 
 export interface EngineWatch {
   held(batch: HeldBatch): void;
+  /** The store has failed a commit or a read; it is tried again. */
+  storeFailed?(pool: string): void;
+  /** An input that no commit can hold was kept for an operator. */
+  setAside?(pool: string): void;
 }
