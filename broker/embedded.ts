@@ -10,6 +10,7 @@ import type { Log } from "../schema/kit/log.ts";
 import { brokerLimits } from "../schema/limits.ts";
 import type { ClientVerifier } from "./access.ts";
 import type { Connector } from "./broker.ts";
+import "./packets.ts";
 import { makeDoor, type Door, type Tally } from "./door.ts";
 import { guardStream } from "./guard.ts";
 import { inProcessClients } from "./inprocess.ts";

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { MqttClient, type IClientOptions } from "mqtt";
 import { brokerLimits, wireLimits } from "../schema/limits.ts";
 import type { Connection, Connector, ConnectOptions, PublishOptions } from "./broker.ts";
+import "./packets.ts";
 import { checkTlsFiles, openSocket, parseBrokerUrl, whyFailed, type BrokerAddress, type TlsFiles } from "./dial.ts";
 import { publishWindow, type PublishWindow } from "./window.ts";
 

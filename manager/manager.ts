@@ -11,6 +11,7 @@ import { pause } from "../schema/kit/backoff.ts";
 import { processClock } from "../schema/kit/clock.ts";
 import type { Log } from "../schema/kit/log.ts";
 import { shortId, systemDice } from "../schema/kit/random.ts";
+import { version } from "../schema/kit/version.ts";
 import { apiLimits, managerLimits, timing } from "../schema/limits.ts";
 import { makeApp } from "./api/app.ts";
 import { serveApi } from "./api/serve.ts";
@@ -35,8 +36,6 @@ export interface Manager {
   readonly failed: Promise<unknown>;
   close(): Promise<void>;
 }
-
-const version = "0.1.0";
 
 /** Starts a manager. Rejects with a sentence when something it needs is not there (port, database, broker's own port). */
 export async function runManager(config: ManagerConfig, log: Log): Promise<Manager> {

@@ -4,7 +4,7 @@ import type { WorkerConfig } from "./config.ts";
 import type { Driver } from "./drivers/driver.ts";
 import { loadDrivers } from "./drivers/load.ts";
 import { findFacts, survives } from "./facts.ts";
-import project from "../package.json" with { type: "json" };
+import { version } from "../schema/kit/version.ts";
 import { defaultEnvironment } from "./process/environment.ts";
 import type { JournalMeta } from "./agent/records.ts";
 import type { Log } from "../schema/kit/log.ts";
@@ -26,7 +26,7 @@ export async function setUp(config: WorkerConfig, meta: JournalMeta, log: Log): 
   const { facts, interpreters } = await findFacts({
     path: defaultEnvironment().PATH,
     drivers: [...drivers.keys()],
-    agentVersion: project.version,
+    agentVersion: version,
     note: (sentence) => log.warn(sentence),
   });
   const outlives = survives();
