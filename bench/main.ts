@@ -45,10 +45,11 @@ function readArguments(): Asked | undefined {
   if (values.help) return undefined;
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds takes a whole number from 1, not ${values.rounds}`);
-  const named = positionals.flatMap((word) => [...word]);
+  const named = positionals.flatMap((word) => word.split(""));
   const unknown = named.find((letter) => !letters.includes(letter as Letter));
   if (unknown !== undefined) throw new Error(`there is no section ${unknown}; there are ${letters.join(" ")}`);
-  if (values.write && values.quick) throw new Error("--quick measures nothing that is worth writing down; drop --write or --quick");
+  if (values.write && values.quick)
+    throw new Error("--quick measures nothing that is worth writing down; drop --write or --quick");
   const profileDir = values.profile === undefined ? undefined : resolve(values.profile);
   if (profileDir !== undefined) mkdirSync(profileDir, { recursive: true });
   return {

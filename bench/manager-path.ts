@@ -71,7 +71,15 @@ class SimulatedWorker {
     this.#up("hello", {
       ...this.#head(),
       facts: {
-        ...{ os: "linux", osVersion: "6.1", arch: "x64", hostname: this.#id, cpus: 4, memoryMb: 8_000, interpreters: { sh: "1" } },
+        ...{
+          os: "linux",
+          osVersion: "6.1",
+          arch: "x64",
+          hostname: this.#id,
+          cpus: 4,
+          memoryMb: 8_000,
+          interpreters: { sh: "1" },
+        },
         ...{ drivers: ["exec", "script"], agentVersion: "1", nodeVersion: "24", bootId: "b" },
       },
       labels: { zone: "a" },
@@ -162,8 +170,7 @@ const engine = new PoolEngine({
     sign: () => "signature",
   },
   timing: { leaseRenewMs: timing.leaseRenewMs, leaseStillMs: timing.leaseStillMs, tickMs: 1_000, answerWithinMs: 60_000 },
-  send: (workerId, term, command) =>
-    outbox.send({ pool: "default", workerId, term, asOf: command.asOf, items: command.items }),
+  send: (workerId, term, command) => outbox.send({ pool: "default", workerId, term, asOf: command.asOf, items: command.items }),
   onEvents: (events) => feed.publish(events),
 });
 const engines = new Map([["default", engine]]);

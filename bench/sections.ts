@@ -1,4 +1,5 @@
 /** Every section of the benchmarks, in order. */
 import type { Section } from "./kit/section.ts";
+import { starts } from "./sections/starts.ts";
 
-export const sections: readonly Section[] = [];
+export const sections: readonly Section[] = [starts];

@@ -48,11 +48,11 @@ export function amount(value: number): string {
 export function textTable(figures: readonly Figure[]): string {
   const rows = [[...head], ...figures.map((figure) => cells(figure, figures))];
   const used = head.map((_, column) => rows.slice(1).some((row) => row[column] !== ""));
-  const widths = head.map((_, column) => Math.max(...rows.map((row) => [...row[column]!].length)));
+  const widths = head.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows
     .map((row) =>
       row
-        .map((cell, column) => cell + " ".repeat(widths[column]! - [...cell].length))
+        .map((cell, column) => cell + " ".repeat(widths[column]! - cell.length))
         .filter((_, column) => used[column])
         .join("  ")
         .trimEnd(),

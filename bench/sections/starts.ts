@@ -1,0 +1,126 @@
+/** (a) Starts end to end. */
+import { spawnSync } from "node:child_process";
+import type { Flooded } from "../load/process.ts";
+import { checkRuns } from "../kit/count.ts";
+import { mariadb, sqlite, type Database } from "../kit/database.ts";
+import type { Aim, Measure } from "../kit/figure.ts";
+import type { Plan, Section, Variant } from "../kit/section.ts";
+import { System } from "../kit/system.ts";
+import { mariadbMissing } from "../../test/kit/mariadb.ts";
+
+const workers = 10;
+const slots = 500;
+
+interface Mode {
+  readonly name: string;
+  readonly connections: number;
+  readonly perPost: number;
+  readonly aims: Readonly<Record<string, Aim>>;
+}
+
+const modes: readonly Mode[] = [
+  { name: "single POSTs", connections: 64, perPost: 1, aims: { MariaDB: { atLeast: 8_000 } } },
+  { name: "bulk POSTs", connections: 4, perPost: 100, aims: { MariaDB: { atLeast: 25_000 }, SQLite: { atLeast: 40_000 } } },
+];
+
+/** How long is posted: to warm up, and to measure. */
+function times(plan: Plan): { readonly warmMs: number; readonly forMs: number } {
+  return plan.quick ? { warmMs: 200, forMs: 300 } : { warmMs: 2_000, forMs: 3_000 };
+}
+
+export const starts: Section = {
+  letter: "a",
+  title: "Starts end to end",
+  about: `A start is posted, committed, answered, sent to a worker, ended there at once, reported, committed and acknowledged. Posted through
+the real listener with token and validation on: *single* is \`POST /tasks/{id}/start\` over 64 connections, *bulk* is \`POST /runs\` with 100
+starts over 4 connections. ${workers} simulated workers (${slots} slots each) in a process of their own speak the real protocol over MQTT sockets. The rate is all
+accepted runs over the time from the first POST to the manager's acknowledgement of the last end. Afterwards runs, attempts, ends and events are counted in SQL.`,
+  async variants(plan) {
+    const databases: readonly { readonly database: Database; readonly missing: string | undefined }[] = [
+      { database: sqlite(), missing: undefined },
+      { database: mariadb(), missing: mariadbMissing() },
+    ];
+    return databases.flatMap(({ database, missing }) =>
+      (["aedes", "mosquitto"] as const).map((broker) => variant(plan, database, broker, missing ?? brokerMissing(broker))),
+    );
+  },
+};
+
+function brokerMissing(broker: string): string | undefined {
+  if (broker === "aedes") return undefined;
+  return spawnSync("mosquitto", ["-h"]).error ? "mosquitto is not installed here" : undefined;
+}
+
+function variant(plan: Plan, database: Database, broker: "aedes" | "mosquitto", missing: string | undefined): Variant {
+  return {
+    name: `${database.name} and ${broker}`,
+    ...(missing === undefined ? {} : { missing }),
+    round: () => round(plan, database, broker),
+    close: () => database.close(),
+  };
+}
+
+async function round(plan: Plan, database: Database, broker: "aedes" | "mosquitto"): Promise<Measure[]> {
+  const system = await System.start({ database, broker, profileDir: plan.profileDir });
+  try {
+    await system.simulate(workers, slots);
+    const taskId = await system.trueTask();
+    const measures: Measure[] = [];
+    let accepted = 0;
+    for (const mode of modes) {
+      const { warmMs, forMs } = times(plan);
+      accepted += (await flood(system, taskId, mode, warmMs, accepted)).runs;
+      const { runs, measure } = await flood(system, taskId, mode, forMs, accepted);
+      accepted += runs;
+      measures.push(measure);
+    }
+    await checkRuns(database, accepted);
+    return measures;
+  } finally {
+    await system.close();
+  }
+}
+
+/** Posts for `forMs` and waits until every run has ended. */
+async function flood(
+  system: System,
+  taskId: string,
+  mode: Mode,
+  forMs: number,
+  before: number,
+): Promise<{ readonly runs: number; readonly measure: Measure }> {
+  const { url, token, database } = system;
+  const { name, connections, perPost, aims } = mode;
+  const cpuBefore = system.cpuMs();
+  const { accepted, fromMs } = await system.load.ask<Flooded>("flood", { url, token, taskId, connections, perPost, forMs });
+  const endedMs = await allEnded(system, before + accepted);
+  const cpuAfter = system.cpuMs();
+  const cpu = Object.fromEntries(
+    Object.entries(cpuAfter).map(([part, ms]) => [part, ((ms - (cpuBefore[part] ?? 0)) * 1_000) / accepted]),
+  );
+  const aim = aims[database.name];
+  const measure: Measure = {
+    what: `${name}, ${database.name}, ${system.broker ? "Mosquitto" : "aedes"}`,
+    unit: "runs/s",
+    better: "higher",
+    value: (accepted * 1_000) / (endedMs - fromMs),
+    cpu,
+    ...(aim ? { aim } : {}),
+  };
+  return { runs: accepted, measure };
+}
+
+/** When the manager acknowledged the last end, on the host's clock. Rejects when nothing has ended for long. */
+async function allEnded(system: System, runs: number): Promise<number> {
+  let last = 0;
+  let quiet = 0;
+  for (;;) {
+    const { acked, ackedMs } = await system.tally();
+    if (acked === runs) return ackedMs;
+    if (acked > runs) throw new Error(`${acked} ends were acknowledged, but only ${runs} runs were accepted`);
+    quiet = acked === last ? quiet + 1 : 0;
+    last = acked;
+    if (quiet > 2_000) throw new Error(`${acked} of ${runs} runs ended, and then nothing more for 20 s: ${system.manager.lastWords()}`);
+    await new Promise((done) => setTimeout(done, 10));
+  }
+}
