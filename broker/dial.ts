@@ -1,6 +1,9 @@
 /** From a broker's url to a socket, and from a failure to a sentence that says what to do. */
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext } from "node:tls";
+import { commandOf } from "../schema/command.ts";
+
+const addWorker = commandOf("worker:add", "<id>");
 
 export interface BrokerAddress {
   readonly host: string;
@@ -114,9 +117,9 @@ function connackSentence(returnCode: number): string {
     case 3:
       return "it says that it is not available now";
     case 4:
-      return "wrong username or password; a worker's password is made by `npm run worker:add -- <id>` beside the manager (MUSTER_BROKER_PASSWORD)";
+      return `wrong username or password; a worker's password is made by \`${addWorker}\` beside the manager (MUSTER_BROKER_PASSWORD)`;
     case 5:
-      return "not authorized: was MUSTER_BROKER_PASSWORD given? A worker's is made by `npm run worker:add -- <id>` beside the manager; the broker's log says more";
+      return `not authorized: was MUSTER_BROKER_PASSWORD given? A worker's is made by \`${addWorker}\` beside the manager; the broker's log says more`;
     case 6:
       return "the keepalive is longer than it allows";
   }

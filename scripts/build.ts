@@ -51,7 +51,7 @@ async function bundle(): Promise<Metafile> {
     format: "esm",
     banner: { js: banner },
     // muster.js loads a part instead of starting it, to be one process and not two.
-    define: { "import.meta.main": "true" },
+    define: { "import.meta.main": "true", MUSTER_IS_RELEASE: "true" },
     // Whoever reads a stack trace finds the names that the source has.
     minifySyntax: true,
     minifyWhitespace: true,

@@ -6,8 +6,9 @@ import { adminName } from "../manager/admin.ts";
 import { configOrExit } from "../schema/kit/config.ts";
 import { readHostConfig } from "./config.ts";
 import { takeNoArguments } from "./no-arguments.ts";
+import { commandOf } from "../schema/command.ts";
 
-const usage = `Usage: npm run token
+const usage = `Usage: ${commandOf("token")}
 
 Makes a new admin token, prints it, and revokes the old one at once. Run it beside the manager's data folder (MUSTER_DATA_DIR).`;
 

@@ -11,8 +11,9 @@ import { hostInUrl, isLoopback } from "../broker/config.ts";
 import { defaultPool, id } from "../schema/ids.ts";
 import { configOrExit } from "../schema/kit/config.ts";
 import { readHostConfig, type HostConfig } from "./config.ts";
+import { commandOf } from "../schema/command.ts";
 
-const usage = "npm run worker:add -- <id> [--pool <pool>] [--replace] [--preset]";
+const usage = commandOf("worker:add", "<id> [--pool <pool>] [--replace] [--preset]");
 
 const help = `Usage: ${usage}
 
@@ -91,7 +92,7 @@ function lineFor(config: HostConfig, worker: { readonly workerId: string; readon
     MUSTER_MANAGER_URL: managerUrlFor(config),
   };
   const words = Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
-  return `${words.join(" ")} npm run worker`;
+  return `${words.join(" ")} ${commandOf("worker")}`;
 }
 
 function main(): void {

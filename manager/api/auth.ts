@@ -3,6 +3,7 @@ import { problem } from "../../schema/problem.ts";
 import type { ApiParts } from "./deps.ts";
 import type { Permission } from "./route.ts";
 import { cookieOf } from "./sessions.ts";
+import { commandOf } from "../../schema/command.ts";
 
 const inQuery = /[?&](token|access_token|api_key|apikey|authorization)=/i;
 const safeMethods = new Set(["GET", "HEAD"]);
@@ -31,7 +32,7 @@ export function identify(parts: ApiParts, request: Request): string {
   if (header !== null) {
     const token = /^Bearer +(\S+) *$/i.exec(header)?.[1];
     const known = token === undefined ? undefined : parts.credentials.verifyToken(token);
-    if (!known) throw problem("unauthorized", "the token is not known; `npm run token` makes a new one");
+    if (!known) throw problem("unauthorized", `the token is not known; \`${commandOf("token")}\` makes a new one`);
     return known.name;
   }
   const cookie = cookieOf(request.headers.get("cookie"), parts.secure);

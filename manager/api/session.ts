@@ -5,6 +5,7 @@ import { mustBeSameSite } from "./auth.ts";
 import { json, route, type AnyRoute } from "./route.ts";
 import { cookieOf, setCookie } from "./sessions.ts";
 import { instant } from "./views.ts";
+import { commandOf } from "../../schema/command.ts";
 
 const tag = "session";
 const sessionView = z.strictObject({
@@ -41,7 +42,7 @@ const postSession = route<Record<never, never>, Record<never, never>, { token: s
     parts.signIns.take("");
     mustBeSameSite(parts, request, false);
     const known = parts.credentials.verifyToken(body.token);
-    if (!known) throw problem("unauthorized", "the token is not known; `npm run token` makes a new one");
+    if (!known) throw problem("unauthorized", `the token is not known; \`${commandOf("token")}\` makes a new one`);
     const { value, session } = parts.sessions.begin(body.token);
     return json(
       201,

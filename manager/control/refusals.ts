@@ -1,4 +1,6 @@
 /** Why a hello is refused, in the words that the agent prints; `newJournal`: it may come back only with a journal of its own making (rule 1). */
+import { commandOf } from "../../schema/command.ts";
+
 export interface Refusal {
   readonly why: string;
   readonly newJournal: boolean;
@@ -22,7 +24,7 @@ export const refusals = {
     newJournal: true,
   },
   removed: {
-    why: "this worker was removed; to let it join again make a password for it (npm run worker:add) and start its agent anew",
+    why: `this worker was removed; to let it join again make a password for it (${commandOf("worker:add")}) and start its agent anew`,
     newJournal: false,
   },
   oldJournal: {

@@ -1,6 +1,7 @@
 import { flagOf, isReadBy, type Key, type Reader } from "./key.ts";
 import { keys } from "./keys.ts";
 import type { Switch } from "./layers.ts";
+import { commandOf } from "../../command.ts";
 
 /** What a key is without a value: its default, or what then happens. */
 export function defaultOf(key: Key): string {
@@ -13,7 +14,7 @@ export function defaultOf(key: Key): string {
 /** What `--help` prints for a reader. */
 export function helpText(reader: Reader, switches: readonly Switch[]): string {
   const lines = [
-    `Usage: npm ${reader === "start" ? "start" : `run ${reader}`} -- [flags]`,
+    `Usage: ${commandOf(reader, "[flags]")}`,
     "",
     "Flags go before the environment, the environment before muster.yaml. A secret may be a file: <NAME>_FILE.",
     "",
