@@ -1,26 +1,18 @@
 /**
- * Connections to MariaDB: a pool for everyone who looks, and one connection for the leader's commits, made anew after it was
- * lost. Nothing is ever tried twice here: whoever asked knows whether that is safe.
+ * Connections to MariaDB: some for everyone who looks, some for the leaders' commits. No write is tried twice here: whoever
+ * asked knows whether that is safe.
  */
-import { createConnection, createPool, type Connection, type PoolConnection, type QueryOptions } from "mysql2";
+import { doubledDelayMs, pause } from "../../../schema/kit/backoff.ts";
+import { mariadbLimits } from "../../../schema/limits/mariadb.ts";
 import type { Value } from "../rows.ts";
-import { storeErrorOf } from "./errors.ts";
+import { StoreError } from "../store.ts";
+import { parseMariadbUrl, tlsOptions, type MariadbAddress } from "./address.ts";
+import { refusalOf } from "./errors.ts";
+import { Lane } from "./lane.ts";
+import { openLink, type Answer } from "./link.ts";
 
-/** What the URL says. `shown` is the URL for logs and `/health`, without the password. */
-export interface MariadbAddress {
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string;
-  readonly database: string;
-  readonly shown: string;
-}
-
-/** What a statement came to. `rows` are arrays; `matched` counts rows that an update found, also those it left as they were. */
-export interface Answer {
-  readonly rows: unknown[][];
-  readonly matched: number;
-}
+/** What the protocol adds to a statement's text, rounded up. */
+const packetHeadBytes = 64;
 
 /** One connection while it is ours alone. */
 export interface Session {
@@ -31,118 +23,123 @@ export interface Connections extends AsyncDisposable {
   readonly address: MariadbAddress;
   /** A quarter of the server's `max_allowed_packet`, bytes (rule 19), as read at the last connect. */
   readonly textBytes: number;
-  /** One statement on any connection of the pool. */
+  /** One statement that only looks: on a connection that the server had closed meanwhile it is asked once more. */
   read(text: string, values?: readonly Value[]): Promise<unknown[][]>;
   /**
-   * Whole texts, without values to fill in, one after the other on the leader's connection; the first that fails is the last
-   * that is sent. They are never split over two connections, because together they are one transaction. Calls take turns.
-   * Resolves with the last one's answer.
+   * Whole texts, without values to fill in, one after the other on one connection; the first that fails is the last that is
+   * sent. Together they are one transaction. Resolves with the last one's answer; rejects with an unknown outcome when none comes.
    */
   write(texts: readonly string[] | Generator<string>): Promise<Answer>;
-  /** A connection of the pool for the time of the work; it is thrown away when the work rejects, with whatever it had open. */
-  session<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /**
+   * A connection for the time of the work; it is thrown away when the work rejects, with whatever it had open. `withinMs` bounds
+   * each of its statements.
+   */
+  session<T>(work: (session: Session) => Promise<T>, withinMs?: number): Promise<T>;
 }
 
-/** Rejects with a sentence when the server cannot be reached or is none that Muster can use. */
-export async function openConnections(url: string): Promise<Connections> {
+export interface OpenConnectionsOptions {
+  /** Told, now and then, why the server cannot be reached yet. */
+  readonly onWaiting?: (sentence: string) => void;
+  /** Ends the waiting for a server that is away. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Connects. A server that is away is waited for, because both may be started at once; one that refuses the account, has no
+ * such database or cannot be verified is an error with a sentence.
+ */
+export async function openConnections(url: string, options: OpenConnectionsOptions = {}): Promise<Connections> {
   const address = parseMariadbUrl(url);
-  const options = {
-    host: address.host,
-    port: address.port,
-    user: address.user,
-    password: address.password,
-    database: address.database,
-    charset: "UTF8MB4_BIN",
-    rowsAsArray: true,
-    supportBigNumbers: true,
-    flags: ["FOUND_ROWS", "-IGNORE_SPACE", "-LOCAL_FILES"],
+  const ssl = tlsOptions(address);
+  let packetBytes = 0;
+  const open = async (readsOnly: boolean) => {
+    const link = await openLink(address, ssl, readsOnly);
+    packetBytes = link.packetBytes;
+    return link;
   };
-  const pool = createPool({ ...options, connectionLimit: 8 });
-  pool.on("connection", (connection) => void prepare(connection as unknown as Connection).catch(() => connection.destroy()));
-  let writer: Connection | undefined;
-  const connectWriter = async (): Promise<Connection> => {
-    const made = createConnection(options);
-    made.on("error", () => {
-      if (writer === made) writer = undefined;
-    });
-    await prepare(made);
-    writer = made;
-    return made;
-  };
-  const taken = (): Promise<PoolConnection> =>
-    new Promise((resolve, reject) => pool.getConnection((error, connection) => (error ? reject(error) : resolve(connection))));
-  const session = async <T>(work: (session: Session) => Promise<T>): Promise<T> => {
-    const connection = await guard(taken());
-    try {
-      const done = await work({ query: (text, values = []) => guard(ask(connection, text, values)) });
-      connection.release();
-      return done;
-    } catch (error) {
-      connection.destroy();
-      throw error;
-    }
-  };
-  const [size] = await session(async (one) => (await one.query("SELECT @@max_allowed_packet")).rows);
+  const readers = new Lane(() => open(true), mariadbLimits.readers);
+  const writers = new Lane(() => open(false), mariadbLimits.writers);
+  await firstAnswer(writers, address, options);
   return {
     address,
-    textBytes: Math.floor(Number(size?.[0]) / 4),
-    session,
-    read: async (text, values = []) => await session(async (one) => (await one.query(text, values)).rows),
+    get textBytes() {
+      return Math.floor(packetBytes / 4);
+    },
+    read: async (text, values = []) => await readTwice(readers, text, values),
     write: async (texts) =>
-      await guard(
-        (async () => {
-          const connection = writer ?? (await connectWriter());
-          let last: Answer = { rows: [], matched: 0 };
-          for (const text of texts) last = await ask(connection, text, []);
-          return last;
-        })(),
-      ),
+      await writers.use(async (link) => {
+        let last: Answer = { rows: [], matched: 0 };
+        for (const text of texts) {
+          refuseTooLarge(text, link.packetBytes);
+          last = await link.ask(text, [], mariadbLimits.writeMs);
+        }
+        return last;
+      }),
+    session: async (work, withinMs = mariadbLimits.writeMs) =>
+      await writers.use((link) => work({ query: (text, values = []) => link.ask(text, values, withinMs) })),
     [Symbol.asyncDispose]: async () => {
-      writer?.destroy();
-      await new Promise<void>((resolve) => pool.end(() => resolve()));
+      readers.close();
+      writers.close();
     },
   };
 }
 
-/** Reads `mysql://user:password@host:port/database`. Throws a sentence that never shows the password. */
-export function parseMariadbUrl(url: string): MariadbAddress {
-  const parsed = new URL(url);
-  const port = Number(parsed.port || 3306);
-  const user = decodeURIComponent(parsed.username);
-  const database = decodeURIComponent(parsed.pathname.slice(1));
-  return {
-    host: parsed.hostname,
-    port,
-    user,
-    password: decodeURIComponent(parsed.password),
-    database,
-    shown: `mysql://${user}@${parsed.hostname}:${port}/${database}`,
-  };
+async function readTwice(readers: Lane, text: string, values: readonly Value[]): Promise<unknown[][]> {
+  const once = async (): Promise<{ readonly rows: unknown[][] } | { readonly stale: unknown }> =>
+    await readers.use(async (link, fresh) => {
+      try {
+        return await link.ask(text, values, mariadbLimits.readMs);
+      } catch (error) {
+        // The server ends connections that are idle for long, and the news may cross with the question.
+        if (fresh || !isLost(error)) throw error;
+        return { stale: error };
+      }
+    });
+  // At most each of the kept connections is stale; a fresh one never says so.
+  for (let tries = 0; tries < mariadbLimits.readers; tries += 1) {
+    const answer = await once();
+    if ("rows" in answer) return answer.rows;
+  }
+  return await readers.use(async (link) => (await link.ask(text, values, mariadbLimits.readMs)).rows);
 }
 
-async function prepare(connection: Connection): Promise<void> {
-  await ask(
-    connection,
-    "SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin, sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', idle_write_transaction_timeout = 3, innodb_lock_wait_timeout = 3",
-    [],
+function isLost(error: unknown): boolean {
+  const code = error instanceof StoreError ? (error.cause as { readonly code?: unknown } | undefined)?.code : undefined;
+  return code === "PROTOCOL_CONNECTION_LOST" || code === "ECONNRESET" || code === "EPIPE";
+}
+
+/** The server would cut the connection in the middle of the text, and every further try would end the same way. */
+function refuseTooLarge(text: string, packetBytes: number): void {
+  const bytes = Buffer.byteLength(text);
+  if (bytes + packetHeadBytes <= packetBytes) return;
+  throw new StoreError(
+    "permanent",
+    true,
+    `A row is too large: a statement of ${bytes} bytes is beyond the server's max_allowed_packet (${packetBytes}).`,
   );
 }
 
-async function guard<T>(asked: Promise<T>): Promise<T> {
-  try {
-    return await asked;
-  } catch (error) {
-    throw storeErrorOf(error, true);
+async function firstAnswer(lane: Lane, address: MariadbAddress, options: OpenConnectionsOptions): Promise<void> {
+  const signal = options.signal ?? new AbortController().signal;
+  const retry = { firstMs: mariadbLimits.startRetryFirstMs, maxMs: mariadbLimits.startRetryMaxMs };
+  let quietMs = Number.POSITIVE_INFINITY;
+  for (let tries = 0; ; tries += 1) {
+    try {
+      await lane.use(async () => undefined);
+      return;
+    } catch (error) {
+      const refused = refusalOf((error as { readonly cause?: unknown }).cause);
+      if (refused !== undefined)
+        throw new Error(`The database ${address.shown} cannot be used: ${refused}. See MUSTER_DATABASE_URL.`, { cause: error });
+      const why = error instanceof Error ? error.message : String(error);
+      if (signal.aborted) throw new Error(`The database ${address.shown} was not reached: ${why}`, { cause: error });
+      const delayMs = doubledDelayMs(tries, retry);
+      if (quietMs >= mariadbLimits.startLogMs) {
+        options.onWaiting?.(`the database ${address.shown} cannot be reached yet; it is tried again until it answers: ${why}`);
+        quietMs = 0;
+      }
+      quietMs += delayMs;
+      await pause(delayMs, signal);
+    }
   }
-}
-
-function ask(connection: Connection, text: string, values: readonly Value[]): Promise<Answer> {
-  const options: QueryOptions = values.length === 0 ? { sql: text } : { sql: text, values: [...values] };
-  return new Promise((resolve, reject) => {
-    connection.query(options, (error, result) => {
-      if (error) reject(error);
-      else if (Array.isArray(result)) resolve({ rows: result as unknown[][], matched: 0 });
-      else resolve({ rows: [], matched: result.affectedRows });
-    });
-  });
 }

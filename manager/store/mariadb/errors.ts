@@ -29,35 +29,41 @@ const ofTheRows: ReadonlyMap<number, string> = new Map([
   [1586, "against a constraint"], // ER_DUP_ENTRY_WITH_KEY_NAME
   [1690, "of the wrong type"], // ER_DATA_OUT_OF_RANGE
   [1713, "too large"], // ER_UNDO_RECORD_TOO_BIG
-  [3140, "of the wrong type"], // ER_INVALID_JSON_TEXT
   [4025, "against a constraint"], // ER_CONSTRAINT_FAILED
 ]);
 
 /** What passes, by itself or by an operator's hand. */
 const passing: ReadonlyMap<number, string> = new Map([
-  ...each("its disk is full", [20, 1021, 1114]), // EE_DISK_FULL, ER_DISK_FULL, ER_RECORD_FILE_FULL
-  ...each("its disk cannot be used", [2, 3, 5, 14, 16, 17, 21, 22, 1016, 1017, 1023, 1024, 1026, 1028, 1194, 1195]),
+  ...each("its disk is full", [1021, 1114]), // ER_DISK_FULL, ER_RECORD_FILE_FULL
+  ...each("its disk cannot be used", [1016, 1017, 1023, 1024, 1026, 1028, 1194, 1195, 1932]),
   ...each("it is read-only", [1036, 1207, 1223, 1290, 1792, 1836]),
   ...each("it has too many connections", [1040, 1135, 1203, 1226, 1637]),
   ...each("it is shutting down", [1053, 1077, 1079]),
-  ...each("the connection is broken", [1042, 1043, 1047, 1080, 1129, 1152, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161]),
-  ...each("the connection is broken", [1184, 1189, 1190, 1835, 1927, 4031]),
-  ...each("a row is locked", [1020, 1099, 1100, 1192, 1205, 1206, 1213, 1412, 1614, 1615]),
-  ...each("it is out of memory", [1037, 1038, 1041, 5_000]),
-  ...each("the statement was interrupted", [1180, 1181, 1317, 1402, 1907, 1969, 3024]),
-  // The account or the schema: an operator changed them, and has to change them back. No row is at fault.
+  ...each(
+    "the connection is broken",
+    [1042, 1043, 1080, 1129, 1152, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1835, 1927],
+  ),
+  // ER_CHECKREAD is what a server says whose transactions keep their snapshot (the default from 11.6 on); 1047: Galera, not ready.
+  ...each("a row or a table is locked", [1020, 1099, 1100, 1192, 1205, 1206, 1213, 1412, 1613, 1614, 1615]),
+  ...each("its cluster is not ready", [1047]),
+  ...each("it is out of memory", [1037, 1038, 1041]),
+  ...each("the statement was interrupted", [1180, 1181, 1317, 1402, 1969]),
+  // An operator changed the account or the schema, and has to change it back. No row is at fault.
   ...each("this account may not do that", [1044, 1045, 1130, 1142, 1143, 1227, 1251, 1275, 1370, 1698, 1820, 1862, 4151]),
-  ...each("its schema is not there", [1008, 1049, 1051, 1054, 1146, 1932]),
+  ...each("its tables are not there", [1049, 1051, 1054, 1146]),
 ]);
 
 /**
- * Errors after which the block's own rollback is in doubt: no exit handler sees a killed or failed `COMMIT`, and a kill may
- * come between the commit and the answer.
+ * After these the block's own rollback is in doubt: no exit handler sees a killed statement or a `COMMIT` that failed, and a
+ * kill may come between the commit and the answer.
  */
-const unsettled: ReadonlySet<number> = new Set([1053, 1077, 1079, 1152, 1180, 1184, 1317, 1402, 1907, 1927, 1969, 3024, 4031]);
+const unsettled: ReadonlySet<number> = new Set([1053, 1077, 1079, 1080, 1152, 1180, 1181, 1184, 1317, 1402, 1927, 1969]);
 
-/** What the account, the database's name or TLS would need an operator for; a manager that starts says so and goes. */
+/** At a manager's start: what an operator has to mend. Waiting would only hide it. */
 const refusals: ReadonlySet<number> = new Set([1044, 1045, 1049, 1130, 1251, 1275, 1698, 1820, 1862, 4151]);
+
+/** What MySQL and old releases say to our settings: a variable, a collation or a character set that they do not have. */
+const strangers: ReadonlySet<number> = new Set([1115, 1193, 1231, 1253, 1273]);
 
 /** What mysql2 puts on an error: `errno` and `sqlState` from the server, `code` also from the network and from itself. */
 interface DriverError {
@@ -72,7 +78,7 @@ interface DriverError {
  * answer nobody knows what became of it. Errors of codes that nobody classified come back as they are (without the statement's
  * text, which mysql2 hangs on them): whoever commits counts them.
  */
-export function storeErrorOf(error: unknown, sent: boolean): unknown {
+export function storeErrorOf(error: unknown, sent = true): unknown {
   if (error instanceof StoreError || !(error instanceof Error)) return error;
   // The text of a commit holds everything that its rows hold; it belongs in no log line.
   delete (error as { sql?: unknown }).sql;
@@ -82,7 +88,7 @@ export function storeErrorOf(error: unknown, sent: boolean): unknown {
   const number = told.errno;
   const ofRow = ofTheRows.get(number) ?? ofEngineError(number, told.message, rowEngineErrors);
   if (ofRow !== undefined) return new StoreError("permanent", true, `A row is ${ofRow}: ${told.message}`, { cause: error });
-  const passes = passing.get(number) ?? ofEngineError(number, told.message, passingEngineErrors);
+  const passes = passing.get(number) ?? ofFileLayer(number) ?? ofEngineError(number, told.message, passingEngineErrors);
   if (passes === undefined) return error;
   const known = !sent || !unsettled.has(number);
   return new StoreError("transient", known, `The database cannot do it now, ${passes}: ${told.message}`, { cause: error });
@@ -92,7 +98,10 @@ export function storeErrorOf(error: unknown, sent: boolean): unknown {
 export function refusalOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const told = error as DriverError;
-  if (isAnswer(told)) return refusals.has(told.errno) ? told.message : undefined;
+  if (isAnswer(told)) {
+    if (strangers.has(told.errno)) return `it is no MariaDB of version 10.6 or newer: ${told.message}`;
+    return refusals.has(told.errno) ? told.message : undefined;
+  }
   switch (told.code) {
     case "HANDSHAKE_NO_SSL_SUPPORT":
       return "it does not offer TLS, and tlsCa asks for it";
@@ -127,9 +136,15 @@ const passingEngineErrors: ReadonlyMap<number, string> = new Map([
   ...each("its disk is full", [28, 122, 135]),
   ...each("its disk cannot be used", [5, 13, 27, 30]),
   ...each("it is out of memory", [11, 12, 128]),
-  ...each("a row is locked", [123, 146, 147, 149, 174]),
+  ...each("a row or a table is locked", [123, 146, 147, 149]),
   ...each("it is read-only", [165]),
 ]);
+
+/** EE_WRITE and its kin (include/mysys_err.h): the server met them in its own files. 5 is EE_OUTOFMEMORY, 20 EE_DISK_FULL. */
+function ofFileLayer(number: number): string | undefined {
+  if (number > 40) return undefined;
+  return number === 20 ? "its disk is full" : number === 5 ? "it is out of memory" : "its disk cannot be used";
+}
 
 /** ER_GET_ERRNO, "Got error 28 "No space left on device" from storage engine InnoDB". */
 function ofEngineError(number: number, message: string, meanings: ReadonlyMap<number, string>): string | undefined {

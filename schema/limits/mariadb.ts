@@ -1,0 +1,30 @@
+/** Bounds of a manager's connections to MariaDB. */
+export const mariadbLimits = {
+  /** Connections of one manager that read. */
+  readers: 8,
+  /** Connections that write: a manager that leads several pools commits for them side by side. */
+  writers: 4,
+  /** Statements that wait for a connection; the next one is refused, and may be tried again. */
+  waiting: 1_000,
+  /** From the first packet to a connection that is ready: TLS, password and settings. */
+  connectMs: 5_000,
+  /** One commit. A server that says nothing for so long has an unknown outcome; the lease is long still by then. */
+  writeMs: 10_000,
+  /** One statement that reads. The server itself gives up a little earlier, so that nobody pays for an answer that nobody awaits. */
+  readMs: 20_000,
+  /** One statement of a migration: an index over millions of rows takes its time. */
+  migrationMs: 3_600_000,
+  /** A silent connection is probed by the kernel after this. */
+  keepAliveMs: 10_000,
+  /** While the server is away at the manager's start: delays between tries, and how often the log says so. */
+  startRetryFirstMs: 250,
+  startRetryMaxMs: 5_000,
+  startLogMs: 30_000,
+  /** Rule 17: a process that stopped in the middle of a commit holds the lease row no longer than this. Seconds. */
+  idleWriteTransactionSeconds: 3,
+  lockWaitSeconds: 3,
+  /** For a table that an operator alters. Seconds. */
+  tableLockWaitSeconds: 5,
+  /** What the server has to take: four commits, see `managerLimits.batchBytes`. */
+  maxAllowedPacketBytes: 16_777_216,
+} as const;
