@@ -1,6 +1,6 @@
 /** The image was never built here, so what it would do is done: its own commands, as a user without rights, in a copy of the tree. */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -19,7 +19,7 @@ interface ComposeService {
 }
 
 const root = join(import.meta.dirname, "../..");
-const [packages, image] = readDockerfile(readFileSync(join(root, "Dockerfile"), "utf8")) as [Stage, Stage];
+const [build, image] = readDockerfile(readFileSync(join(root, "Dockerfile"), "utf8")) as [Stage, Stage];
 const compose = parse(readFileSync(join(root, "compose.yaml"), "utf8")) as {
   services: Record<string, ComposeService>;
   volumes: Record<string, null>;
@@ -29,7 +29,10 @@ const isRoot = process.getuid?.() === 0;
 const nobody = Number(spawnSync("id", ["-u", "nobody"], { encoding: "utf8" }).stdout);
 
 const folder = mkdtempSync(join(tmpdir(), "muster-image-"));
-const tree = join(folder, "muster");
+/** What the build stage has in `/muster`. */
+const tree = join(folder, "tree");
+/** What the image has there. */
+const release = join(folder, "muster");
 const running: { readonly process: ChildProcess; readonly exited: Promise<number | null> }[] = [];
 let httpPort = 0;
 let brokerPort = 0;
@@ -62,25 +65,11 @@ const secrets = {
   MUSTER_WORKER_PASSWORD: "worker-password-of-the-image-test-0001",
 };
 
-/** How this machine reaches the registry: authorities and proxies, which a build of the image would be given as well. */
-const wayToTheRegistry = Object.fromEntries(
-  [
-    "NODE_EXTRA_CA_CERTS",
-    "SSL_CERT_FILE",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "npm_config_registry",
-    "npm_config_cafile",
-  ].flatMap((name): [string, string][] => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
-);
-
-/** Runs words in the copy of the tree as the container's user would. */
-function asUser(words: readonly string[], env: Record<string, string>): ChildProcess {
-  const [program = "", ...args] = words;
+/** Runs words as the container's user would; its `/muster` is the folder `release` here. */
+function asUser(words: readonly string[], env: Record<string, string>, cwd = release): ChildProcess {
+  const [program = "", ...args] = words.map((word) => word.replace(/^\/muster(?=\/)/, release));
   const id = isRoot ? { uid: nobody, gid: nobody } : {};
-  return spawn(program, args, { cwd: tree, env, stdio: ["ignore", "pipe", "pipe"], ...id });
+  return spawn(program, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], ...id });
 }
 
 async function outcome(child: ChildProcess): Promise<{ readonly code: number | null; readonly said: string }> {
@@ -105,9 +94,9 @@ async function health(name: string): Promise<number | null> {
 describe("the image", () => {
   test("runs without rights, has a health check, and starts a manager unless told otherwise", () => {
     expect(image.user).toBe("node");
-    expect(image.healthcheck).toEqual(["node", "scripts/muster.mjs", "health"]);
+    expect(image.healthcheck).toEqual(["node", "/muster/muster.js", "health"]);
     expect(image.command).toEqual(["manager"]);
-    expect(image.from).toBe(packages.from);
+    expect(image.from).toBe(build.from);
   });
 
   test("brings the Node that the lock pins", () => {
@@ -122,9 +111,7 @@ describe("the image", () => {
       .split("\n")
       .filter((line) => line.startsWith("!"))
       .map((line) => line.slice(1));
-    const copied = [...packages.copies, ...image.copies]
-      .flatMap((words) => words.slice(0, -1))
-      .filter((one) => !one.includes("node_modules"));
+    const copied = build.copies.flatMap((words) => words.slice(0, -1));
     expect(new Set(copied)).toEqual(new Set(allowed));
   });
 });
@@ -148,21 +135,31 @@ describe("what image and compose.yaml say, done", () => {
   beforeAll(async () => {
     [httpPort, brokerPort] = (await freePorts(2)) as [number, number];
     mkdirSync(tree);
-    for (const words of [...packages.copies, ...image.copies]) {
-      for (const source of words.slice(0, -1).filter((one) => !one.includes("node_modules")))
-        cpSync(join(root, source), join(tree, source), { recursive: true });
-    }
+    for (const source of build.copies.flatMap((words) => words.slice(0, -1)))
+      cpSync(join(root, source), join(tree, source), { recursive: true });
     chmodSync(folder, 0o777);
     chmodSync(tree, 0o777);
     for (const volume of Object.keys(compose.volumes)) {
       mkdirSync(join(folder, volume), { mode: 0o700 });
       if (isRoot) chownSync(join(folder, volume), nobody, nobody);
     }
-    const installed = await outcome(
-      asUser(["sh", "-c", packages.runs.join(" && ")], { ...environment("manager", secrets), ...wayToTheRegistry }),
-    );
-    expect(installed.code, installed.said).toBe(0);
-  }, 180_000);
+    // What `npm ci` would bring is here already, by the same lock.
+    const [install, ...runs] = build.runs;
+    expect(install).toBe("npm ci --ignore-scripts --no-audit");
+    symlinkSync(join(root, "node_modules"), join(tree, "node_modules"));
+    const built = await outcome(asUser(["sh", "-c", runs.join(" && ")], environment("manager", secrets), tree));
+    expect(built.code, built.said).toBe(0);
+    expect(image.copies).toEqual([["/muster/dist", "./"]]);
+    cpSync(join(tree, "dist"), release, { recursive: true });
+    expect(existsSync(join(release, "node_modules"))).toBe(false);
+  }, 60_000);
+
+  test("the release carries the licence of what is in it, and its own", () => {
+    const notices = readFileSync(join(release, "THIRD-PARTY-LICENSES.txt"), "utf8");
+    for (const name of ["hono", "zod", "mqtt", "aedes", "mysql2", "drizzle-orm"])
+      expect(notices).toMatch(new RegExp(`^${name} \\d`, "m"));
+    expect(readFileSync(join(release, "LICENSE"), "utf8")).toBe(readFileSync(join(root, "LICENSE"), "utf8"));
+  });
 
   afterAll(async () => {
     for (const one of running.toReversed()) {
