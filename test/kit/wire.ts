@@ -3,6 +3,8 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 
 export interface Wire {
   readonly port: number;
+  /** Ends what runs over it; what connects next passes again. */
+  drop(): void;
   /** Ends what runs over it and takes nothing more. */
   cut(): void;
 }
@@ -23,10 +25,13 @@ export async function makeWire(to: number): Promise<Wire> {
       socket.on("close", () => other.end());
     }
   });
+  const drop = (): void => {
+    for (const socket of sockets.splice(0)) socket.destroy();
+  };
   const cut = (): void => {
     server.close();
-    for (const socket of sockets) socket.destroy();
+    drop();
   };
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { port: (server.address() as AddressInfo).port, cut };
+  return { port: (server.address() as AddressInfo).port, drop, cut };
 }
