@@ -17,7 +17,7 @@ import { makeSessions } from "./sessions.ts";
 import { makeStreamBook } from "./streams.ts";
 
 /** The app; `endStreams` lets go of everybody who follows something, for a close that need not wait for them. */
-export type Api = OpenAPIHono & { readonly endStreams: () => void };
+export type Api = OpenAPIHono & { readonly endStreams: () => void; readonly openStreams: () => number };
 
 const defaults: ApiLimits = {
   requestsPerSecondPerToken: managerLimits.requestsPerSecondPerToken,
@@ -43,6 +43,7 @@ export function makeApp(deps: ApiDeps): Api {
   const nothing = nothingThere(routes);
   app.notFound((c) => answer(parts, nothing, c.req.raw, () => ({})));
   return Object.assign(app, {
+    openStreams: () => parts.streams.size,
     endStreams: () => {
       parts.hub.close();
       parts.streams.closeAll();
@@ -85,6 +86,7 @@ function nothingThere(all: readonly AnyRoute[]): Target {
   }));
   return {
     pattern: "none",
+    isRoute: false,
     permission: "session",
     handle({ request }) {
       const { pathname } = new URL(request.url);

@@ -49,6 +49,7 @@ const tags = [
   { name: "events", description: "An event is one line of history, append-only." },
   { name: "session", description: "Browsers sign in with a token and get a session." },
   { name: "health", description: "Open to all." },
+  { name: "metrics", description: "For Prometheus and what reads its formats." },
   { name: "bodies", description: "For workers only: what is too large for a message." },
   { name: "docs", description: "This document." },
 ];

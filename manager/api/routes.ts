@@ -4,6 +4,7 @@ import { docsRoutes } from "./docs.ts";
 import { eventRoutes } from "./events.ts";
 import { healthRoutes } from "./health.ts";
 import { logRoutes } from "./logs.ts";
+import { metricRoutes } from "./metrics.ts";
 import type { AnyRoute } from "./route.ts";
 import { runRoutes } from "./runs.ts";
 import { sessionRoutes } from "./session.ts";
@@ -23,6 +24,7 @@ export const routes: readonly AnyRoute[] = [
   ...eventRoutes,
   ...sessionRoutes,
   ...healthRoutes,
+  ...metricRoutes,
   ...bodyRoutes,
   ...docsRoutes,
 ];

@@ -5,7 +5,7 @@ import { id, managerUsername } from "../../schema/ids.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import { Service } from "../../schema/kit/service.ts";
 import { wireLimits } from "../../schema/limits.ts";
-import { parseUplinkTopic, uplinkFilter } from "../../schema/topics.ts";
+import { parseUplinkTopic, uplinkFilter, type UplinkKind } from "../../schema/topics.ts";
 import type { PoolEngine } from "../engine/engine.ts";
 import { parseUplink } from "./inbox.ts";
 import type { LogIntake } from "./log-intake.ts";
@@ -24,6 +24,9 @@ export interface LinkDeps {
 
 export interface LinkFigures {
   received: number;
+  receivedBytes: number;
+  /** Of those with a topic of ours. */
+  readonly byKind: Record<UplinkKind, number>;
   unreadable: number;
   /** More from one worker than it may have waiting. */
   overflow: number;
@@ -34,7 +37,14 @@ const reconnect = { firstMs: 200, maxMs: 30_000 };
 
 export class Link extends Service {
   readonly name = `link of ${managerUsername}`;
-  readonly figures: LinkFigures = { received: 0, unreadable: 0, overflow: 0, tooLarge: 0 };
+  readonly figures: LinkFigures = {
+    received: 0,
+    receivedBytes: 0,
+    byKind: { hello: 0, reports: 0, heartbeat: 0, logs: 0, status: 0 },
+    unreadable: 0,
+    overflow: 0,
+    tooLarge: 0,
+  };
   readonly #deps: LinkDeps;
   #sentence = "not connected yet";
   #up = false;
@@ -81,6 +91,7 @@ export class Link extends Service {
   /** Runs in the network's turn: parse and hand over, nothing else. */
   #take(delivery: Delivery): void {
     this.figures.received += 1;
+    this.figures.receivedBytes += delivery.payload.byteLength;
     const { prefix, engines, intake, log } = this.#deps;
     const topic = parseUplinkTopic(prefix, delivery.topic);
     const engine = topic ? engines.get(topic.pool) : undefined;
@@ -88,6 +99,7 @@ export class Link extends Service {
       this.#unreadable(delivery.topic, "no topic of ours");
       return;
     }
+    this.figures.byKind[topic.kind] += 1;
     if (delivery.payload.byteLength > wireLimits.payloadBytes) {
       this.figures.tooLarge += 1;
       this.#unreadable(delivery.topic, `${delivery.payload.byteLength} bytes are more than ${wireLimits.payloadBytes}`);

@@ -18,7 +18,7 @@ const waitingPerWorker = 32;
 const ownersKept = 10_000;
 
 export class LogIntake {
-  readonly figures = { stored: 0, dropped: 0, foreign: 0 };
+  readonly figures = { stored: 0, storedBytes: 0, dropped: 0, foreign: 0, failed: 0 };
   readonly #deps: LogIntakeDeps;
   readonly #waiting = new Map<string, { count: number; tail: Promise<void> }>();
   /** Attempt → its worker; insertion order is the order of forgetting. */
@@ -40,6 +40,7 @@ export class LogIntake {
       try {
         await this.#store(pool, workerId, message);
       } catch (error) {
+        this.figures.failed += 1;
         this.#deps.log.error(
           { err: error, workerId, attemptId: message.attempt },
           "output could not be stored; the worker sends it again",
@@ -62,8 +63,10 @@ export class LogIntake {
       this.#deps.log.warn({ workerId, attemptId: message.attempt }, "output of an attempt that is not this worker's is dropped");
       return;
     }
-    const end = await this.#deps.logs.append(message.attempt, message.stream, pieceOf(message, this.#deps.streamBytes));
+    const piece = pieceOf(message, this.#deps.streamBytes);
+    const end = await this.#deps.logs.append(message.attempt, message.stream, piece);
     this.figures.stored += 1;
+    if (piece.kind === "bytes") this.figures.storedBytes += piece.bytes.length;
     this.#deps.acknowledge(pool, workerId, { kind: "logsAck", attempt: message.attempt, stream: message.stream, offset: end });
   }
 

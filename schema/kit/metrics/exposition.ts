@@ -2,6 +2,7 @@
 import { collectDefaultMetrics, Registry, type Metric, type OpenMetricsContentType } from "prom-client";
 import { metricLimits } from "../../limits/metrics.ts";
 import type { Family, MetricSpec, MetricType } from "./families.ts";
+import type { MetricFormat } from "./formats.ts";
 
 export interface Exposition {
   /** Everything, in Prometheus' own format or in OpenMetrics 1.0. */
@@ -9,10 +10,6 @@ export interface Exposition {
   /** What there is, for docs/metrics.md. */
   readonly specs: readonly MetricSpec[];
 }
-
-/** Media types that can be asked for. */
-export const metricFormats = ["text/plain", "application/openmetrics-text"] as const;
-export type MetricFormat = (typeof metricFormats)[number];
 
 /** What the library reads of a metric; its own aggregated metrics are such objects too (AggregatorRegistry.aggregate). */
 interface Shown {

@@ -52,6 +52,7 @@ export async function rig(options: { limits?: Partial<ApiLimits>; publicUrl?: st
     dice: { id: () => `id${String((ids += 1)).padStart(20, "0")}`, below: () => 0 },
     log: listeningLog(lines),
     version: "0.0.0-test",
+    metrics: { text: async (format) => ({ contentType: `${format}; charset=utf-8`, body: "# EOF\n" }) },
     publicUrl: options.publicUrl ?? null,
     ...(options.limits ? { limits: options.limits } : {}),
   });
