@@ -17,8 +17,10 @@ import { makeApp } from "./api/app.ts";
 import { serveApi } from "./api/serve.ts";
 import type { ManagerConfig } from "./config.ts";
 import type { ControlOptions } from "./control/core.ts";
+import type { ControlState } from "./control/state.ts";
 import { PoolEngine } from "./engine/engine.ts";
 import { EventFeed, makePlane } from "./engine/plane.ts";
+import { watchTogether, type EngineWatch } from "./engine/watch.ts";
 import { Link } from "./link/link.ts";
 import { LogIntake } from "./link/log-intake.ts";
 import { Outbox } from "./link/outbox.ts";
@@ -27,6 +29,11 @@ import { revokeRemoved } from "./revoke.ts";
 import { loadStore } from "./store/load.ts";
 import type { LogStore } from "./store/logstore.ts";
 import type { Store } from "./store/store.ts";
+import { countEngine, type EngineCounts } from "./telemetry/metrics-engine.ts";
+import { countHttp } from "./telemetry/metrics-http.ts";
+import { exposeManager } from "./telemetry/metrics.ts";
+import type { WireParts } from "./telemetry/metrics-wire.ts";
+import { traceManager, type ManagerTracing } from "./telemetry/tracing.ts";
 
 export interface Manager {
   readonly url: string;
@@ -73,10 +80,17 @@ async function assemble(
       ...(embedded ? { kick: (username: string) => void embedded.kick(username) } : {}),
     }),
   );
-  const outbox = new Outbox(config.topicPrefix, (workerId, item, bytes) =>
-    log.error({ workerId, item: item.kind, bytes }, "an item is larger than a message may be"),
+  const stateOf = (pool: string): ControlState | undefined => engines.get(pool)?.lead?.state;
+  const tracing = await traceManager(config, { clock: processClock, log, stateOf });
+  if (tracing) closers.push(() => tracing.close());
+  const outbox = new Outbox(
+    config.topicPrefix,
+    (workerId, item, bytes) => log.error({ workerId, item: item.kind, bytes }, "an item is larger than a message may be"),
+    tracing?.down,
   );
-  const engines = await makeEngines(config, store, feed, outbox, log);
+  const counts = countEngine(config.pools, stateOf);
+  feed.subscribe(counts.events);
+  const engines = await makeEngines(config, store, feed, outbox, log, tracing ? watchTogether([counts.watch, tracing.watch]) : counts.watch);
   for (const engine of engines.values()) engine.start();
   const stopEngines = async (): Promise<void> => {
     await Promise.all([...engines.values()].map((engine) => engine.stop()));
@@ -107,19 +121,22 @@ async function assemble(
     await intake.settled();
   });
 
-  const api = await startApi({ config, store, logs, credentials, engines, feed, link, log });
-  closers.push(async () => {
-    const closed = api.close();
-    // Who waits for a commit that does not come is told so, and only then cut off.
-    const patience = new AbortController();
-    await Promise.race([closed, pause(apiLimits.closeAnswersMs, patience.signal)]);
-    patience.abort();
-    await stopEngines();
-    await closed;
-  });
+  const wire: WireParts = { link, outbox, intake, embedded };
+  const api = await startApi({ config, store, logs, credentials, engines, feed, wire, counts, tracing, log });
+  closers.push(() => closeApi(api, stopEngines));
   log.info({ url: api.url, brokerPort: embedded?.port ?? null, pools: config.pools }, "manager is up");
   const failed = Promise.race([...engines.values(), link].map((service) => service.failed));
   return { url: api.url, brokerPort: embedded?.port ?? null, failed, close };
+}
+
+async function closeApi(api: { close(): Promise<void> }, stopEngines: () => Promise<void>): Promise<void> {
+  const closed = api.close();
+  // Who waits for a commit that does not come is told so, and only then cut off.
+  const patience = new AbortController();
+  await Promise.race([closed, pause(apiLimits.closeAnswersMs, patience.signal)]);
+  patience.abort();
+  await stopEngines();
+  await closed;
 }
 
 async function startEmbedded(config: ManagerConfig, credentials: Credentials, log: Log): Promise<EmbeddedBroker | undefined> {
@@ -151,6 +168,7 @@ async function makeEngines(
   feed: EventFeed,
   outbox: Outbox,
   log: Log,
+  watch: EngineWatch,
 ): Promise<Map<string, PoolEngine>> {
   const key = await store.secret("ticket");
   const sign = (text: string): string => createHmac("sha256", key).update(text).digest("base64url");
@@ -185,6 +203,7 @@ async function makeEngines(
       },
       send: (workerId, term, command) => outbox.send({ pool, workerId, term, asOf: command.asOf, items: command.items }),
       onEvents: (events) => feed.publish(events),
+      watch,
     });
     engines.set(pool, engine);
   }
@@ -198,15 +217,34 @@ interface ApiParts {
   readonly credentials: Credentials;
   readonly engines: ReadonlyMap<string, PoolEngine>;
   readonly feed: EventFeed;
-  readonly link: Link;
+  readonly wire: WireParts;
+  readonly counts: EngineCounts;
+  readonly tracing: ManagerTracing | undefined;
   readonly log: Log;
 }
 
 async function startApi(parts: ApiParts): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const { config, store, logs, credentials, engines, feed, link, log } = parts;
-  const plane = makePlane({ engines, store, clock: processClock, wire: () => link.state, warnings: warningsOf(config) }, feed);
+  const { config, store, logs, credentials, engines, feed, wire, counts, tracing, log } = parts;
+  const plane = makePlane(
+    { engines, store, clock: processClock, wire: () => wire.link.state, warnings: warningsOf(config) },
+    feed,
+  );
   const workerLostAfterSeconds = (config.timing.heartbeatMs * config.timing.workerLostIntervals) / 1_000;
+  const http = countHttp();
+  const metrics = exposeManager({
+    ...wire,
+    engines,
+    clock: processClock,
+    counts,
+    http,
+    ready: () => plane.ready().ready,
+    streams: () => app.openStreams(),
+    version,
+  });
   const app = makeApp({
+    metrics,
+    answered: http.answered,
+    ...(tracing ? { traceRequest: tracing.request } : {}),
     plane,
     store,
     logs,
