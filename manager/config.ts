@@ -11,7 +11,10 @@ import {
 import type { BrokerTls } from "../broker/settings.ts";
 import { managerUsername } from "../schema/ids.ts";
 import { absolute } from "../schema/kit/config/layers.ts";
+import { readTracing, type TracingSettings } from "../schema/kit/tracing-settings.ts";
 import { deepFreeze, nameOf, readValues, refusal, type Read } from "../schema/kit/config.ts";
+import { shortId } from "../schema/kit/random.ts";
+import { version } from "../schema/kit/version.ts";
 
 /** A manager's configuration, complete and checked. */
 export interface ManagerConfig {
@@ -35,6 +38,8 @@ export interface ManagerConfig {
   /** The name of one of Muster's own placements, or the absolute path of a module. */
   readonly placement: string;
   readonly adminToken: string | null;
+  /** Null: no spans are made. */
+  readonly tracing: TracingSettings | null;
   readonly timing: {
     readonly heartbeatMs: number;
     readonly unreachableIntervals: number;
@@ -76,6 +81,11 @@ export function readManagerConfig(
     pools: values.pools,
     placement: values.placement,
     adminToken: values.adminToken,
+    tracing: readTracing(env, {
+      "service.name": "muster-manager",
+      "service.version": version,
+      "service.instance.id": `manager-${shortId()}`,
+    }),
     timing: { heartbeatMs, unreachableIntervals, startTtlIntervals, workerLostIntervals, leaseRenewMs, leaseStillMs },
     limits: { waitingRuns: values.waitingRuns, logStreamBytes: values.logStreamBytes },
   });

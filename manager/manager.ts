@@ -90,7 +90,14 @@ async function assemble(
   );
   const counts = countEngine(config.pools, stateOf);
   feed.subscribe(counts.events);
-  const engines = await makeEngines(config, store, feed, outbox, log, tracing ? watchTogether([counts.watch, tracing.watch]) : counts.watch);
+  const engines = await makeEngines(
+    config,
+    store,
+    feed,
+    outbox,
+    log,
+    tracing ? watchTogether([counts.watch, tracing.watch]) : counts.watch,
+  );
   for (const engine of engines.values()) engine.start();
   const stopEngines = async (): Promise<void> => {
     await Promise.all([...engines.values()].map((engine) => engine.stop()));

@@ -66,8 +66,22 @@ export const startItem = z.object({
 });
 export type StartItem = z.infer<typeof startItem>;
 
-export const stopItem = z.object({ kind: z.literal("stop"), attempt: id, by: sentence, graceSeconds: z.number().min(0) });
-export const signalItem = z.object({ kind: z.literal("signal"), attempt: id, signal: z.string().regex(/^SIG[A-Z0-9]{1,16}$/) });
+/** A W3C traceparent of what the item belongs to, where the sender traces. */
+const context = z.string().max(128).optional();
+
+export const stopItem = z.object({
+  kind: z.literal("stop"),
+  attempt: id,
+  by: sentence,
+  graceSeconds: z.number().min(0),
+  trace: context,
+});
+export const signalItem = z.object({
+  kind: z.literal("signal"),
+  attempt: id,
+  signal: z.string().regex(/^SIG[A-Z0-9]{1,16}$/),
+  trace: context,
+});
 export const askItem = z.object({
   kind: z.literal("ask"),
   attempts: z.array(id).max(500).optional(),
@@ -175,6 +189,7 @@ export const report = z.object({
   result: z.json().optional(),
   /** The result's body was uploaded with the attempt's ticket. */
   body: z.object({ sha256, size: z.int().min(0) }).optional(),
+  trace: context,
 });
 export type Report = z.infer<typeof report>;
 

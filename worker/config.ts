@@ -3,6 +3,8 @@ import { brokerClient, hostInUrl, isLoopback, makeDataDir, type BrokerClient } f
 import { managerUsername } from "../schema/ids.ts";
 import { absolute, type Switch } from "../schema/kit/config/layers.ts";
 import { deepFreeze, nameOf, readValues, refusal, type Read } from "../schema/kit/config.ts";
+import { readTracing, type TracingSettings } from "../schema/kit/tracing-settings.ts";
+import { version } from "../schema/kit/version.ts";
 import { requestLimits } from "../schema/limits.ts";
 import type { Labels } from "../schema/task.ts";
 
@@ -25,6 +27,8 @@ export interface WorkerConfig {
   /** Until the manager sends its own. */
   readonly settings: { readonly heartbeatMs: number; readonly startTtlMs: number; readonly workerLostMs: number };
   readonly limits: { readonly logSpoolBytes: number };
+  /** Null: no spans are made. */
+  readonly tracing: TracingSettings | null;
   /** On leaving, the processes are stopped first. */
   readonly stopRuns: boolean;
   /** Asked for the health of the running agent, instead of being one. */
@@ -69,6 +73,11 @@ export function readWorkerConfig(
     settings: { heartbeatMs, startTtlMs: heartbeatMs * startTtlIntervals, workerLostMs: heartbeatMs * workerLostIntervals },
     limits: { logSpoolBytes: values.logSpoolBytes },
     stopRuns: values.stopRuns,
+    tracing: readTracing(env, {
+      "service.name": "muster-worker",
+      "service.version": version,
+      "service.instance.id": workerId,
+    }),
     health: read.switches.has("health"),
   });
 }

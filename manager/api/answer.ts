@@ -1,6 +1,7 @@
 /** One request's way: admit, check, handle, answer, log. The same for every route. */
 import { requestLimits } from "../../schema/limits.ts";
 import { problem, ProblemError } from "../../schema/problem.ts";
+import { traceIdOf } from "../../schema/trace.ts";
 import { admit } from "./auth.ts";
 import { jsonOf, mediaType, mustBeOf, readBytes } from "./body.ts";
 import type { ApiParts } from "./deps.ts";
@@ -13,6 +14,8 @@ import type { Streamed } from "./streams.ts";
 export interface Target {
   /** The route's pattern, for the log. */
   readonly pattern: string;
+  /** Whether there is a route at all. */
+  readonly isRoute: boolean;
   /** Undefined: no route; known callers are then told so, all others only that a token is needed. */
   readonly permission: Permission | undefined;
   readonly handle: (call: Call<unknown, unknown, unknown>, read: Reader, pathParams: PathParams) => Promise<Reply> | Reply;
@@ -29,6 +32,7 @@ export function targetOf(route: AnyRoute): Target {
   const { spec } = route;
   return {
     pattern: spec.path,
+    isRoute: true,
     permission: spec.permission,
     async handle(call, read, pathParams) {
       const params = spec.params ? parsed(spec.params, pathParams(), "parameter") : {};
@@ -44,6 +48,7 @@ export function targetOf(route: AnyRoute): Target {
 export async function answer(parts: ApiParts, target: Target, request: Request, pathParams: PathParams): Promise<Response> {
   const startedMs = parts.clock.now().mono;
   const requestId = parts.requestId();
+  const span = parts.traceRequest?.(request, target.isRoute ? target.pattern : undefined);
   const subject: Subject = {};
   let by = "";
   let outcome: string = "ok";
@@ -59,6 +64,7 @@ export async function answer(parts: ApiParts, target: Target, request: Request, 
       body: undefined,
       by,
       subject,
+      span,
       header: (name) => request.headers.get(name) ?? undefined,
     };
     reply = await target.handle(bare, (checked) => ({ ...bare, ...checked }), pathParams);
@@ -71,7 +77,9 @@ export async function answer(parts: ApiParts, target: Target, request: Request, 
     if (!(error instanceof ProblemError)) parts.log.error({ err: error, requestId, route: target.pattern }, "a request failed");
     reply = failed;
   }
+  const traceId = span?.traceId ?? traceIdOf(request.headers.get("traceparent") ?? undefined);
   const log = (how: string): void => {
+    span?.end({ status: reply.status, outcome: how, tokenName: by, subject, requestId });
     parts.log.info(
       {
         method: request.method,
@@ -82,10 +90,18 @@ export async function answer(parts: ApiParts, target: Target, request: Request, 
         ...(by === "" ? {} : { tokenName: by }),
         ...subject,
         requestId,
+        ...(traceId === undefined ? {} : { traceId }),
       },
       "request",
     );
   };
+  parts.answered?.({
+    method: request.method,
+    pattern: target.pattern,
+    status: reply.status,
+    durationMs: parts.clock.now().mono - startedMs,
+    streamed: streamed !== undefined,
+  });
   const headers = { ...parts.headers, ...reply.headers, "x-request-id": requestId };
   if (streamed) {
     void logAtEnd(streamed, log);

@@ -2,9 +2,12 @@
 import type { Dice } from "../../schema/given.ts";
 import type { Clock } from "../../schema/kit/clock.ts";
 import type { Log } from "../../schema/kit/log.ts";
+import type { Exposition } from "../../schema/kit/metrics/exposition.ts";
 import type { ControlPlane } from "../plane.ts";
 import type { LogStore } from "../store/logstore.ts";
 import type { BodyStore, ReadStore } from "../store/store.ts";
+import type { Answered } from "../telemetry/metrics-http.ts";
+import type { TraceRequest } from "../telemetry/tracing-http.ts";
 import type { HealthView } from "./health-view.ts";
 import type { EventHub } from "./hub.ts";
 import type { PoolFinder } from "./pools.ts";
@@ -32,10 +35,15 @@ export interface ApiDeps {
   readonly clock: Clock;
   readonly dice: Dice;
   readonly log: Log;
+  readonly metrics: Pick<Exposition, "text">;
+  /** Told of each answer; it counts and returns. */
+  readonly answered?: (answer: Answered) => void;
   readonly limits?: Partial<ApiLimits>;
   readonly version: string;
   /** Where browsers find this manager, such as `https://muster.example`; null: wherever they ask. */
   readonly publicUrl: string | null;
+  /** Absent: no spans are made. */
+  readonly traceRequest?: TraceRequest;
 }
 
 /** What every route works with. */

@@ -2,6 +2,7 @@
 import type * as z from "zod";
 import type { ProblemCode } from "../../schema/problem.ts";
 import type { ApiParts } from "./deps.ts";
+import type { RequestSpan } from "../telemetry/tracing-http.ts";
 import type { Streamed } from "./streams.ts";
 
 /**
@@ -19,7 +20,8 @@ export type Permission =
   | "runs:stop"
   | "workers:read"
   | "workers:write"
-  | "events:read";
+  | "events:read"
+  | "metrics:read";
 
 export type Method = "get" | "post" | "put" | "patch" | "delete";
 
@@ -41,6 +43,8 @@ export interface Call<P, Q, B> {
   /** The name of the token that asks; empty on open and ticket routes. */
   readonly by: string;
   readonly subject: Subject;
+  /** With tracing on. */
+  readonly span: RequestSpan | undefined;
   header(name: string): string | undefined;
 }
 

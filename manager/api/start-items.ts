@@ -6,6 +6,7 @@ import { id } from "../../schema/ids.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import { problem, ProblemError } from "../../schema/problem.ts";
 import { labels, params } from "../../schema/task.ts";
+import { tracingLimits } from "../../schema/limits/tracing.ts";
 import { traceIdOf } from "../../schema/trace.ts";
 import type { StartItem } from "../control/inputs.ts";
 import type { Call } from "./route.ts";
@@ -50,7 +51,7 @@ export function keyOf(call: Call<unknown, unknown, unknown>): string | null {
  * An item as the core takes it. A key that an outcome-unknown carried becomes the run's id, any other goes along with a hash
  * of what was asked, which knows the content and not the order of its fields.
  */
-export function itemOf(dice: Dice, item: BulkItem, trace: string | undefined): StartItem {
+export function itemOf(dice: Dice, item: BulkItem, traceFor: TraceFor): StartItem {
   const { idempotencyKey: key, ...rest } = item;
   const minted = mintedRunId(key);
   const runId = minted ?? dice.id();
@@ -62,7 +63,7 @@ export function itemOf(dice: Dice, item: BulkItem, trace: string | undefined): S
     // Only a key is ever compared with its body.
     bodyHash:
       key === null ? "" : sha256Hex(JSON.stringify([rest.taskId, sorted(rest.params), rest.workerId, sorted(rest.labels)])),
-    trace: trace ?? traceOfRun(runId),
+    trace: traceFor(runId),
   };
 }
 
@@ -70,14 +71,22 @@ function sorted(map: Readonly<Record<string, string>>): readonly (readonly [stri
   return Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** The trace that the caller is in, if it says so. An invalid header is ignored, as W3C asks. */
-export function traceOf(call: Call<unknown, unknown, unknown>): string | undefined {
+/** The trace of a run. */
+export type TraceFor = (runId: string) => string;
+
+/**
+ * The traces of the runs that a request makes: below its own span with tracing on, else the one that the caller is in, if it
+ * says so (an invalid header is ignored, as W3C asks), else one for each run.
+ */
+export function traceFor(call: Call<unknown, unknown, unknown>, runs = 1): TraceFor {
+  const { span } = call;
+  if (span) return runs > tracingLimits.runsPerTrace ? (runId) => span.rootOf(runId, traceOfRun(runId)) : () => span.traceparent;
   const given = call.header("traceparent");
-  return traceIdOf(given) === undefined ? undefined : given;
+  return given === undefined || traceIdOf(given) === undefined ? traceOfRun : () => given;
 }
 
 /** A trace of the run's own. Made from its id, which is random already: chance costs as much as all the rest of a start here. */
-export function traceOfRun(runId: string): string {
+function traceOfRun(runId: string): string {
   const hex = sha256Hex(runId);
   return `00-${hex.slice(0, 32)}-${hex.slice(32, 48)}-01`;
 }

@@ -9,17 +9,7 @@ import { runSummaryExample } from "./examples.ts";
 import { problemView, viewOfProblem } from "./problem.ts";
 import { sentence } from "./queries.ts";
 import { json, route, type AnyRoute, type Call, type Reply } from "./route.ts";
-import {
-  bulkItem,
-  idempotencyKey,
-  itemOf,
-  keyOf,
-  mintedRunId,
-  startFields,
-  traceOf,
-  traceOfRun,
-  withKey,
-} from "./start-items.ts";
+import { bulkItem, idempotencyKey, itemOf, keyOf, mintedRunId, startFields, traceFor, withKey } from "./start-items.ts";
 import { startAll } from "./start-many.ts";
 import { byTaskId } from "./tasks.ts";
 import { runSummaryOf } from "./views.ts";
@@ -95,7 +85,7 @@ const startTask = route<{ id: string }, Record<never, never>, StartBody>(
     const { parts, params: path, body, by, subject } = call;
     subject.taskId = path.id;
     const { reason, ...item } = body;
-    const start = itemOf(parts.dice, { ...item, taskId: path.id, idempotencyKey: keyOf(call) }, traceOf(call));
+    const start = itemOf(parts.dice, { ...item, taskId: path.id, idempotencyKey: keyOf(call) }, traceFor(call));
     const pool = await parts.pools.ofTask(path.id);
     const outcome = await parts.plane
       .ask(pool, { kind: "startRun", item: start, by, byReason: reason })
@@ -137,7 +127,8 @@ const startRuns = route<Record<never, never>, Record<never, never>, z.output<typ
   },
   async (call) => {
     const { parts, body, by } = call;
-    const starts = body.items.map((item) => itemOf(parts.dice, item, traceOf(call)));
+    const trace = traceFor(call, body.items.length);
+    const starts = body.items.map((item) => itemOf(parts.dice, item, trace));
     const outcomes = await startAll(parts, starts, { by, byReason: body.reason });
     const items = outcomes.map((outcome) => {
       if (outcome.ok) return { status: 202, run: runSummaryOf(outcome.run, parts.plane) };
@@ -185,7 +176,7 @@ const rerun = route<{ id: string }, Record<never, never>, { reason: string | nul
       runId,
       idempotencyKey: minted === undefined ? key : null,
       bodyHash: sha256Hex(`rerun\n${path.id}`),
-      trace: traceOf(call) ?? traceOfRun(runId),
+      trace: traceFor(call)(runId),
       by,
       byReason: body.reason,
     } as const;
@@ -200,6 +191,7 @@ function runReply(call: Call<unknown, unknown, unknown>, run: RunRecord | undefi
   if (!run) throw new Error("the plane answered a start without a run");
   call.subject.taskId = run.taskId;
   call.subject.runId = run.id;
+  call.span?.about(run);
   return json(202, runSummaryOf(run, call.parts.plane), { location: `/runs/${run.id}` });
 }
 

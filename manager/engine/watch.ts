@@ -28,3 +28,18 @@ export interface EngineWatch {
   /** An input that no commit can hold was kept for an operator. */
   setAside?(pool: string): void;
 }
+
+/** Several that watch, as one. */
+export function watchTogether(watches: readonly EngineWatch[]): EngineWatch {
+  return {
+    held: (batch) => {
+      for (const watch of watches) watch.held(batch);
+    },
+    storeFailed: (pool) => {
+      for (const watch of watches) watch.storeFailed?.(pool);
+    },
+    setAside: (pool) => {
+      for (const watch of watches) watch.setAside?.(pool);
+    },
+  };
+}
