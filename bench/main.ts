@@ -73,8 +73,8 @@ async function main(): Promise<void> {
     return;
   }
   const figures: Figure[] = [];
-  for (const section of asked.sections) figures.push(...(await runSection(section, asked.plan)));
   const host = machine();
+  for (const section of asked.sections) figures.push(...(await runSection(section, asked.plan)));
   if (asked.json) process.stdout.write(`${JSON.stringify({ machine: host, figures }, undefined, 2)}\n`);
   else process.stdout.write(`\n${host.line}\n\n${textTable(figures)}\n`);
   if (figures.some(({ failed }) => failed !== undefined)) {

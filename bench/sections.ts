@@ -1,5 +1,7 @@
 /** Every section of the benchmarks, in order. */
 import type { Section } from "./kit/section.ts";
+import { footprint } from "./sections/footprint.ts";
+import { processes } from "./sections/processes.ts";
 import { starts } from "./sections/starts.ts";
 
-export const sections: readonly Section[] = [starts];
+export const sections: readonly Section[] = [starts, processes, footprint];

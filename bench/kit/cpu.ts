@@ -41,6 +41,15 @@ function isBelow(stats: ReadonlyMap<number, Stat>, pid: number, root: number): b
   return false;
 }
 
+/** CPU time between two looks at the same parts, microseconds for each of `count`. */
+export function cpuForEach(
+  before: Readonly<Record<string, number>>,
+  after: Readonly<Record<string, number>>,
+  count: number,
+): Record<string, number> {
+  return Object.fromEntries(Object.entries(after).map(([part, ms]) => [part, ((ms - (before[part] ?? 0)) * 1_000) / count]));
+}
+
 /** Resident memory of one process, MiB. */
 export function residentMb(pid: number): number {
   const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"));

@@ -1,11 +1,15 @@
 /** What the figures were measured on: they mean little without it. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { cpus, release, tmpdir, totalmem } from "node:os";
+import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { median } from "./figure.ts";
+import { cpus, loadavg, release, tmpdir, totalmem } from "node:os";
 
 export interface Machine {
   readonly date: string;
   readonly cores: number;
+  /** Median of an `fdatasync` of 4 KiB where the databases lie, milliseconds. */
+  readonly syncMs: number;
   readonly versions: Readonly<Record<string, string>>;
   readonly line: string;
 }
@@ -22,15 +26,18 @@ export function machine(): Machine {
   }
   const bullmq = peerVersion();
   if (bullmq !== undefined) versions["BullMQ"] = bullmq;
+  const load = loadavg()[0]?.toFixed(1);
   const memoryGb = Math.round(totalmem() / 2 ** 30);
   const list = Object.entries(versions)
     .map(([name, version]) => `${name} ${version}`)
     .join(", ");
+  const syncMs = fsyncMs();
   return {
     date,
     cores: cores.length,
+    syncMs,
     versions,
-    line: `${date}: ${cores.length} cores (${cores[0]?.model.trim() ?? "unknown"}), ${memoryGb} GB, Linux ${release()}, ${fileSystem()}; ${list}`,
+    line: `${date}: ${cores.length} cores (${cores[0]?.model.trim() ?? "unknown"}), ${memoryGb} GB, Linux ${release()}, ${fileSystem()} (fdatasync of 4 KiB: ${syncMs.toFixed(2)} ms), load ${load}; ${list}`,
   };
 }
 
@@ -53,4 +60,23 @@ function peerVersion(): string | undefined {
 function fileSystem(): string {
   const out = execFileSync("df", ["--output=fstype", tmpdir()], { encoding: "utf8" });
   return `${out.trim().split("\n").at(-1)} under ${tmpdir()}`;
+}
+
+function fsyncMs(): number {
+  const file = join(tmpdir(), `muster-bench-fsync-${process.pid}`);
+  const handle = openSync(file, "w");
+  try {
+    const block = Buffer.alloc(4_096);
+    return median(
+      Array.from({ length: 200 }, (_, n) => {
+        const begun = performance.now();
+        writeSync(handle, block, 0, block.length, n * block.length);
+        fdatasyncSync(handle);
+        return performance.now() - begun;
+      }),
+    );
+  } finally {
+    closeSync(handle);
+    rmSync(file);
+  }
 }

@@ -32,6 +32,7 @@ export class System {
   manager: Part;
   readonly broker: Part | undefined;
   readonly load: Part;
+  /** The simulated ones, or the real one that was started last. */
   workers: Part | undefined;
   readonly #options: SystemOptions;
   readonly #managerEnv: Readonly<Record<string, string>>;
@@ -95,7 +96,11 @@ export class System {
   }
 
   /** Simulated workers, all in one process; resolves when each of them is known to the manager. */
-  async simulate(count: number, slots: number, labels: (n: number) => Readonly<Record<string, string>> = () => ({})): Promise<void> {
+  async simulate(
+    count: number,
+    slots: number,
+    labels: (n: number) => Readonly<Record<string, string>> = () => ({}),
+  ): Promise<void> {
     const made = Array.from({ length: count }, (_, n) => ({ id: `sim-${n}`, password: newPassword() }));
     // Written at once: a file that is replaced ten thousand times is not what is measured.
     changeCredentials(this.credentials, (content) => {
@@ -137,6 +142,7 @@ export class System {
         },
       }),
     );
+    this.workers = worker;
     await worker.ready(`worker ${id}`, async () => {
       const found = await this.call("GET", `/workers/${id}`).catch(() => undefined);
       return found?.state === "online";

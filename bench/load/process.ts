@@ -27,6 +27,8 @@ export interface Flooded {
   /** When the first POST was sent and the last was answered, on the host's clock. */
   readonly fromMs: number;
   readonly toMs: number;
+  /** The first POST by the wall clock, which is also the manager's. */
+  readonly fromWallMs: number;
 }
 
 /** Floods; rejects at the first answer that is not what it should be. */
@@ -38,6 +40,7 @@ async function flood(ask: Flood): Promise<Flooded> {
       : requestBytes(url, token, "POST", "/runs", { items: Array.from({ length: perPost }, () => ({ taskId })) });
   const opened = await Promise.all(Array.from({ length: connections }, () => LeanConnection.open(url)));
   const fromMs = hostMs();
+  const fromWallMs = Date.now();
   let posts = 0;
   let accepted = 0;
   const lane = (connection: LeanConnection): Promise<void> =>
@@ -59,7 +62,7 @@ async function flood(ask: Flood): Promise<Flooded> {
   await Promise.all(opened.map(lane));
   const toMs = hostMs();
   for (const connection of opened) connection.close();
-  return { accepted, posts, fromMs, toMs };
+  return { accepted, posts, fromMs, toMs, fromWallMs };
 }
 
 function acceptedIn({ status, body }: Answer, perPost: number): number {

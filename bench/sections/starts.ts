@@ -1,6 +1,7 @@
 /** (a) Starts end to end. */
 import { spawnSync } from "node:child_process";
 import type { Flooded } from "../load/process.ts";
+import { cpuForEach } from "../kit/cpu.ts";
 import { checkRuns } from "../kit/count.ts";
 import { mariadb, sqlite, type Database } from "../kit/database.ts";
 import type { Aim, Measure } from "../kit/figure.ts";
@@ -70,9 +71,11 @@ async function round(plan: Plan, database: Database, broker: "aedes" | "mosquitt
     for (const mode of modes) {
       const { warmMs, forMs } = times(plan);
       accepted += (await flood(system, taskId, mode, warmMs, accepted)).runs;
+      const commitsBefore = await commits(database);
       const { runs, measure } = await flood(system, taskId, mode, forMs, accepted);
       accepted += runs;
-      measures.push(measure);
+      const perCommit = runs / ((await commits(database)) - commitsBefore);
+      measures.push(measure, { what: `${measure.what}: in one commit`, unit: "runs", better: "higher", value: perCommit });
     }
     await checkRuns(database, accepted);
     return measures;
@@ -94,20 +97,21 @@ async function flood(
   const cpuBefore = system.cpuMs();
   const { accepted, fromMs } = await system.load.ask<Flooded>("flood", { url, token, taskId, connections, perPost, forMs });
   const endedMs = await allEnded(system, before + accepted);
-  const cpuAfter = system.cpuMs();
-  const cpu = Object.fromEntries(
-    Object.entries(cpuAfter).map(([part, ms]) => [part, ((ms - (cpuBefore[part] ?? 0)) * 1_000) / accepted]),
-  );
   const aim = aims[database.name];
   const measure: Measure = {
     what: `${name}, ${database.name}, ${system.broker ? "Mosquitto" : "aedes"}`,
     unit: "runs/s",
     better: "higher",
     value: (accepted * 1_000) / (endedMs - fromMs),
-    cpu,
+    cpu: cpuForEach(cpuBefore, system.cpuMs(), accepted),
     ...(aim ? { aim } : {}),
   };
   return { runs: accepted, measure };
+}
+
+/** How many commits there have been; a short run takes part in two at least. */
+async function commits(database: Database): Promise<number> {
+  return Number((await database.rows("SELECT batch FROM leases"))[0]?.["batch"]);
 }
 
 /** When the manager acknowledged the last end, on the host's clock. Rejects when nothing has ended for long. */
@@ -120,7 +124,8 @@ async function allEnded(system: System, runs: number): Promise<number> {
     if (acked > runs) throw new Error(`${acked} ends were acknowledged, but only ${runs} runs were accepted`);
     quiet = acked === last ? quiet + 1 : 0;
     last = acked;
-    if (quiet > 2_000) throw new Error(`${acked} of ${runs} runs ended, and then nothing more for 20 s: ${system.manager.lastWords()}`);
+    if (quiet > 2_000)
+      throw new Error(`${acked} of ${runs} runs ended, and then nothing more for 20 s: ${system.manager.lastWords()}`);
     await new Promise((done) => setTimeout(done, 10));
   }
 }

@@ -204,7 +204,16 @@ export class SimulatedWorker {
     this.#tally.started += 1;
     const { wall: at } = clock.now();
     this.#report(run, { seq: this.#nextSeq, attempt, start: 1, kind: "accepted", at });
-    this.#report(run, { seq: this.#nextSeq, attempt, start: 1, kind: "end", at, pid: 1, startedAt: at, end: { how: "exited", code: 0 } });
+    this.#report(run, {
+      seq: this.#nextSeq,
+      attempt,
+      start: 1,
+      kind: "end",
+      at,
+      pid: 1,
+      startedAt: at,
+      end: { how: "exited", code: 0 },
+    });
   }
 
   #report(run: string, report: Report): void {
