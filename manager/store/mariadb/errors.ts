@@ -127,7 +127,11 @@ function reasonOf(error: DriverError): string {
   if (error.code === "PROTOCOL_SEQUENCE_TIMEOUT") return "it took the statement and said nothing in time";
   // A host with several addresses fails with one error for each of them.
   const { errors } = error as { readonly errors?: readonly { readonly message?: string }[] };
-  return error.message || errors?.map((one) => one.message).join("; ") || String(error.code ?? "the connection failed");
+  return (
+    error.message ||
+    errors?.map((one) => one.message).join("; ") ||
+    (typeof error.code === "string" ? error.code : "the connection failed")
+  );
 }
 
 /** Numbers of the storage engine (my_base.h, HA_ERR_…) and of the system, which 1030 carries in its text. */

@@ -38,7 +38,8 @@ export class Lane {
   /** Ends every connection; what is in flight fails with an unknown outcome. */
   close(): void {
     this.#closed = true;
-    for (const link of [...this.#idle.splice(0), ...this.#busy]) link.close();
+    for (const link of this.#idle.splice(0)) link.leave();
+    for (const link of this.#busy) link.close();
     for (const next of this.#waiting.splice(0)) next("closed");
   }
 

@@ -24,7 +24,10 @@ export interface Link {
    * connection would commit half of it.
    */
   ask(text: string, values: readonly Value[], withinMs: number): Promise<Answer>;
+  /** Breaks it off; a statement in flight rejects. */
   close(): void;
+  /** Says goodbye, when nothing is in flight. */
+  leave(): void;
 }
 
 /**
@@ -43,24 +46,28 @@ const settings = [
  * Connects; `readsOnly` adds what spares the server a statement that nobody awaits any more. Rejects with a transient
  * `StoreError` whose outcome is known; its cause is the driver's error.
  */
-export async function openLink(address: MariadbAddress, ssl: SslOptions | undefined, readsOnly: boolean): Promise<Link> {
+export async function openLink(
+  address: MariadbAddress,
+  ssl: SslOptions | undefined,
+  readsOnly: boolean,
+  connectMs: number = mariadbLimits.connectMs,
+): Promise<Link> {
   const socket = openSocket(address);
-  const connection = createConnection(optionsOf(address, ssl, socket));
+  const connection = createConnection({ ...optionsOf(address, ssl, socket), connectTimeout: connectMs });
   let usable = true;
+  // Not mysql2's own `destroy`: it waits for a host that may be gone, and leaves a statement in flight without an answer.
   const drop = (): void => {
     usable = false;
-    connection.destroy();
-    // mysql2 only says goodbye, which a host that is gone never hears; what waits in the socket has to go too.
     socket.destroy();
   };
   // Also after the first one: an error that nobody listens for would end the process.
   connection.on("error", drop);
-  connection.on("end", drop);
+  socket.on("end", () => (usable = false));
   try {
     await connected(connection);
     const guards = readsOnly ? `, max_statement_time = ${mariadbLimits.readMs / 1_000 - 1}` : "";
-    await ask(connection, `SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin, ${settings}${guards}`, [], mariadbLimits.connectMs);
-    const { rows } = await ask(connection, "SELECT @@max_allowed_packet", [], mariadbLimits.connectMs);
+    await ask(connection, `SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin, ${settings}${guards}`, [], connectMs);
+    const { rows } = await ask(connection, "SELECT @@max_allowed_packet", [], connectMs);
     return {
       get usable() {
         return usable;
@@ -75,6 +82,12 @@ export async function openLink(address: MariadbAddress, ssl: SslOptions | undefi
         }
       },
       close: drop,
+      leave: () => {
+        if (!usable) return;
+        usable = false;
+        connection.end();
+        socket.destroySoon();
+      },
     };
   } catch (cause) {
     drop();
@@ -97,7 +110,6 @@ function optionsOf(address: MariadbAddress, ssl: SslOptions | undefined, socket:
     supportBigNumbers: true,
     // FOUND_ROWS, a default: an update counts the rows it found. No server may ask for this host's files.
     flags: ["-IGNORE_SPACE", "-LOCAL_FILES"],
-    connectTimeout: mariadbLimits.connectMs,
     stream: () => socket,
     ...(ssl ? { ssl } : {}),
   };

@@ -1,0 +1,89 @@
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { freePorts } from "./ports.ts";
+
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+}
+
+/**
+ * A network that lies between a client and a server on this host: it can hold bytes back and let them go later, fall silent
+ * without closing anything, or break.
+ */
+export class TcpProxy implements AsyncDisposable {
+  readonly port: number;
+  readonly #server: Server;
+  readonly #pairs = new Set<Pair>();
+  #held: { readonly to: Socket; readonly bytes: Buffer }[] = [];
+  #holds: "client" | "server" | "both" | undefined;
+
+  private constructor(port: number, server: Server) {
+    this.port = port;
+    this.#server = server;
+  }
+
+  static async to(target: number): Promise<TcpProxy> {
+    const [port = 0] = await freePorts(1);
+    const server = createServer({ noDelay: true });
+    const proxy = new TcpProxy(port, server);
+    server.on("connection", (client) => proxy.#join(client, target));
+    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+    return proxy;
+  }
+
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
+  /** Bytes that are held back now. */
+  get heldBytes(): number {
+    return this.#held.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+
+  /** Keeps what one side sends, or both, until `release`; connections stay open, also when their client gives up. */
+  hold(from: "client" | "server" | "both"): void {
+    this.#holds = from;
+  }
+
+  /** Passes on what was held, in order, and holds nothing more. */
+  release(): void {
+    this.#holds = undefined;
+    for (const { to, bytes } of this.#held.splice(0)) to.write(bytes);
+  }
+
+  /** Breaks every connection. */
+  cut(): void {
+    this.#held = [];
+    for (const { client, server } of this.#pairs) {
+      client.destroy();
+      server.destroy();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #join(client: Socket, target: number): void {
+    const server = connect({ host: "127.0.0.1", port: target, noDelay: true });
+    const pair = { client, server };
+    this.#pairs.add(pair);
+    this.#forward("client", client, server);
+    this.#forward("server", server, client);
+    // What a client that gave up had sent still arrives, as it may in a real network.
+    client.on("close", () => (this.#holds === undefined ? server.end() : this.#pairs.delete(pair)));
+    server.on("close", () => {
+      this.#pairs.delete(pair);
+      client.destroy();
+    });
+  }
+
+  #forward(side: "client" | "server", from: Socket, to: Socket): void {
+    from.on("error", () => undefined);
+    from.on("data", (bytes) => {
+      if (this.#holds === side || this.#holds === "both") this.#held.push({ to, bytes });
+      else to.write(bytes);
+    });
+  }
+}
