@@ -17,6 +17,8 @@ export interface BrokerServer extends AsyncDisposable {
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again where it was. */
   start(): Promise<void>;
+  /** Removes everything that it stored; while it does not run. */
+  wipe(): void;
   /** What it has logged. */
   readonly output: string;
 }
@@ -114,6 +116,10 @@ export async function brokerServer(plan: Plan): Promise<BrokerServer> {
     password,
     kill,
     start,
+    wipe() {
+      rmSync(join(folder, "data"), { recursive: true });
+      mkdirSync(join(folder, "data"));
+    },
     get output() {
       return output();
     },
