@@ -50,6 +50,7 @@ export class LogShipper implements AsyncDisposable {
   readonly #unreadable = new Set<LogStream>();
   readonly #working = new Set<Promise<void>>();
   readonly #sweeper: NodeJS.Timeout;
+  shippedBytes = 0; // That a manager has acknowledged since the agent began, gaps included.
   #onWire = 0;
   #connected = false;
   #pumping: Promise<void> | undefined;
@@ -116,6 +117,7 @@ export class LogShipper implements AsyncDisposable {
     const shipped = this.#attempts.get(attempt);
     if (!shipped) return;
     const stream = shipped.streams[name];
+    this.shippedBytes += Math.max(0, offset - stream.acked);
     if (offset < stream.acked && stream.tries > 0) this.#onWire -= streams.moveBack(stream, offset);
     else this.#onWire -= streams.noteAcked(stream, offset, this.#deps.clock.now().mono);
     if (stream.sent === stream.acked) this.#waiting.delete(stream);

@@ -1,7 +1,7 @@
 import { workerLimits } from "../../limits.ts";
 import { defaultPool } from "../../ids.ts";
 import { key, optionalKey } from "./key.ts";
-import { decimal, idText, integer, labelMap, moduleList, yesOrNo } from "./kinds.ts";
+import { decimal, idText, integer, labelMap, moduleList, port, text, yesOrNo } from "./kinds.ts";
 
 /** Keys of one worker. */
 export const workerKeys = {
@@ -68,6 +68,22 @@ export const workerKeys = {
     byDefault: [],
     readers: ["worker"],
     sentence: "Drivers of third parties, besides `exec` and `script`.",
+  }),
+  metricsPort: optionalKey({
+    env: "MUSTER_METRICS_PORT",
+    yaml: "metrics.port",
+    kind: port,
+    defaultText: "none, and nothing is measured",
+    readers: ["worker"],
+    sentence: "The port on which a worker gives its metrics to Prometheus (the manager's are at its API).",
+  }),
+  metricsHost: key({
+    env: "MUSTER_METRICS_HOST",
+    yaml: "metrics.host",
+    kind: text,
+    byDefault: "127.0.0.1",
+    readers: ["worker"],
+    sentence: "The address that this port listens on; whoever reaches it may read.",
   }),
   stopRuns: key({
     env: "MUSTER_STOP_RUNS",

@@ -23,12 +23,23 @@ interface Shown {
 /** Gauges of the library whose names end in `_total`, as only a counter's may; their sums say nothing that the parts do not. */
 const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
 
-/** Shows the families, and what the library measures of this process from now on. Call it once in a process, but for tests. */
+/** What the library measures of this process, from the first time on that it is asked for: two of its meters could never be stopped. */
+let ofProcess: Registry | undefined;
+
+function processMetrics(): readonly Metric[] {
+  if (!ofProcess) {
+    ofProcess = new Registry();
+    collectDefaultMetrics({ register: ofProcess, eventLoopMonitoringPrecision: metricLimits.eventLoopStepMs });
+    for (const name of misnamed) ofProcess.removeSingleMetric(name);
+  }
+  return ofProcess.getMetricsAsArray() as unknown as readonly Metric[];
+}
+
+/** Shows the families, and how this process is. */
 export function expose(families: readonly Family[]): Exposition {
   const plain = new Registry();
   for (const family of families) plain.registerMetric(metricOf(shownOf(family)));
-  collectDefaultMetrics({ register: plain, eventLoopMonitoringPrecision: metricLimits.eventLoopStepMs });
-  for (const name of misnamed) plain.removeSingleMetric(name);
+  for (const metric of processMetrics()) plain.registerMetric(metric);
   const open = openMetricsOf(plain);
   return {
     async text(format) {
