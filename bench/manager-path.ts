@@ -83,7 +83,7 @@ class SimulatedWorker {
         ...{ drivers: ["exec", "script"], agentVersion: "1", nodeVersion: "24", bootId: "b" },
       },
       labels: { zone: "a" },
-      capacity: { slots: 1_000, memoryMb: 8_000, cpus: 4 },
+      capacity: { slots: 200, memoryMb: 8_000, cpus: 4 },
       ...{ highestTerm: 0, highestAck: 0, firstUnackedSeq: 1, newestSeq: 0, versions: [1], survives: true, http: false },
       draining: false,
       inventory: { part: 1, of: 1, items: [] },
@@ -93,7 +93,7 @@ class SimulatedWorker {
   heartbeat(): void {
     this.#up("heartbeat", {
       ...this.#head(),
-      free: { slots: 1_000, memoryMb: 8_000, cpus: 4 },
+      free: { slots: 200, memoryMb: 8_000, cpus: 4 },
       load: { cpu: 0.1, memoryMb: 100 },
       ...{ settingsVersion: 0, draining: false, spoolBytes: 0, live: { count: 0, hash: "0".repeat(16) } },
     });
@@ -183,6 +183,7 @@ const plane = makePlane({ engines, store, clock: processClock, wire: () => link.
 const credentialsFile = join(folder, "credentials.json");
 const token = addToken(credentialsFile, { name: "bench" });
 const app = makeApp({
+  metrics: { text: async (contentType) => ({ contentType, body: "" }) },
   ...{ plane, store, logs, credentials: openCredentials(credentialsFile), clock: processClock, dice: systemDice, log },
   version: "0",
   publicUrl: null,
@@ -264,8 +265,8 @@ for (let n = 0; n <= Number(values.rounds); n += 1) {
 }
 const median = figures.map((each) => each.cpuUs / runs).toSorted((a, b) => a - b)[Math.floor(figures.length / 2)];
 console.log(`median ${median?.toFixed(1)} µs CPU per run (${values.via}, bulk ${bulk}, ${values.store})`);
+console.log(JSON.stringify({ ...link.figures, ...outbox.figures }));
 clearInterval(beats);
-await link.stop();
 await engine.stop();
 await store[Symbol.asyncDispose]();
 rmSync(folder, { recursive: true });

@@ -263,19 +263,19 @@ export class PoolEngine extends Service {
   }
 
   async #untilSomethingWaits(lead: Lead, signal: AbortSignal): Promise<void> {
-    if (this.#queue.size > 0 || this.#logAcks.size > 0) {
-      // One turn of the event loop, so that what has already arrived on sockets shares this batch.
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      return;
+    if (this.#queue.size === 0 && this.#logAcks.size === 0) {
+      const nowMs = this.#deps.clock.now().mono;
+      const due = nextDue(lead.state);
+      const untilTick = this.#lastTickMs + this.#deps.timing.tickMs - nowMs;
+      const delayMs = Math.max(0, Math.min(untilTick, due === null ? untilTick : due - nowMs));
+      await untilWoken(delayMs, signal, (wake) => {
+        this.#wake = wake;
+      });
+      this.#wake = () => undefined;
     }
-    const nowMs = this.#deps.clock.now().mono;
-    const due = nextDue(lead.state);
-    const untilTick = this.#lastTickMs + this.#deps.timing.tickMs - nowMs;
-    const delayMs = Math.max(0, Math.min(untilTick, due === null ? untilTick : due - nowMs));
-    await untilWoken(delayMs, signal, (wake) => {
-      this.#wake = wake;
-    });
-    this.#wake = () => undefined;
+    // The turn begins once every socket that is ready has been read: what has arrived already shares this batch. Begun behind
+    // the first of them, a commit that blocks the loop made batches of one out of 64 requests.
+    await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
   #onCommitTrouble(error: StoreError): void {

@@ -27,9 +27,9 @@ export const bugs: readonly PlantedBug[] = [
     edits: [
       {
         find: "  const end = await deps.commit(turn);\n",
-        replace: "  deps.letOut(turn.steps);\n  const end = await deps.commit(turn);\n",
+        replace: "  deps.letOut(turn);\n  const end = await deps.commit(turn);\n",
       },
-      { find: '  if (end === "applied") deps.letOut(turn.steps);\n', replace: "" },
+      { find: '  if (end === "applied") deps.letOut(turn);\n', replace: "" },
     ],
   },
   {
