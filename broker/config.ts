@@ -26,7 +26,7 @@ export function readBrokerConfig(
   const read = readValues("broker", { argv, env, cwd });
   const problems: string[] = [];
   const { values } = read;
-  const tls = brokerTls(read, cwd, problems);
+  const tls = embeddedTls(read, cwd, problems);
   if (values.production && !tls && !isLoopback(values.brokerHost)) problems.push(plainListener(read));
   if (problems.length > 0) throw refusal("broker", problems);
   return deepFreeze({
@@ -65,8 +65,20 @@ export function makeDataDir(folder: string): string {
   }
 }
 
-/** What the embedded broker shows its clients: its certificate and key, both or none. */
-export function brokerTls(read: Read, cwd: string, problems: string[]): BrokerTls | null {
+/** What the embedded broker shows its clients, and whose certificates it asks them for. Null: plain MQTT. */
+export function embeddedTls(read: Read, cwd: string, problems: string[]): BrokerTls | null {
+  const tls = certificateAndKey(read, cwd, problems);
+  const clientCa = readPem(read, "brokerClientCa", cwd, problems);
+  if (clientCa !== null && read.values.brokerCert === null) {
+    problems.push(
+      `${nameOf(read, "brokerClientCa")} asks clients for certificates, which needs TLS; give ${nameOf(read, "brokerCert")} and ${nameOf(read, "brokerKey")}`,
+    );
+  }
+  return tls && { ...tls, ...(clientCa === null ? {} : { ca: clientCa }) };
+}
+
+/** A certificate and its key, both or none. */
+function certificateAndKey(read: Read, cwd: string, problems: string[]): { readonly cert: string; readonly key: string } | null {
   const cert = readPem(read, "brokerCert", cwd, problems);
   const key = readPem(read, "brokerKey", cwd, problems);
   if ((cert === null) !== (key === null))
@@ -82,8 +94,10 @@ export function brokerClient(read: Read, url: string, username: string, cwd: str
     if (plain && values[name] !== null)
       problems.push(`${nameOf(read, name)} is for mqtts:, and the broker is ${url}; use mqtts: or drop it`);
   }
+  if (values.brokerClientCa !== null)
+    problems.push(`${nameOf(read, "brokerClientCa")} is for an embedded broker, and this one is ${url}; tell that broker`);
   const ca = readPem(read, "brokerCa", cwd, problems);
-  const tls = brokerTls(read, cwd, problems);
+  const tls = certificateAndKey(read, cwd, problems);
   if (values.production && plain && !isLoopback(new URL(url).hostname)) {
     problems.push(`MUSTER_PRODUCTION refuses plain MQTT beyond this host: ${url}; use mqtts:`);
   }
@@ -111,7 +125,7 @@ export function hostInUrl(host: string): string {
 
 function readPem(
   read: Read,
-  name: KeyName & ("brokerCa" | "brokerCert" | "brokerKey"),
+  name: KeyName & ("brokerCa" | "brokerCert" | "brokerKey" | "brokerClientCa"),
   cwd: string,
   problems: string[],
 ): string | null {

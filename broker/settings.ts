@@ -15,4 +15,6 @@ export interface BrokerConfig {
 export interface BrokerTls {
   readonly cert: string;
   readonly key: string;
+  /** Clients must show a certificate that this authority signed, beside their password. */
+  readonly ca?: string;
 }

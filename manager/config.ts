@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import {
   brokerClient,
-  brokerTls,
+  embeddedTls,
   hostInUrl,
   isLoopback,
   makeDataDir,
@@ -104,7 +104,7 @@ function brokerOf(read: Read, cwd: string, problems: string[]): ManagerConfig["b
   }
   if (values.brokerCa !== null)
     problems.push(`${nameOf(read, "brokerCa")} is for a broker at mqtts://…, and this manager's broker is embedded`);
-  return { kind: "embedded", tls: brokerTls(read, cwd, problems) };
+  return { kind: "embedded", tls: embeddedTls(read, cwd, problems) };
 }
 
 function productionProblems(read: Read, broker: ManagerConfig["broker"]): string[] {

@@ -74,6 +74,14 @@ export const wireKeys = {
     readers: all,
     sentence: "PEM file of that certificate's private key.",
   }),
+  brokerClientCa: optionalKey({
+    env: "MUSTER_BROKER_CLIENT_CA",
+    yaml: "broker.clientCa",
+    kind: path,
+    defaultText: "none, and clients are not asked for certificates",
+    readers: ["manager", "broker"],
+    sentence: "PEM file of the authority whose certificate every client of the embedded broker must show, beside its password.",
+  }),
   topicPrefix: key({
     env: "MUSTER_TOPIC_PREFIX",
     yaml: "topicPrefix",
