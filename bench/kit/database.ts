@@ -72,7 +72,7 @@ export function mariadb(): Database {
     async rows(sql) {
       const connection = await createConnection({ uri: url, supportBigNumbers: true });
       try {
-        return (await connection.query<RowDataPacket[]>(sql))[0] as unknown as Row[];
+        return (await connection.query<RowDataPacket[]>(sql))[0];
       } finally {
         await connection.end();
       }

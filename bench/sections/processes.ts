@@ -7,10 +7,12 @@ import { sqlite, type Database } from "../kit/database.ts";
 import type { Measure } from "../kit/figure.ts";
 import type { Plan, Section, Variant } from "../kit/section.ts";
 import { System } from "../kit/system.ts";
+import { BullMq, peerMissing } from "../peers/peer.ts";
 import type { Flooded } from "../load/process.ts";
 
 const perPost = 100;
 const xargsRow = "xargs -P2 -n1 /bin/true";
+const bullmqRow = "BullMQ, a job that spawns /bin/true, Redis no AOF, concurrency 4";
 
 export const processes: Section = {
   letter: "c",
@@ -19,7 +21,7 @@ export const processes: Section = {
 committed. The rate is all runs over the time from the first POST to the last end in the database. Beside it what starts processes without
 keeping anything of them: \`xargs -P2\`, and BullMQ with a job that spawns \`/bin/true\`.`,
   async variants(plan) {
-    return [muster(plan), xargs(plan)];
+    return [muster(plan), xargs(plan), bullmqSpawns(plan, peerMissing(plan.say))];
   },
 };
 
@@ -48,7 +50,7 @@ async function round(plan: Plan, database: Database): Promise<Measure[]> {
         unit: "processes/s",
         better: "higher",
         value: (accepted * 1_000) / (Number(last?.["ms"]) - fromWallMs),
-        peer: xargsRow,
+        peer: bullmqRow,
         aim: { atLeast: 1_500 },
         cpu,
       },
@@ -72,6 +74,25 @@ async function allEnded(system: System): Promise<void> {
     await new Promise((done) => setTimeout(done, 200));
   }
   throw new Error(`after two minutes some runs have not ended: ${system.workers!.lastWords()}`);
+}
+
+function bullmqSpawns(plan: Plan, missing: string | undefined): Variant {
+  const [warm, adds] = plan.quick ? [1, 1] : [5, 20];
+  return {
+    name: bullmqRow,
+    ...(missing === undefined ? {} : { missing }),
+    async round() {
+      const bullmq = await BullMq.start("no AOF");
+      try {
+        const work = { job: "spawn", concurrency: 4, lanes: 1, perAdd: perPost, forMs: 60_000 } as const;
+        await bullmq.work({ ...work, adds: warm });
+        const { perSecond, cpu } = await bullmq.work({ ...work, adds });
+        return [{ what: bullmqRow, unit: "processes/s", better: "higher", value: perSecond, cpu }];
+      } finally {
+        await bullmq.close();
+      }
+    },
+  };
 }
 
 function xargs(plan: Plan): Variant {

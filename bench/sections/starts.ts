@@ -7,6 +7,7 @@ import { mariadb, sqlite, type Database } from "../kit/database.ts";
 import type { Aim, Measure } from "../kit/figure.ts";
 import type { Plan, Section, Variant } from "../kit/section.ts";
 import { System } from "../kit/system.ts";
+import { BullMq, peerMissing, type Durability } from "../peers/peer.ts";
 import { mariadbMissing } from "../../test/kit/mariadb.ts";
 
 const workers = 10;
@@ -35,15 +36,20 @@ export const starts: Section = {
   about: `A start is posted, committed, answered, sent to a worker, ended there at once, reported, committed and acknowledged. Posted through
 the real listener with token and validation on: *single* is \`POST /tasks/{id}/start\` over 64 connections, *bulk* is \`POST /runs\` with 100
 starts over 4 connections. ${workers} simulated workers (${slots} slots each) in a process of their own speak the real protocol over MQTT sockets. The rate is all
-accepted runs over the time from the first POST to the manager's acknowledgement of the last end. Afterwards runs, attempts, ends and events are counted in SQL.`,
+accepted runs over the time from the first POST to the manager's acknowledgement of the last end. Afterwards runs, attempts, ends and events are counted in SQL.
+Beside it BullMQ as a library, without HTTP and with worker and adder in one process, where it is fastest on two cores: a job that does nothing, added over as many lanes.`,
   async variants(plan) {
     const databases: readonly { readonly database: Database; readonly missing: string | undefined }[] = [
       { database: sqlite(), missing: undefined },
       { database: mariadb(), missing: mariadbMissing() },
     ];
-    return databases.flatMap(({ database, missing }) =>
-      (["aedes", "mosquitto"] as const).map((broker) => variant(plan, database, broker, missing ?? brokerMissing(broker))),
-    );
+    const without = peerMissing(plan.say);
+    return [
+      ...databases.flatMap(({ database, missing }) =>
+        (["aedes", "mosquitto"] as const).map((broker) => variant(plan, database, broker, missing ?? brokerMissing(broker))),
+      ),
+      ...(["no AOF", "AOF always"] as const).map((durability) => peer(plan, durability, without)),
+    ];
   },
 };
 
@@ -58,6 +64,44 @@ function variant(plan: Plan, database: Database, broker: "aedes" | "mosquitto", 
     ...(missing === undefined ? {} : { missing }),
     round: () => round(plan, database, broker),
     close: () => database.close(),
+  };
+}
+
+const concurrencies = [50, 200] as const;
+
+/** Its rows: a no-op job, added one by one by as many at once as there are connections to Muster, or in bulk. */
+function peerRow(mode: Mode, durability: Durability, concurrency: number): string {
+  return `BullMQ, ${mode.perPost === 1 ? "add" : "addBulk"}, Redis ${durability}, concurrency ${concurrency}`;
+}
+
+function peer(plan: Plan, durability: Durability, missing: string | undefined): Variant {
+  return {
+    name: `BullMQ, Redis ${durability}`,
+    ...(missing === undefined ? {} : { missing }),
+    async round() {
+      const bullmq = await BullMq.start(durability);
+      try {
+        const measures: Measure[] = [];
+        const { warmMs, forMs } = times(plan);
+        for (const mode of modes) {
+          for (const concurrency of concurrencies) {
+            const work = { job: "noop", concurrency, lanes: mode.connections, perAdd: mode.perPost } as const;
+            await bullmq.work({ ...work, forMs: warmMs / 2 });
+            const { perSecond, cpu } = await bullmq.work({ ...work, forMs });
+            measures.push({
+              what: peerRow(mode, durability, concurrency),
+              unit: "jobs/s",
+              better: "higher",
+              value: perSecond,
+              cpu,
+            });
+          }
+        }
+        return measures;
+      } finally {
+        await bullmq.close();
+      }
+    },
   };
 }
 
@@ -104,6 +148,7 @@ async function flood(
     better: "higher",
     value: (accepted * 1_000) / (endedMs - fromMs),
     cpu: cpuForEach(cpuBefore, system.cpuMs(), accepted),
+    peer: peerRow(mode, "AOF always", 200),
     ...(aim ? { aim } : {}),
   };
   return { runs: accepted, measure };

@@ -8,10 +8,11 @@ import { mqttConnector } from "../../broker/mqtt.ts";
 import { liveDigest } from "../../schema/digest.ts";
 import { bootClock } from "../../schema/kit/clock.ts";
 import { shortId } from "../../schema/kit/random.ts";
-import { timing, wireLimits } from "../../schema/limits.ts";
-import type { Commands, DownItem, Hello, Heartbeat, Report, Status } from "../../schema/messages.ts";
+import { timing } from "../../schema/limits.ts";
+import type { Commands, DownItem, Hello, Heartbeat, Status } from "../../schema/messages.ts";
 import { commandsTopic, downlinkFilter, uplinkTopic, type UplinkKind } from "../../schema/topics.ts";
 import { hostMs } from "../kit/cpu.ts";
+import { ReportQueue } from "./report-queue.ts";
 
 export interface SimulatedOptions {
   readonly id: string;
@@ -41,27 +42,14 @@ export function newTally(): Tally {
 const clock = bootClock();
 const prefix = "muster";
 const pool = "default";
-/** Room that the envelope takes of a message of reports. */
-const envelopeBytes = 512;
-
-interface Queued {
-  readonly report: Report;
-  readonly run: string;
-  readonly text: string;
-}
-
 export class SimulatedWorker {
   readonly #options: SimulatedOptions;
   readonly #tally: Tally;
   readonly #journal = shortId();
   readonly #epoch = `${this.#journal}.1.${shortId()}`;
   readonly #known = new Set<string>();
-  /** Reports without an ack, in order of seq; those before `#sent` are on the wire. */
-  #queue: Queued[] = [];
-  #sent = 0;
-  #nextSeq = 1;
+  readonly #queue = new ReportQueue();
   #highestTerm = 0;
-  #highestAck = 0;
   #settings = { version: 0, heartbeatMs: timing.heartbeatMs as number };
   #connection: Connection | undefined;
   #flushing = false;
@@ -111,7 +99,7 @@ export class SimulatedWorker {
   #hello(): void {
     this.#tally.hellos += 1;
     const { id, slots, labels } = this.#options;
-    const ended = this.#queue.filter(({ report }) => report.kind === "end").slice(0, 300);
+    const ended = this.#queue.items.filter(({ report }) => report.kind === "end").slice(0, 300);
     const message: Hello = {
       ...this.#uplink(),
       facts: {
@@ -130,9 +118,9 @@ export class SimulatedWorker {
       labels,
       capacity: { slots, memoryMb: 262_144, cpus: 64 },
       highestTerm: this.#highestTerm,
-      highestAck: this.#highestAck,
-      firstUnackedSeq: this.#queue[0]?.report.seq ?? this.#nextSeq,
-      newestSeq: this.#nextSeq - 1,
+      highestAck: this.#queue.highestAck,
+      firstUnackedSeq: this.#queue.firstUnackedSeq,
+      newestSeq: this.#queue.nextSeq - 1,
       versions: [1],
       survives: true,
       http: false,
@@ -203,34 +191,13 @@ export class SimulatedWorker {
     this.#known.add(attempt);
     this.#tally.started += 1;
     const { wall: at } = clock.now();
-    this.#report(run, { seq: this.#nextSeq, attempt, start: 1, kind: "accepted", at });
-    this.#report(run, {
-      seq: this.#nextSeq,
-      attempt,
-      start: 1,
-      kind: "end",
-      at,
-      pid: 1,
-      startedAt: at,
-      end: { how: "exited", code: 0 },
-    });
-  }
-
-  #report(run: string, report: Report): void {
-    this.#nextSeq += 1;
-    this.#queue.push({ report, run, text: JSON.stringify(report) });
+    this.#queue.add(run, { attempt, start: 1, kind: "accepted", at });
+    this.#queue.add(run, { attempt, start: 1, kind: "end", at, pid: 1, startedAt: at, end: { how: "exited", code: 0 } });
   }
 
   #acknowledge(journal: string, seq: number): void {
-    if (journal !== this.#journal || seq <= this.#highestAck) return;
-    this.#highestAck = seq;
-    let covered = 0;
-    while (covered < this.#queue.length && this.#queue[covered]!.report.seq <= seq) {
-      if (this.#queue[covered]!.report.kind === "end") this.#tally.acked += 1;
-      covered += 1;
-    }
-    this.#queue = this.#queue.slice(covered);
-    this.#sent = Math.max(0, this.#sent - covered);
+    if (journal !== this.#journal || seq <= this.#queue.highestAck) return;
+    this.#tally.acked += this.#queue.acknowledge(seq);
     this.#tally.ackedMs = hostMs();
   }
 
@@ -244,44 +211,17 @@ export class SimulatedWorker {
     });
   }
 
-  /** As much as may be on the wire without an ack (rule 16), in messages that fit. */
   #flush(): void {
-    let onWire = 0;
-    for (const { text } of this.#queue.slice(0, this.#sent)) onWire += text.length;
-    let batch: string[] = [];
-    let batchBytes = 0;
-    for (let item = this.#queue[this.#sent]; item; item = this.#queue[this.#sent]) {
-      const size = item.text.length + 1;
-      if (onWire + size > wireLimits.unackedReportBytes) break;
-      if (batch.length === wireLimits.itemsPerMessage || batchBytes + size > wireLimits.payloadBytes - envelopeBytes) {
-        this.#send(batch);
-        batch = [];
-        batchBytes = 0;
-      }
-      batch.push(item.text);
-      batchBytes += size;
-      onWire += size;
-      this.#sent += 1;
+    for (const items of this.#queue.messages()) {
+      const head = JSON.stringify({ ...this.#uplink(), journal: this.#journal });
+      void this.#deliver("reports", Buffer.from(`${head.slice(0, -1)},"items":[${items.join(",")}]}`));
     }
-    if (batch.length > 0) this.#send(batch);
   }
 
-  #send(items: readonly string[]): void {
-    const head = JSON.stringify({ ...this.#uplink(), journal: this.#journal });
-    const text = `${head.slice(0, -1)},"items":[${items.join(",")}]}`;
-    this.#deliver("reports", Buffer.from(text));
-  }
-
-  #resentAck = 0;
-
-  /** No ack since the last look: what is on the wire counts as lost. */
   #resend(): void {
-    const stands = this.#sent > 0 && this.#resentAck === this.#highestAck;
-    this.#resentAck = this.#highestAck;
-    if (!stands) return;
-    this.#tally.resentReports += this.#sent;
-    this.#sent = 0;
-    this.#flush();
+    const lost = this.#queue.giveUpOnWire();
+    this.#tally.resentReports += lost;
+    if (lost > 0) this.#flush();
   }
 
   async #publish(kind: UplinkKind, message: object): Promise<void> {
