@@ -82,26 +82,14 @@ async function assemble(
   );
   const stateOf = (pool: string): ControlState | undefined => engines.get(pool)?.lead?.state;
   const tracing = await traceManager(config, { clock: processClock, log, stateOf });
-  if (tracing) closers.push(() => tracing.close());
-  const outbox = new Outbox(
-    config.topicPrefix,
-    (workerId, item, bytes) => log.error({ workerId, item: item.kind, bytes }, "an item is larger than a message may be"),
-    tracing?.down,
-  );
+  closers.push(async () => await tracing?.close());
+  const outbox = makeOutbox(config, tracing, log);
   const counts = countEngine(config.pools, stateOf);
   feed.subscribe(counts.events);
-  const engines = await makeEngines(
-    config,
-    store,
-    feed,
-    outbox,
-    log,
-    tracing ? watchTogether([counts.watch, tracing.watch]) : counts.watch,
-  );
+  const watch = tracing ? watchTogether([counts.watch, tracing.watch]) : counts.watch;
+  const engines = await makeEngines(config, store, feed, outbox, log, watch);
   for (const engine of engines.values()) engine.start();
-  const stopEngines = async (): Promise<void> => {
-    await Promise.all([...engines.values()].map((engine) => engine.stop()));
-  };
+  const stopEngines = (): Promise<void> => stopAll(engines.values());
   closers.push(stopEngines);
 
   const intake = new LogIntake({
@@ -134,6 +122,18 @@ async function assemble(
   log.info({ url: api.url, brokerPort: embedded?.port ?? null, pools: config.pools }, "manager is up");
   const failed = Promise.race([...engines.values(), link].map((service) => service.failed));
   return { url: api.url, brokerPort: embedded?.port ?? null, failed, close };
+}
+
+function makeOutbox(config: ManagerConfig, tracing: ManagerTracing | undefined, log: Log): Outbox {
+  return new Outbox(
+    config.topicPrefix,
+    (workerId, item, bytes) => log.error({ workerId, item: item.kind, bytes }, "an item is larger than a message may be"),
+    tracing?.down,
+  );
+}
+
+async function stopAll(engines: Iterable<PoolEngine>): Promise<void> {
+  await Promise.all([...engines].map((engine) => engine.stop()));
 }
 
 async function closeApi(api: { close(): Promise<void> }, stopEngines: () => Promise<void>): Promise<void> {

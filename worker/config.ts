@@ -29,6 +29,8 @@ export interface WorkerConfig {
   readonly limits: { readonly logSpoolBytes: number };
   /** Null: no spans are made. */
   readonly tracing: TracingSettings | null;
+  /** Where the metrics are given; null: nowhere. Port 0: any free one. */
+  readonly metrics: { readonly host: string; readonly port: number } | null;
   /** On leaving, the processes are stopped first. */
   readonly stopRuns: boolean;
   /** Asked for the health of the running agent, instead of being one. */
@@ -57,6 +59,12 @@ export function readWorkerConfig(
       `MUSTER_PRODUCTION refuses plain HTTP beyond this host: ${nameOf(read, "managerUrl")} is ${values.managerUrl}; use https:`,
     );
   }
+  if (values.production && values.metricsPort !== null && !isLoopback(values.metricsHost)) {
+    problems.push(
+      `MUSTER_PRODUCTION refuses plain HTTP beyond this host, and ${nameOf(read, "metricsHost")} is ${values.metricsHost}; ` +
+        "leave it at 127.0.0.1 and put a proxy that ends TLS before it, or have a collector on this host read it",
+    );
+  }
   if (problems.length > 0) throw refusal("worker", problems);
   const { heartbeatMs, startTtlIntervals, workerLostIntervals } = values;
   return deepFreeze({
@@ -72,6 +80,7 @@ export function readWorkerConfig(
     drivers: values.drivers,
     settings: { heartbeatMs, startTtlMs: heartbeatMs * startTtlIntervals, workerLostMs: heartbeatMs * workerLostIntervals },
     limits: { logSpoolBytes: values.logSpoolBytes },
+    metrics: values.metricsPort === null ? null : { host: values.metricsHost, port: values.metricsPort },
     stopRuns: values.stopRuns,
     tracing: readTracing(env, {
       "service.name": "muster-worker",

@@ -2,6 +2,7 @@
 import type { Connection, Connector, ConnectOptions, Delivery } from "../broker/broker.ts";
 import { keepConnected, type SessionOptions } from "../broker/session.ts";
 import { willOf } from "./agent/agent.ts";
+import type { LinkTracing } from "./telemetry/tracing.ts";
 import { pause } from "../schema/kit/backoff.ts";
 import type { Log } from "../schema/kit/log.ts";
 import { Service } from "../schema/kit/service.ts";
@@ -26,6 +27,8 @@ export interface LinkDeps {
   /** In [0, 1): spreads a fleet's reconnects. */
   readonly random: () => number;
   readonly log: Log;
+  /** Absent: no spans are made. */
+  readonly tracing?: LinkTracing | undefined;
   readonly backoff?: SessionOptions["backoff"];
 }
 
@@ -33,6 +36,8 @@ export class Link extends Service {
   readonly name = "worker link";
   /** Why there is no connection; null while there is one. */
   trouble: string | null = "not connected yet";
+  /** Messages since the agent began. `notSent`: there was no connection, or it ended before the broker took them; or too large. */
+  readonly figures = { received: 0, notSent: 0, sent: { hello: 0, reports: 0, heartbeat: 0, logs: 0, status: 0 } };
   readonly #deps: LinkDeps;
   #connections = 0;
   #connection: Connection | undefined;
@@ -60,10 +65,16 @@ export class Link extends Service {
   async publish(kind: UplinkKind, message: object): Promise<void> {
     const { log, prefix, pool, workerId } = this.#deps;
     const connection = this.#connection;
-    if (!connection) return;
-    const payload = Buffer.from(JSON.stringify(message));
+    if (!connection) {
+      this.figures.notSent += 1;
+      return;
+    }
+    const traced = this.#deps.tracing?.publishing(kind, message);
+    const payload = Buffer.from(JSON.stringify(traced?.message ?? message));
     const most = kind === "status" ? wireLimits.statusBytes : wireLimits.payloadBytes;
     if (payload.byteLength > most) {
+      this.figures.notSent += 1;
+      traced?.published("lost");
       log.error({ message: kind, bytes: payload.byteLength, most }, "a message is larger than the wire allows and is not sent");
       return;
     }
@@ -72,7 +83,11 @@ export class Link extends Service {
         qos: kind === "heartbeat" ? 0 : 1,
         retain: kind === "status",
       });
+      this.figures.sent[kind] += 1;
+      traced?.published("taken");
     } catch (error) {
+      this.figures.notSent += 1;
+      traced?.published("lost");
       log.debug({ err: error, message: kind }, "not published; it is repeated");
     }
   }
@@ -151,6 +166,7 @@ export class Link extends Service {
   }
 
   #take(delivery: Delivery): void {
+    this.figures.received += 1;
     const { prefix, pool, workerId, log } = this.#deps;
     if (delivery.topic === commandsTopic(prefix, pool, workerId)) this.#deps.take(delivery.payload);
     else log.warn({ topic: delivery.topic }, "a message on a topic that this worker does not know is passed over");

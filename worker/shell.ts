@@ -6,6 +6,7 @@ import type { AgentAction, AgentInput, AgentStep } from "./agent/types.ts";
 import type { JournalWrite } from "./agent/records.ts";
 import { createInbox, type Inbox, type Waiting } from "./inbox.ts";
 import { readCommands } from "./door.ts";
+import type { ShellTracing } from "./telemetry/tracing.ts";
 import { writeFirst, type WriteFirst } from "./write-first.ts";
 import { processClock, type Clock } from "../schema/kit/clock.ts";
 import type { Log } from "../schema/kit/log.ts";
@@ -30,6 +31,8 @@ export interface ShellDeps {
   /** The host's boot-time clock. */
   readonly clock: Clock;
   readonly log: Log;
+  /** Absent: no spans are made. */
+  readonly tracing?: ShellTracing | undefined;
 }
 
 /** One message from the network, as its log line tells of it. */
@@ -99,7 +102,10 @@ export class Shell extends Service {
       const input = this.#read(waiting, handled);
       if (input) steps.push(core.step(input, now));
     }
+    const { tracing } = this.#deps;
+    const steppedMs = tracing ? processClock.now().mono : 0;
     this.#out.commit(steps);
+    tracing?.written(steps, steppedMs);
     this.#tellJournal(wasFull);
     const durationMs = Math.round((processClock.now().mono - began) * 1_000) / 1_000;
     for (const one of handled) this.#tell(one, durationMs);
@@ -133,7 +139,7 @@ export class Shell extends Service {
           this.#count("unreadable item");
           this.#deps.log.warn({ why }, "an item of a command was unreadable and is set aside");
         }
-        return this.#commands(read.message, handled);
+        return this.#commands(this.#deps.tracing?.received(read.message) ?? read.message, handled);
     }
   }
 

@@ -9,6 +9,7 @@ import { openPositions } from "./logs/positions.ts";
 import { LogShipper } from "./logs/shipper.ts";
 import type { ProcessHost } from "./process/host.ts";
 import type { Shell } from "./shell.ts";
+import type { LinkTracing } from "./telemetry/tracing.ts";
 import { processClock, type Clock } from "../schema/kit/clock.ts";
 import type { Log } from "../schema/kit/log.ts";
 import { systemDice } from "../schema/kit/random.ts";
@@ -17,9 +18,15 @@ import { protocolVersion, type Logs } from "../schema/messages.ts";
 /** A link, not started, that tells the core and the shipper of its connections. Throws a sentence when the broker's address cannot be used. */
 export function makeLink(
   config: WorkerConfig,
-  deps: { readonly epoch: string; readonly shell: Shell; readonly logs: LogShipper; readonly log: Log },
+  deps: {
+    readonly epoch: string;
+    readonly shell: Shell;
+    readonly logs: LogShipper;
+    readonly log: Log;
+    readonly tracing: LinkTracing | undefined;
+  },
 ): Link {
-  const { epoch, shell, logs, log } = deps;
+  const { epoch, shell, logs, log, tracing } = deps;
   return new Link({
     connector: mqttConnector(config.broker),
     prefix: config.topicPrefix,
@@ -37,6 +44,7 @@ export function makeLink(
     take: (payload) => shell.offer(payload),
     random: () => systemDice.below(1_000_000) / 1_000_000,
     log,
+    tracing,
   });
 }
 

@@ -16,9 +16,13 @@ import { recover } from "./recover.ts";
 import { setUp } from "./setup.ts";
 import { Shell } from "./shell.ts";
 import { keepStateFile, type AgentReport } from "./state-file.ts";
+import { countAgent } from "./telemetry/counts.ts";
+import { startMetrics } from "./telemetry/start.ts";
+import { traceWorker, type WorkerTracing } from "./telemetry/tracing.ts";
 import { makeLink, makeShipper } from "./wire.ts";
 import { bootClock, type Clock } from "../schema/kit/clock.ts";
 import type { Log } from "../schema/kit/log.ts";
+import { version } from "../schema/kit/version.ts";
 
 export interface Worker {
   readonly view: () => AgentView;
@@ -40,12 +44,22 @@ export function agentFolder(config: Pick<WorkerConfig, "dataDir">): string {
 /** Starts a worker. Rejects with a sentence when something it needs is not there: its folder, its journal, a driver. */
 export async function runWorker(config: WorkerConfig, log: Log): Promise<Worker> {
   await using parts = new AsyncDisposableStack();
-  const worker = await assemble(config, log, parts);
+  // First, so that it goes last: the folder's lock is free by the time the last spans are exported.
+  const tracing = await traceWorker(config, log);
+  parts.defer(async () => await tracing?.close());
+  const worker = await assemble({ config, log, parts, tracing });
   const kept = parts.move();
   return { ...worker, close: () => kept.disposeAsync() };
 }
 
-async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableStack): Promise<Omit<Worker, "close">> {
+interface Ground {
+  readonly config: WorkerConfig;
+  readonly log: Log;
+  readonly parts: AsyncDisposableStack;
+  readonly tracing: WorkerTracing | undefined;
+}
+
+async function assemble({ config, log, parts, tracing }: Ground): Promise<Omit<Worker, "close">> {
   const { folder, clock, journal } = openGround(config, log, parts);
   const renewal = Promise.withResolvers<{ readonly afterMs: number }>();
   let renewing = false;
@@ -57,8 +71,7 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
   const { epoch, facts } = fixed;
 
   const going = new AbortController();
-  const bodies: BodiesDeps | null =
-    config.managerUrl === null ? null : { managerUrl: config.managerUrl, clock, connected: () => link.connected };
+  const bodies = bodiesOf(config, clock, () => link.connected);
   const gate = inputGate((input) => shell.put(input));
   const ticketOf = (attempt: string): string | undefined => agent.live.get(attempt)?.entry.order?.resultTicket;
   const heard = listener({ put: gate.put, logs: () => logs, bodies, ticketOf, signal: going.signal });
@@ -66,21 +79,23 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
   parts.defer(() => going.abort());
 
   const entries = journal.entries();
-  const options: AgentOptions = { ...fixed, fences: host.fences };
+  const options: AgentOptions = { ...fixed, fences: host.fences, traces: tracing !== undefined };
   const agent = createAgent(options, { meta: journal.meta, entries, reports: journal.reports() }, clock.now());
   const logs = parts.use(makeShipper(config, { folder, epoch, host, clock, link: () => link, log }));
   const load = measureLoad(clock);
+  const counts = countAgent();
   const shell = parts.use(
     new Shell({
-      core: { step: (input, now) => step(agent, input, now), nextDue: () => nextDue(agent) },
+      core: { step: (input, now) => counts.stepped(input, step(agent, input, now)), nextDue: () => nextDue(agent) },
       journal,
       act: (action) => act(action),
       measure: () => ({ load: load(), spoolBytes: logs.spoolBytes }),
       clock,
       log,
+      tracing,
     }),
   );
-  const link = makeLink(config, { epoch, shell, logs, log });
+  const link = makeLink(config, { epoch, shell, logs, log, tracing });
   parts.defer(() => link.leave());
   const act = actions({
     put: gate.put,
@@ -100,6 +115,7 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
   });
   const view = (): AgentView => viewOf(agent, clock.now());
 
+  parts.use(await startMetrics(config.metrics, () => ({ counts, view, link, shell, logs, version, ...options.capacity }), log));
   gate.open({ kind: "recovered", found: await recover({ journal, entries, host, logs, log }) });
   shell.start();
   const report = (): AgentReport => reportOf(config, options, { view: view(), link, shell, spoolBytes: logs.spoolBytes });
@@ -112,6 +128,10 @@ async function assemble(config: WorkerConfig, log: Log, parts: AsyncDisposableSt
     failed: Promise.race([shell.failed, link.failed]),
     renew: renewal.promise,
   };
+}
+
+function bodiesOf({ managerUrl }: WorkerConfig, clock: Clock, connected: () => boolean): BodiesDeps | null {
+  return managerUrl === null ? null : { managerUrl, clock, connected };
 }
 
 /** The agent's folder under its lock, and the journal in it. */

@@ -28,11 +28,12 @@ export function traceBatches(deps: BatchTracing): EngineWatch {
   const waits = new Waits();
   return {
     held(batch) {
+      const committed = new Set<string>();
       for (const [index, step] of batch.steps.entries()) {
         const waiting = batch.taken[index];
         const parents =
           waiting?.input.kind === "reports" ? processed(deps, batch, waiting, waiting.input) : new Map<string, string>();
-        if (step.changes.length > 0) new StepSpans(deps, batch, waits, parents).of(step);
+        if (step.changes.length > 0) new StepSpans(deps, { batch, waits, parents, committed }).of(step);
       }
     },
   };
@@ -53,18 +54,23 @@ class Waits {
   }
 }
 
+interface About {
+  readonly batch: HeldBatch;
+  readonly waits: Waits;
+  readonly parents: Parents;
+  /** Runs that have their span of this commit. */
+  readonly committed: Set<string>;
+}
+
 class StepSpans {
   readonly #deps: BatchTracing;
   readonly #batch: HeldBatch;
-  readonly #waits: Waits;
-  readonly #parents: Parents;
-  readonly #committed = new Set<string>();
+  readonly #about: About;
 
-  constructor(deps: BatchTracing, batch: HeldBatch, waits: Waits, parents: Parents) {
+  constructor(deps: BatchTracing, about: About) {
     this.#deps = deps;
-    this.#batch = batch;
-    this.#waits = waits;
-    this.#parents = parents;
+    this.#batch = about.batch;
+    this.#about = about;
   }
 
   of(step: Step): void {
@@ -80,7 +86,7 @@ class StepSpans {
           if (change.set.state === undefined) break;
           if (isTerminal(change.set.state)) this.#ended(change.id);
           else if (change.set.state === "queued" || change.set.state === "retrying")
-            this.#waitsAgain(change.id, change.set.state);
+            this.#about.waitsAgain(change.id, change.set.state);
           break;
         case "insertTask":
         case "updateTask":
@@ -108,7 +114,7 @@ class StepSpans {
     const run = this.#run(row.runId);
     if (!run) return;
     const { tracing } = this.#deps;
-    const sinceMs = this.#waits.end(run.id) ?? (row.number === 1 ? run.createdAt : undefined);
+    const sinceMs = this.#about.waits.end(run.id) ?? (row.number === 1 ? run.createdAt : undefined);
     const placedMs = tracing.at(this.#batch.times.placedMs);
     if (sinceMs !== undefined)
       tracing.record({
@@ -127,15 +133,15 @@ class StepSpans {
     const run = this.#run(runId);
     if (!run) return;
     // From `retrying` it becomes `queued`: one wait.
-    if (state === "queued" && this.#waits.end(runId) !== undefined) return;
-    this.#waits.begin(runId, this.#deps.tracing.at(this.#batch.times.inputsMs));
+    if (state === "queued" && this.#about.waits.end(runId) !== undefined) return;
+    this.#about.waits.begin(runId, this.#deps.tracing.at(this.#batch.times.inputsMs));
     this.#commit(run);
   }
 
   #ended(runId: string): void {
     const run = this.#run(runId);
     if (!run) return;
-    this.#waits.end(runId);
+    this.#about.waits.end(runId);
     this.#commit(run);
     const failed = run.state === "failed" || run.state === "timedOut" || run.state === "lost";
     this.#deps.tracing.record({
@@ -155,16 +161,16 @@ class StepSpans {
     });
   }
 
-  /** At most one for each run and step. */
+  /** At most one for each run. */
   #commit(run: RunRecord): void {
-    if (this.#committed.has(run.id)) return;
-    this.#committed.add(run.id);
+    if (this.#about.committed.has(run.id)) return;
+    this.#about.committed.add(run.id);
     const { times, taken, changes } = this.#batch;
     const { tracing } = this.#deps;
     tracing.record({
       name: "commit",
       kind: "internal",
-      parent: this.#parents.get(traceIdOf(run.trace) ?? "") ?? run.trace,
+      parent: this.#about.parents.get(traceIdOf(run.trace) ?? "") ?? run.trace,
       startMs: tracing.at(times.begunMs),
       endMs: tracing.at(times.heldMs),
       attributes: { ...runAttributes(run), "muster.batch.inputs": taken.length, "muster.batch.changes": changes },

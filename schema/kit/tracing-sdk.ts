@@ -163,8 +163,9 @@ function fineClock(clock: Clock): (monoMs?: number) => number {
   let offset = Number.NaN;
   return (monoMs) => {
     const now = clock.now();
-    // Set again when the host's clock was.
-    if (!(Math.abs(now.wall - now.mono - offset) < 2)) offset = now.wall - now.mono;
+    const seen = now.wall - now.mono;
+    // A step is cut off, never added: the largest of all readings is the nearest to the truth. Begun anew when the clock was set.
+    if (!(Math.abs(seen - offset) < 2) || seen > offset) offset = seen;
     return offset + (monoMs ?? now.mono);
   };
 }

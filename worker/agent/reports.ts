@@ -15,7 +15,10 @@ export type ReportFields = Omit<Report, "seq" | "attempt" | "start" | "kind">;
 export function addReport(turn: Turn, entry: LedgerEntry, kind: Report["kind"], fields: ReportFields): number {
   const { state } = turn;
   const seq = state.nextSeq++;
-  const report = fitted({ seq, attempt: entry.attempt, start: entry.start, kind, ...fields });
+  // Only an attempt that has not ended has its order; what is said again of one that has is no news, and in no trace.
+  const trace = state.options.traces ? entry.order?.trace : undefined;
+  const context = trace ? { trace } : {};
+  const report = fitted({ seq, attempt: entry.attempt, start: entry.start, kind, ...fields, ...context });
   state.queue.items.push({ seq, report, bytes: reportBytes(report) });
   const { seq: _, ...body } = report;
   turn.reports.push({ seq, attempt: entry.attempt, body: JSON.stringify(body) });

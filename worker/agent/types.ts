@@ -16,6 +16,8 @@ export interface AgentOptions {
   readonly http: boolean;
   /** Whether this host can enforce a fence (rule 9); without it a start with `onLost: retry` is refused. */
   readonly fences: boolean;
+  /** Whether this worker makes spans: its reports then carry the context of their start. Absent: no. */
+  readonly traces?: boolean;
   /** How long news that can wait (accepted, running) gathers more of it before it is sent; 0: not at all. */
   readonly gatherMs: number;
   /** Until the manager sends its own. */
