@@ -7,7 +7,8 @@ import { getTableColumns, getTableName, type Column, type Table } from "drizzle-
 /** A value as a driver takes and gives it. */
 export type Value = string | number | bigint | Uint8Array | null;
 
-interface Field {
+/** A field of a record and its column; `name` is quoted. */
+export interface Field {
   readonly key: string;
   readonly name: string;
   readonly column: Column;
@@ -15,6 +16,10 @@ interface Field {
 
 /** How the records of one table are written and read. `R` is the record's type; its keys are the table's. */
 export interface RowCodec<R> {
+  /** The table's name, quoted. */
+  readonly table: string;
+  /** In the order of `encode`. */
+  readonly fields: readonly Field[];
   /** `INSERT INTO t (…) VALUES (?, …)` for `encode`. */
   readonly insert: string;
   /** `SELECT … FROM t`, to be followed by a WHERE clause; its rows are arrays for `decode`. */
@@ -40,6 +45,8 @@ export function rowCodec<R extends object>(table: Table): RowCodec<R> {
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => [fieldOf(byKey, key), toDriver(fieldOf(byKey, key), value)]);
   return {
+    table: tableName,
+    fields,
     insert: `INSERT INTO ${tableName} (${names}) VALUES (${fields.map(() => "?").join(", ")})`,
     select: `SELECT ${names} FROM ${tableName}`,
     columns: (alias) => fields.map((field) => `${alias}.${field.name}`).join(", "),
