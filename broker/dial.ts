@@ -97,13 +97,30 @@ export function whyFailed({ url, secure }: BrokerAddress, failure: unknown, wasO
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
       return says(`its certificate is not signed by an authority that is trusted here; give its CA (${code})`);
+    case "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED":
+      return says("it wants a client certificate; give MUSTER_BROKER_CERT and MUSTER_BROKER_KEY");
+    case "ERR_SSL_WRONG_VERSION_NUMBER":
+      return says("it does not speak TLS on this port; is it mqtt://, or another port?");
     case "CERT_HAS_EXPIRED":
       return says("its certificate has expired");
     case "ERR_TLS_CERT_ALTNAME_INVALID":
       return says("its certificate is for another host name");
     case undefined:
       if (message === "connack timeout") return says("it accepted the connection but did not answer; is it an MQTT broker?");
-      if (message === undefined) return says("it closed the connection before it answered");
+      if (message === undefined) {
+        const certificate = secure ? "; does it want a client certificate that it trusts?" : "";
+        return says(`it closed the connection before it answered${certificate}`);
+      }
+  }
+  // The server's own word [RFC 8446, 6.2]: unknown_ca, bad_certificate, certificate_unknown, handshake_failure and their like.
+  if (typeof code === "string" && /^ERR_SSL_.*ALERT/.test(code)) {
+    const alert = code
+      .replace(/^ERR_SSL_.*ALERT_/, "")
+      .toLowerCase()
+      .replaceAll("_", " ");
+    return says(
+      `it does not accept this client's certificate, or wants one (${alert}); MUSTER_BROKER_CERT and MUSTER_BROKER_KEY must be signed by an authority that it trusts`,
+    );
   }
   return says(message ?? String(code));
 }

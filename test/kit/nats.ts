@@ -7,7 +7,7 @@ import { freePorts } from "./ports.ts";
 
 export const natsMissing = whyMissing("nats-server");
 
-export async function startNats({ workers = [] }: BrokerUsers = {}): Promise<BrokerServer> {
+export async function startNats({ workers = [], tls }: BrokerUsers = {}): Promise<BrokerServer> {
   const folder = serverFolder("nats");
   const [port = 0, own = 0] = await freePorts(2);
   const passwords = new Map(["manager", ...workers].map((user) => [user, randomBytes(24).toString("hex")]));
@@ -16,6 +16,11 @@ export async function startNats({ workers = [] }: BrokerUsers = {}): Promise<Bro
     ["0.0.0.0:1883", `127.0.0.1:${port}`],
     ["/var/lib/nats", join(folder, "data")],
   ];
+  if (tls?.ca !== undefined) {
+    fill.push(["/etc/nats/server.pem", tls.cert], ["/etc/nats/server.key", tls.key], ["/etc/nats/ca.pem", tls.ca]);
+    for (const line of ["tls {", "  cert_file:", "  key_file:", "  ca_file:", "  verify: true", "}"])
+      fill.push([`  # ${line}`, `  ${line}`]);
+  }
   writeFileSync(join(folder, "nats.conf"), deployed("nats/nats.conf", fill));
   writeFileSync(join(folder, "users.conf"), users(passwords), { mode: 0o600 });
   return await brokerServer({ program: "nats-server", args: ["-c", join(folder, "nats.conf")], folder, port, passwords });
