@@ -2,6 +2,7 @@
 import type { Section } from "./kit/section.ts";
 import { footprint } from "./sections/footprint.ts";
 import { processes } from "./sections/processes.ts";
+import { roundTrip } from "./sections/round-trip.ts";
 import { starts } from "./sections/starts.ts";
 
-export const sections: readonly Section[] = [starts, processes, footprint];
+export const sections: readonly Section[] = [starts, roundTrip, processes, footprint];

@@ -51,8 +51,7 @@ export function percentile(values: readonly number[], share: number): number {
 export function ratioToPeer(figure: Figure, figures: readonly Figure[]): number | undefined {
   if (figure.peer === undefined) return undefined;
   const peer = figures.find(({ section, what }) => section === figure.section && what === figure.peer);
-  if (!peer)
-    throw new Error(`(${figure.section}) ${figure.what} is compared with ${figure.peer}, which is no row of its section`);
+  if (!peer) return undefined;
   const ratio = median(figure.samples) / median(peer.samples);
   return Number.isFinite(ratio) ? ratio : undefined;
 }

@@ -6,6 +6,7 @@ import { addClient, addToken, mosquittoPasswd } from "../../broker/credentials.t
 import { changeCredentials } from "../../broker/credentials-file.ts";
 import { hashPassword, newPassword } from "../../broker/secrets.ts";
 import { managerUsername } from "../../schema/ids.ts";
+import { isThere } from "../../test/kit/packages.ts";
 import { freePorts } from "../../test/kit/ports.ts";
 import { sweep } from "../../test/kit/sweep.ts";
 import type { ConnectAsk } from "../workers/process.ts";
@@ -15,6 +16,11 @@ import { nodePart, Part, root } from "./part.ts";
 
 /** Where Node keeps what it compiled, as `npm run manager` has it. */
 const compileCache = join(root, "node_modules/.cache/muster");
+
+/** Why there can be no Mosquitto here; undefined when there can. */
+export function mosquittoMissing(): string | undefined {
+  return isThere("mosquitto") ? undefined : "mosquitto is not installed here";
+}
 
 export interface SystemOptions {
   readonly database: Database;

@@ -1,12 +1,11 @@
 /** (a) Starts end to end. */
-import { spawnSync } from "node:child_process";
 import type { Flooded } from "../load/process.ts";
 import { cpuForEach } from "../kit/cpu.ts";
 import { checkRuns } from "../kit/count.ts";
 import { mariadb, sqlite, type Database } from "../kit/database.ts";
 import type { Aim, Measure } from "../kit/figure.ts";
 import type { Plan, Section, Variant } from "../kit/section.ts";
-import { System } from "../kit/system.ts";
+import { mosquittoMissing, System } from "../kit/system.ts";
 import { BullMq, peerMissing, type Durability } from "../peers/peer.ts";
 import { mariadbMissing } from "../../test/kit/mariadb.ts";
 
@@ -46,17 +45,14 @@ Beside it BullMQ as a library, without HTTP and with worker and adder in one pro
     const without = peerMissing(plan.say);
     return [
       ...databases.flatMap(({ database, missing }) =>
-        (["aedes", "mosquitto"] as const).map((broker) => variant(plan, database, broker, missing ?? brokerMissing(broker))),
+        (["aedes", "mosquitto"] as const).map((broker) =>
+          variant(plan, database, broker, missing ?? (broker === "aedes" ? undefined : mosquittoMissing())),
+        ),
       ),
       ...(["no AOF", "AOF always"] as const).map((durability) => peer(plan, durability, without)),
     ];
   },
 };
-
-function brokerMissing(broker: string): string | undefined {
-  if (broker === "aedes") return undefined;
-  return spawnSync("mosquitto", ["-h"]).error ? "mosquitto is not installed here" : undefined;
-}
 
 function variant(plan: Plan, database: Database, broker: "aedes" | "mosquitto", missing: string | undefined): Variant {
   return {
