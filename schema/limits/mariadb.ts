@@ -25,6 +25,14 @@ export const mariadbLimits = {
   lockWaitSeconds: 3,
   /** For a table that an operator alters. Seconds. */
   tableLockWaitSeconds: 5,
+  /** Output: bytes of one chunk, before compression. */
+  logChunkBytes: 131_072,
+  /** A chunk that is smaller is written anew with what comes next, so that a slow talker's stream is not a row for each word. */
+  logJoinBytes: 8_192,
+  /** Chunks that one look takes in, and chunks that one statement removes. */
+  logChunkRows: 500,
+  /** Tries of one append while other managers append to the same stream. */
+  logAppendTries: 20,
   /** What the server has to take: four commits, see `managerLimits.batchBytes`. */
   maxAllowedPacketBytes: 16_777_216,
 } as const;
