@@ -7,10 +7,11 @@ import { join } from "node:path";
 import { asyncApi } from "./generate/asyncapi.ts";
 import { configuration } from "./generate/configuration.ts";
 import type { Generator } from "./generate/generator.ts";
+import { metrics } from "./generate/metrics.ts";
 import { openApi } from "./generate/openapi.ts";
 import { words } from "./generate/words.ts";
 
-const generators: readonly Generator[] = [openApi, asyncApi, configuration, words];
+const generators: readonly Generator[] = [openApi, asyncApi, configuration, metrics, words];
 const root = join(import.meta.dirname, "..");
 
 async function run(check: boolean): Promise<number> {

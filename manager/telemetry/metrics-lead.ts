@@ -12,8 +12,14 @@ type Engines = ReadonlyMap<string, Pick<PoolEngine, "lead" | "trouble">>;
 
 const liveStates = runStates.filter((state) => !isTerminal(state));
 
-/** Why a queued run waits: nothing that is free suits it; it rests after a refusal; its turn is next; older runs come first. */
-const waits = ["nothingFits", "resting", "next", "behindOlder"] as const;
+/** Why a queued run waits, as the label's value and for people. */
+export const waits = ["nothingFits", "resting", "next", "behindOlder"] as const;
+export const waitSentences: Readonly<Record<(typeof waits)[number], string>> = {
+  nothingFits: "no worker that suits it has room",
+  resting: "a worker refused it, and it is tried again in a moment",
+  next: "it is placed with the next batch",
+  behindOlder: "so many older runs wait that it is not in memory yet",
+};
 
 /** The gauges of these engines. Each look costs one pass over live runs, attempts and workers. */
 export function leadFamilies(engines: Engines, clock: Clock): readonly Family[] {
