@@ -125,7 +125,7 @@ function productionProblems(read: Read, broker: ManagerConfig["broker"]): string
 /** Rule 11: times that do not hold together stop the start. Where an OS lock is the lease (rule 18), nothing is renewed. */
 function timingProblems(read: Read): string[] {
   const { heartbeatMs, unreachableIntervals, startTtlIntervals, workerLostIntervals, leaseRenewMs, leaseStillMs } = read.values;
-  const renewMs = read.values.databaseUrl?.startsWith("mysql:") ? leaseRenewMs : 0;
+  const renewMs = /^(mysql|mariadb):/.test(read.values.databaseUrl ?? "") ? leaseRenewMs : 0;
   const startTtlMs = heartbeatMs * startTtlIntervals;
   const lostMs = heartbeatMs * workerLostIntervals;
   const problems: string[] = [];

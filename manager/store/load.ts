@@ -1,24 +1,8 @@
-import { registerHooks } from "node:module";
 import type { openStore } from "./open.ts";
+import { byShortWay } from "./short-way.ts";
 
-const drizzleFolder = "/node_modules/drizzle-orm/";
-
-/**
- * Loads the store's code, late and by a short way. For each of its files that another one imports, Node 24 reads the whole
- * package.json of drizzle anew (180 kB, some 100 times): 700 ms and 130 MB of heap that V8 keeps. Files that stand beside each
- * other in one package need no such look.
- */
+/** Loads the store's code; what only one kind of database needs is loaded when it is opened. */
 export async function loadStore(): Promise<typeof openStore> {
-  const hook = registerHooks({
-    resolve: (specifier, context, resolveAsEver) =>
-      specifier.startsWith(".") && context.parentURL?.includes(drizzleFolder)
-        ? { url: new URL(specifier, context.parentURL).href, format: "module", shortCircuit: true }
-        : resolveAsEver(specifier, context),
-  });
-  try {
-    const module = await import("./open.ts");
-    return module.openStore;
-  } finally {
-    hook.deregister();
-  }
+  const module = await byShortWay(() => import("./open.ts"));
+  return module.openStore;
 }

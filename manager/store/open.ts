@@ -4,7 +4,9 @@ import type { Log } from "../../schema/kit/log.ts";
 import { openFolderLogs } from "./folder-logs.ts";
 import { lockFolder } from "./lock.ts";
 import type { LogStore } from "./logstore.ts";
+import { parseMariadbUrl } from "./mariadb/address.ts";
 import { openMemoryStore } from "./memory.ts";
+import { byShortWay } from "./short-way.ts";
 import { openSqliteStore } from "./sqlite/store.ts";
 import type { Store } from "./store.ts";
 
@@ -22,11 +24,13 @@ export interface OpenedStore {
 
 /**
  * Opens the store that the URL names: `memory:`, `sqlite:` (a file in the data folder), `sqlite:<path>` (absolute, or from
- * the data folder). Rejects with a sentence for any other URL, and when another manager has the folder or the file.
+ * the data folder), `mysql://…` or `mariadb://…`. Rejects with a sentence for any other URL, and when another manager has the
+ * folder or the file. A MariaDB that is away is waited for.
  */
 export async function openStore(databaseUrl: string, options: OpenStoreOptions): Promise<OpenedStore> {
   const dataDir = resolve(options.dataDir);
   if (databaseUrl === "memory:") return openInMemory(dataDir);
+  if (/^(mysql|mariadb):/.test(databaseUrl)) return openOnMariadb(databaseUrl, dataDir, options.log);
   const logs = openFolderLogs(join(dataDir, "logs"));
   const file = sqliteFileOf(databaseUrl, dataDir);
   const onMigrated = (migration: string): void => options.log.info({ migration, file }, "the database was brought up to date");
@@ -49,16 +53,27 @@ async function openInMemory(dataDir: string): Promise<OpenedStore> {
   return { store, logs: openFolderLogs(folder) };
 }
 
-function sqliteFileOf(databaseUrl: string, dataDir: string): string {
-  if (/^(mysql|mariadb):/.test(databaseUrl)) {
-    throw new Error(
-      "MariaDB is not in this release yet. Set MUSTER_DATABASE_URL to sqlite:<path> or memory:, or leave it out for SQLite in the data folder.",
-    );
+/** Rows and output are in the database. The folder still holds credentials, so that it is one manager's. */
+async function openOnMariadb(databaseUrl: string, dataDir: string, log: Log): Promise<OpenedStore> {
+  parseMariadbUrl(databaseUrl);
+  const { openMariadb } = await byShortWay(() => import("./mariadb/open.ts"));
+  const lock = lockFolder(dataDir);
+  try {
+    const { store, logs } = await openMariadb(databaseUrl, log);
+    return { store: releasing(store, lock), logs };
+  } catch (error) {
+    lock.release();
+    throw error;
   }
+}
+
+function sqliteFileOf(databaseUrl: string, dataDir: string): string {
   if (!databaseUrl.startsWith("sqlite:")) {
     // Only the scheme: what follows may hold a password.
     const scheme = /^[^:/?#]*:?/.exec(databaseUrl)?.[0] ?? "";
-    throw new Error(`MUSTER_DATABASE_URL begins with ${JSON.stringify(scheme)}; it must be memory:, sqlite: or sqlite:<path>.`);
+    throw new Error(
+      `MUSTER_DATABASE_URL begins with ${JSON.stringify(scheme)}; it must be memory:, sqlite:, sqlite:<path> or mysql://user:password@host/database.`,
+    );
   }
   const path = databaseUrl.slice("sqlite:".length).replace(/^\/\/(?=\/)/, "");
   if (path === ":memory:")

@@ -2,6 +2,7 @@ import { codecsOf } from "../codecs.ts";
 import type { Store } from "../store.ts";
 import * as tables from "../tables/mariadb.ts";
 import { mariadbBodies } from "./bodies.ts";
+import { checkMariadb } from "./check.ts";
 import type { Connections } from "./connection.ts";
 import { mariadbLeader } from "./leader.ts";
 import { migrate } from "./migrate.ts";
@@ -24,16 +25,7 @@ export async function openMariadbStore(connections: Connections, onMigrated?: (n
     ...mariadbReads(connections, codecs),
     ...mariadbLeader(connections, codecs),
     ...mariadbBodies(connections),
-    check: () => check(connections),
+    check: () => checkMariadb(connections),
     [Symbol.asyncDispose]: () => connections[Symbol.asyncDispose](),
   };
-}
-
-async function check(connections: Connections): ReturnType<Store["check"]> {
-  try {
-    const [row] = await connections.read("SELECT VERSION()");
-    return [{ name: "database", ok: true, sentence: `MariaDB ${String(row?.[0])} answers at ${connections.address.shown}.` }];
-  } catch (error) {
-    return [{ name: "database", ok: false, sentence: error instanceof Error ? error.message : String(error) }];
-  }
 }

@@ -135,7 +135,7 @@ export const databaseUrl: Kind<string> = {
   allowed: "memory:, sqlite:<path> or mysql://user:password@host/database",
   schema: z
     .string()
-    .refine((one) => one === "memory:" || /^sqlite:.+/.test(one) || (one.startsWith("mysql://") && URL.canParse(one))),
+    .refine((one) => one === "memory:" || /^sqlite:.+/.test(one) || (/^(mysql|mariadb):\/\//.test(one) && URL.canParse(one))),
 };
 
 /** Level of one topic: no separators, no wildcards. */

@@ -72,11 +72,10 @@ describe("openStore", () => {
   });
 
   test.for([
-    ["mysql://muster:secret@db/muster", /MariaDB is not in this release yet.*MUSTER_DATABASE_URL/],
-    ["mariadb://db/muster", /MariaDB is not in this release yet/],
+    ["mysql://muster:secret@db", /MUSTER_DATABASE_URL/],
     [
       "postgres://muster:secret@db/muster",
-      /MUSTER_DATABASE_URL begins with "postgres:"; it must be memory:, sqlite: or sqlite:<path>/,
+      /MUSTER_DATABASE_URL begins with "postgres:"; it must be memory:, sqlite:, sqlite:<path> or mysql:/,
     ],
     ["", /MUSTER_DATABASE_URL begins with ""/],
     ["sqlite::memory:", /Write memory:/],
