@@ -23,6 +23,7 @@ const parts: Readonly<Record<string, string>> = {
   broker: "broker/main.ts",
   token: "scripts/token.ts",
   "worker-add": "scripts/worker-add.ts",
+  "mosquitto-users": "scripts/mosquitto-users.ts",
   health: "scripts/health.ts",
 };
 

@@ -20,6 +20,7 @@ const commands = {
   broker: { run: ["broker/main.ts"], lasting: true },
   token: { run: ["scripts/token.ts"] },
   "worker:add": { run: ["scripts/worker-add.ts"] },
+  "mosquitto:users": { run: ["scripts/mosquitto-users.ts"] },
   health: { run: ["scripts/health.ts"] },
   demo: { run: ["scripts/demo.ts"] },
   check: { run: ["scripts/check.ts"] },

@@ -4,7 +4,7 @@
  * Node must still be able to read it and say which one is needed.
  */
 const needs = [24, 15];
-const parts = ["manager", "worker", "broker", "token", "worker:add", "health"];
+const parts = ["manager", "worker", "broker", "token", "worker:add", "mosquitto:users", "health"];
 
 function fail(sentence) {
   process.stderr.write("muster: " + sentence + "\n");
