@@ -66,8 +66,11 @@ export const startItem = z.object({
 });
 export type StartItem = z.infer<typeof startItem>;
 
-/** A W3C traceparent of what the item belongs to, where the sender traces. */
-const context = z.string().max(128).optional();
+const context = z
+  .string()
+  .max(128)
+  .optional()
+  .describe("a W3C traceparent: the span below which the receiver's own belongs; absent when the sender makes none");
 
 export const stopItem = z.object({
   kind: z.literal("stop"),

@@ -86,7 +86,7 @@ class StepSpans {
           if (change.set.state === undefined) break;
           if (isTerminal(change.set.state)) this.#ended(change.id);
           else if (change.set.state === "queued" || change.set.state === "retrying")
-            this.#about.waitsAgain(change.id, change.set.state);
+            this.#waitsAgain(change.id, change.set.state);
           break;
         case "insertTask":
         case "updateTask":
