@@ -17,7 +17,7 @@ export interface LeaderDeps {
 /**
  * Waits until this manager leads the pool and returns the lease as taken; undefined when the signal aborts first. A candidate
  * reads no other clock than its own: it takes `term + 1` after (term, batch, beat) stood still for `leaseStillMs` (rule 18).
- * Where an OS lock is the lease, holding the open store is all that is asked.
+ * Where an OS lock is the lease, holding the open store is all that is asked; and a lease that its holder gave back is free.
  */
 export async function becomeLeader(deps: LeaderDeps, aboveTerm: number): Promise<LeaseRow | undefined> {
   let seen: LeaseRow | null = null;
@@ -30,7 +30,8 @@ export async function becomeLeader(deps: LeaderDeps, aboveTerm: number): Promise
         seen = row;
         stillSinceMs = nowMs;
       }
-      if (row === null || deps.store.leaseIsLock || nowMs - stillSinceMs >= deps.timing.leaseStillMs) {
+      const isFree = row === null || row.holder === "" || deps.store.leaseIsLock;
+      if (isFree || nowMs - stillSinceMs >= deps.timing.leaseStillMs) {
         const taken = await deps.store.takeLease(deps.pool, deps.holder, row, aboveTerm);
         if (taken) return taken;
         stillSinceMs = nowMs;
@@ -41,6 +42,21 @@ export async function becomeLeader(deps: LeaderDeps, aboveTerm: number): Promise
     await pause(deps.timing.leaseRenewMs / 2, deps.signal);
   }
   return undefined;
+}
+
+/**
+ * Gives the lease back, so that the next leader need not wait for it to stand still. A courtesy: what goes wrong, or takes
+ * longer than `withinMs`, is only a wait for whoever comes next, and the term guards against all else.
+ */
+export async function giveLeaseBack(
+  store: Pick<LeaderStore, "releaseLease">,
+  lease: Pick<LeaseRow, "pool" | "term">,
+  withinMs: number,
+): Promise<void> {
+  const given = store.releaseLease(lease.pool, lease.term).catch(() => undefined);
+  const enough = new AbortController();
+  await Promise.race([given, pause(withinMs, enough.signal)]);
+  enough.abort();
 }
 
 function sameLease(a: LeaseRow | null, b: LeaseRow | null): boolean {

@@ -15,7 +15,7 @@ import type { Input, Request } from "../control/inputs.ts";
 import type { Outcome } from "../control/outputs.ts";
 import type { EventRecord } from "../control/records.ts";
 import type { ControlState } from "../control/state.ts";
-import { becomeLeader } from "../leader.ts";
+import { becomeLeader, giveLeaseBack } from "../leader.ts";
 import type { LeaderStore, LeaseRow, StoreError } from "../store/store.ts";
 import { commitUntilHeld, readUntilHeld, type CommitOutcome } from "./commit.ts";
 import { Door } from "./door.ts";
@@ -124,6 +124,7 @@ export class PoolEngine extends Service {
       } finally {
         this.#lead = undefined;
         this.#refuseWaiting();
+        await giveLeaseBack(store, lease, timing.leaseRenewMs);
       }
       if (!signal.aborted)
         log.warn({ pool: options.pool, term: lease.term }, "leadership is lost; the core's state is thrown away");

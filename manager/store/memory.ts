@@ -29,6 +29,10 @@ export function openMemoryStore(): Store {
       return taken;
     },
     renewLease: async (pool, term) => leases.get(pool)?.term === term,
+    releaseLease: async (pool, term) => {
+      const lease = leases.get(pool);
+      if (lease?.term === term) leases.set(pool, { ...lease, holder: "" });
+    },
     loadLive: async (pool) => loadLive(tables, pool),
     load: async (pool, needs) => needs.map((need) => loadNeed(tables, pool, need)),
     commit: async (batch) => {

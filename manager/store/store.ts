@@ -115,6 +115,11 @@ export interface LeaderStore {
   readLease(pool: string): Promise<LeaseRow | null>;
   /** Advances `beat` under the term. False: deposed. Where an OS lock is the lease (SQLite, memory) it only says that the lock is held. */
   renewLease(pool: string, term: number): Promise<boolean>;
+  /**
+   * Says under the term that nobody leads any more (an empty holder), so that the next leader need not wait until the row stood
+   * still. The last thing that a leader does; harmless when the term is another's by now.
+   */
+  releaseLease(pool: string, term: number): Promise<void>;
   loadLive(pool: string): Promise<LiveState>;
   load(pool: string, needs: readonly Need[]): Promise<Loaded[]>;
   /**

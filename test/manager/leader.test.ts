@@ -59,6 +59,16 @@ describe("rule 18: a candidate takes the next term only after the row stood stil
     expect(await it.move(6)).toBe("deposed");
   });
 
+  test("at once when its holder has given it back, and nobody else's", async () => {
+    const it = await candidate();
+    expect(await it.pass(0)).toBeUndefined();
+    await it.memory.releaseLease(pool, 2);
+    expect(await it.pass(0)).toBeUndefined();
+    await it.memory.releaseLease(pool, 1);
+    expect(await it.pass(0)).toMatchObject({ holder: "candidate", term: 2 });
+    expect(await it.move(1)).toBe("deposed");
+  });
+
   test("a database that does not answer is told of and proves nothing", async () => {
     let away = true;
     const memory = openMemoryStore();

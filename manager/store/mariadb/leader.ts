@@ -23,6 +23,9 @@ export function mariadbLeader(connections: Connections, codecs: Codecs): LeaderS
     takeLease: (pool, holder, seen, aboveTerm) => takeLease(connections, codecs, { pool, holder, seen, aboveTerm }),
     renewLease: (pool, term) =>
       matchesOne(connections, "UPDATE `leases` SET `beat` = `beat` + 1 WHERE `pool` = ? AND `term` = ?", [pool, term]),
+    releaseLease: async (pool, term) => {
+      await matchesOne(connections, "UPDATE `leases` SET `holder` = '' WHERE `pool` = ? AND `term` = ?", [pool, term]);
+    },
     commit: (batch) => commit(connections, grouper, batch),
     load: (pool, needs) => loadNeeds(connections, codecs, pool, needs),
     loadLive: (pool) => loadLive(connections, codecs, pool),

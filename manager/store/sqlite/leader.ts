@@ -39,6 +39,8 @@ export function sqliteLeader(file: SqliteFile, codecs: Codecs): LeaderStore {
         () => file.transaction(() => takeLease(file, codecs, { pool, holder, aboveTerm, seen, now: readLease(pool) })) ?? null,
       ),
     renewLease: (pool, term) => guard(() => readLease(pool)?.term === term),
+    releaseLease: (pool, term) =>
+      guard(() => void file.run("UPDATE `leases` SET `holder` = '' WHERE `pool` = ? AND `term` = ?", [pool, term])),
     commit: (batch) => guard((): CommitResult => commit(file, codecs, batch)),
     load: (pool, needs) => guard(() => needs.map((need) => loadNeed(file, codecs, pool, need))),
     loadLive: (pool) => guard(() => loadLive(file, codecs, pool)),

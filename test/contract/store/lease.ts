@@ -47,6 +47,23 @@ export function leaseContract(open: OpenForTest): void {
       expect(await store.renewLease(pool, leader.term)).toBe(false);
     });
 
+    test("that is given back has no holder and goes to the next term at once, to one of two; only its own term gives it back", async () => {
+      const { store } = await openFor(open);
+      const leader = await lead(store);
+      await leader.commit();
+      await store.releaseLease(pool, leader.term + 1);
+      await store.releaseLease("another", leader.term);
+      expect(await store.readLease(pool)).toMatchObject({ holder: "test" });
+      await store.releaseLease(pool, leader.term);
+      const free = await store.readLease(pool);
+      expect(free).toEqual({ pool, holder: "", term: 1, batch: 1, beat: 0 });
+      expect(await store.takeLease(pool, "m2", free, 0)).toMatchObject({ holder: "m2", term: 2, batch: 1 });
+      expect(await store.takeLease(pool, "m3", free, 0)).toBeNull();
+      await store.releaseLease(pool, leader.term);
+      expect(await store.readLease(pool)).toMatchObject({ holder: "m2", term: 2 });
+      expect(await leader.commit()).toBe("deposed");
+    });
+
     test("belongs to one pool", async () => {
       const { store } = await openFor(open);
       const a = await lead(store, "a");
