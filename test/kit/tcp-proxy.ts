@@ -49,6 +49,12 @@ export class TcpProxy implements AsyncDisposable {
   release(): void {
     this.#holds = undefined;
     for (const { to, bytes } of this.#held.splice(0)) to.write(bytes);
+    for (const { client, server } of this.#pairs) if (client.destroyed) server.end();
+  }
+
+  /** Breaks what clients have; what they had sent still arrives after `release`, as it may in a real network. */
+  breakClients(): void {
+    for (const { client } of this.#pairs) client.destroy();
   }
 
   /** Breaks every connection. */
@@ -71,8 +77,9 @@ export class TcpProxy implements AsyncDisposable {
     this.#pairs.add(pair);
     this.#forward("client", client, server);
     this.#forward("server", server, client);
-    // What a client that gave up had sent still arrives, as it may in a real network.
-    client.on("close", () => (this.#holds === undefined ? server.end() : this.#pairs.delete(pair)));
+    client.on("close", () => {
+      if (this.#holds === undefined) server.end();
+    });
     server.on("close", () => {
       this.#pairs.delete(pair);
       client.destroy();
