@@ -5,7 +5,7 @@
  */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { accessSync, chownSync, constants, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createConnection, type Connection } from "mysql2/promise";
@@ -31,7 +31,7 @@ export function mariadbMissing(): string | undefined {
 }
 
 export class MariadbServer implements AsyncDisposable {
-  readonly folder = mkdtempSync(join(tmpdir(), "muster-mariadb-"));
+  readonly folder = mkdtempSync(join(quickFolder(), "muster-mariadb-"));
   readonly port: number;
   /** The account that databases are made for; its password needs percent signs in a URL. */
   readonly user = "muster";
@@ -145,6 +145,17 @@ export class MariadbServer implements AsyncDisposable {
     const exited = once(running, "exit");
     running.kill(signal);
     await exited;
+  }
+}
+
+/** Memory where there is enough: making tables takes a fifth of the time. What a crash leaves behind is the same. */
+function quickFolder(): string {
+  try {
+    const { bavail, bsize } = statfsSync("/dev/shm");
+    accessSync("/dev/shm", constants.W_OK);
+    return bavail * bsize >= 2 ** 30 ? "/dev/shm" : tmpdir();
+  } catch {
+    return tmpdir();
   }
 }
 
