@@ -12,7 +12,7 @@ RUN npm run build
 
 FROM node:24.21.0-bookworm-slim
 WORKDIR /muster
-RUN install -d -o node -g node -m 0700 /data
+RUN install -d -o node -g node -m 0700 /data /users
 COPY --from=build /muster/dist ./
 # Inside a container loopback reaches nobody; which ports are published is for whoever runs it to say.
 ENV MUSTER_DATA_DIR=/data MUSTER_HTTP_HOST=0.0.0.0 MUSTER_BROKER_HOST=0.0.0.0

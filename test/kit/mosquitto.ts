@@ -8,7 +8,8 @@ import { freePorts } from "./ports.ts";
 
 export const mosquittoMissing = whyMissing("mosquitto");
 
-export async function startMosquitto({ workers = [], tls }: BrokerUsers = {}): Promise<BrokerServer> {
+/** `passwordFile`: one that is there already, instead of one for `workers`. */
+export async function startMosquitto({ workers = [], tls }: BrokerUsers = {}, passwordFile?: string): Promise<BrokerServer> {
   const folder = serverFolder("mosquitto");
   const credentials = join(folder, "credentials.json");
   const passwords = new Map([["manager", addClient(credentials, { username: "manager", pool: "default", role: "manager" })]]);
@@ -16,7 +17,7 @@ export async function startMosquitto({ workers = [], tls }: BrokerUsers = {}): P
   const [port = 0] = await freePorts(1);
   const fill: (readonly [string, string])[] = [
     ["listener 1883", `listener ${port} 127.0.0.1`],
-    ["/mosquitto/users/passwd", join(folder, "passwd")],
+    ["/mosquitto/users/passwd", passwordFile ?? join(folder, "passwd")],
     ["/mosquitto/config/acl", join(folder, "acl")],
   ];
   if (tls) fill.push(["# certfile /mosquitto/config/server.pem", `certfile ${tls.cert}`]);
