@@ -13,9 +13,10 @@ type Engines = ReadonlyMap<string, Pick<PoolEngine, "lead" | "trouble">>;
 const liveStates = runStates.filter((state) => !isTerminal(state));
 
 /** Why a queued run waits, as the label's value and for people. */
-export const waits = ["nothingFits", "resting", "next", "behindOlder"] as const;
+export const waits = ["noFreeSlot", "nothingFits", "resting", "next", "behindOlder"] as const;
 export const waitSentences: Readonly<Record<(typeof waits)[number], string>> = {
-  nothingFits: "no worker that suits it has room",
+  noFreeSlot: "every slot of every worker that is heard is taken, or there is no such worker",
+  nothingFits: "there are free slots, and none where it may run and has room",
   resting: "a worker refused it, and it is tried again in a moment",
   next: "it is placed with the next batch",
   behindOlder: "so many older runs wait that it is not in memory yet",
@@ -90,7 +91,8 @@ function putWaits(state: ControlState, put: Put): void {
 function whyOf(state: ControlState, run: RunCell): (typeof waits)[number] {
   if (run.holdMono !== null) return "resting";
   const line = run.line === null ? undefined : state.queue.lines.get(run.line);
-  return line?.blocked ? "nothingFits" : "next";
+  if (line?.blocked) return "nothingFits";
+  return state.free.size + state.eager.size === 0 ? "noFreeSlot" : "next";
 }
 
 /** The oldest part of the queue is always in memory. */

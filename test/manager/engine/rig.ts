@@ -11,6 +11,7 @@ import type { Outcome } from "../../../manager/control/outputs.ts";
 import type { EventRecord } from "../../../manager/control/records.ts";
 import roundRobin from "../../../manager/control/placement/round-robin.ts";
 import { PoolEngine } from "../../../manager/engine/engine.ts";
+import type { EngineWatch } from "../../../manager/engine/watch.ts";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
 import type { Batch, CommitResult, Store } from "../../../manager/store/store.ts";
 import { until } from "../../kit/until.ts";
@@ -30,6 +31,8 @@ export interface Rig {
 
 interface RigOptions {
   readonly log?: Log;
+  readonly watch?: EngineWatch;
+  readonly onEvents?: (events: readonly EventRecord[]) => void;
   readonly readFault?: Error;
   /** As on MariaDB, where a commit is what proves the lease. */
   readonly leaseIsRow?: boolean;
@@ -81,7 +84,11 @@ export function startRig(options: RigOptions = {}): Rig {
     },
     timing: { leaseRenewMs: 20, leaseStillMs: 40, tickMs: 20, answerWithinMs: 60_000 },
     send: (workerId, _term, command) => rig.sent.push({ workerId, items: command.items }),
-    onEvents: (events) => rig.events.push(...events),
+    onEvents: (events) => {
+      rig.events.push(...events);
+      options.onEvents?.(events);
+    },
+    ...(options.watch ? { watch: options.watch } : {}),
   });
   open.push(rig);
   rig.engine.start();
