@@ -88,7 +88,8 @@ export function listContract(open: OpenForTest): void {
       const rows = manyRuns();
       await fill(store, rows);
       for (const filter of filters) {
-        for (const limit of [1, 7, 200]) {
+        // Pages of one where there are few: each asks a real database once for every state.
+        for (const limit of [expected(rows, filter).length > 40 ? 5 : 1, 7, 200]) {
           const { items } = await allPages(limit, (cursor) => store.runs({ ...filter, limit, cursor }));
           expect(
             items.map((item) => item.id),
