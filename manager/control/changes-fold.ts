@@ -1,4 +1,5 @@
 import type { Change } from "./changes.ts";
+import { byRun, type EventChange } from "./history.ts";
 
 type RowChange = Extract<
   Change,
@@ -18,12 +19,17 @@ type RowChange = Extract<
 /**
  * One change per run, attempt, worker and journal of a batch: updates go into the insert or the first update before them.
  * Nothing else refers to their order. Changes of tasks stay as they are: a name that one task leaves and another takes must
- * be written in that order.
+ * be written in that order. Events come last, numbered as `byRun` has them.
  */
 export function foldChanges(changes: readonly Change[]): Change[] {
   const folded: Change[] = [];
+  const history: EventChange[] = [];
   const places = new Map<string, number>();
   for (const change of changes) {
+    if (change.op === "insertEvent") {
+      history.push(change);
+      continue;
+    }
     const key = keyOf(change);
     const place = key === undefined ? undefined : places.get(key);
     if (place === undefined) {
@@ -33,10 +39,11 @@ export function foldChanges(changes: readonly Change[]): Change[] {
       folded[place] = merge(folded[place] as RowChange, change as RowChange);
     }
   }
+  for (const event of byRun(history)) folded.push(event);
   return folded;
 }
 
-function keyOf(change: Change): string | undefined {
+function keyOf(change: Exclude<Change, EventChange>): string | undefined {
   switch (change.op) {
     case "insertRun":
       return `run ${change.row.id}`;
@@ -57,7 +64,6 @@ function keyOf(change: Change): string | undefined {
     case "insertTask":
     case "updateTask":
     case "insertVersion":
-    case "insertEvent":
     case "insertKey":
     case "deleteKeys":
     case "insertSetAside":

@@ -218,7 +218,8 @@ export class PoolEngine extends Service {
     watch?.held({ pool: options.pool, taken, steps, changes: changes.length, times: { ...times, heldMs: now.mono } });
     for (const answer of released.answers) this.#door.answer(answer);
     for (const command of released.commands) this.#deps.send(command.workerId, lead.term, command);
-    if (released.events.length > 0) this.#deps.onEvents(released.events);
+    const events = changes.flatMap((change) => (change.op === "insertEvent" ? [change.row] : []));
+    if (events.length > 0) this.#deps.onEvents(events);
     return released.higherTerm === undefined ? "lead" : { aboveTerm: released.higherTerm };
   }
 

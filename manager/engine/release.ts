@@ -1,10 +1,9 @@
-/** What leaves the engine once a batch holds: answers, commands merged per worker, events, and a log line for each input. */
+/** What leaves the engine once a batch holds: answers, commands merged per worker, and a log line for each input. */
 import type { Now } from "../../schema/given.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import type { AsOf, DownItem } from "../../schema/messages.ts";
 import { asOfOf } from "../control/commands.ts";
 import type { Answer, Command, Step } from "../control/outputs.ts";
-import type { EventRecord } from "../control/records.ts";
 import type { Lead } from "./lead.ts";
 import type { Waiting } from "./queue.ts";
 
@@ -12,7 +11,6 @@ export interface Released {
   readonly answers: readonly Answer[];
   /** One entry for each worker and epoch, its items in the order in which they were decided. */
   readonly commands: readonly Command[];
-  readonly events: readonly EventRecord[];
   /** A worker obeyed a higher term than ours: lead again above it (rule 28). */
   readonly higherTerm: number | undefined;
 }
@@ -32,12 +30,10 @@ export function release(
   log: Log,
 ): Released {
   const answers: Answer[] = [];
-  const events: EventRecord[] = [];
   const byEpoch = new Map<string, Envelope>();
   let higherTerm: number | undefined;
   for (const [index, step] of steps.entries()) {
     answers.push(...step.answers);
-    for (const change of step.changes) if (change.op === "insertEvent") events.push(change.row);
     for (const command of step.commands) merge(byEpoch, command);
     for (const note of step.notes) {
       if (note.what === "higherTerm") higherTerm = Math.max(higherTerm ?? 0, Number(note.detail));
@@ -50,7 +46,7 @@ export function release(
     const asOf = asOfOf(lead.state, workerId);
     if (asOf) merge(byEpoch, { workerId, asOf, items });
   }
-  return { answers, commands: [...byEpoch.values()], events, higherTerm };
+  return { answers, commands: [...byEpoch.values()], higherTerm };
 }
 
 /**

@@ -4,8 +4,8 @@
  */
 import { managerLimits, storeLimits } from "../../schema/limits.ts";
 import type { Labels } from "../../schema/task.ts";
-import type { Change } from "../control/changes.ts";
 import type { Codecs } from "./codecs.ts";
+import type { StoredChange } from "./event-rows.ts";
 import { labelText, type RowCodec, type Value } from "./rows.ts";
 
 /** One statement. `must`: it has to change exactly one row, or the batch cannot be (an update of a row that is not there). */
@@ -32,7 +32,7 @@ const deleteWorkerLabels = "DELETE FROM `worker_labels` WHERE `worker_id` = ? AN
 const insertWorkerLabel = "INSERT INTO `worker_labels` (`label`, `given_by`, `worker_id`) VALUES (?, ?, ?)";
 
 /** The statements that make one change, in order. */
-export function statementsOf(change: Change, codecs: Codecs, texts: DialectTexts): Statement[] {
+export function statementsOf(change: StoredChange, codecs: Codecs, texts: DialectTexts): Statement[] {
   switch (change.op) {
     case "insertTask":
       return [insert(codecs.task, change.row), ...taskLabels(change.row.id, change.row.labels)];
@@ -72,7 +72,7 @@ export function statementsOf(change: Change, codecs: Codecs, texts: DialectTexts
       const { workerId, journal, applied } = change;
       return update(codecs.journal, { applied }, { workerId, journal }, `journal ${journal} of worker ${workerId}`);
     }
-    case "insertEvent":
+    case "insertEventRow":
       return [insert(codecs.event, change.row)];
     case "insertKey":
       return [insert(codecs.key, change.row)];

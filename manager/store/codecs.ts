@@ -1,7 +1,6 @@
 import type { Table } from "drizzle-orm";
 import type {
   AttemptRecord,
-  EventRecord,
   JournalRecord,
   KeyRecord,
   RunRecord,
@@ -10,6 +9,7 @@ import type {
   TaskVersionRecord,
   WorkerRecord,
 } from "../control/records.ts";
+import type { EventRow } from "./event-rows.ts";
 import { rowCodec, type RowCodec } from "./rows.ts";
 import type { LeaseRow } from "./store.ts";
 
@@ -36,7 +36,7 @@ export interface Codecs {
   readonly attempt: RowCodec<AttemptRecord>;
   readonly worker: RowCodec<WorkerRecord>;
   readonly journal: RowCodec<JournalRecord>;
-  readonly event: RowCodec<EventRecord>;
+  readonly event: RowCodec<EventRow>;
   readonly key: RowCodec<KeyRecord>;
   readonly setAside: RowCodec<SetAsideRecord>;
 }

@@ -5,6 +5,7 @@
  */
 import { and, asc, eq, gt, inArray, type SQL } from "drizzle-orm";
 import type { EventRecord } from "../control/records.ts";
+import { eventsOf, eventsPerRow, kindTextsOf } from "./event-rows.ts";
 import { mergedPage, type Stream } from "./merge.ts";
 import type { Reader } from "./reader.ts";
 import type { EventFilter } from "./store.ts";
@@ -48,12 +49,14 @@ async function eventsOfPool(reader: Reader, pool: string, filter: EventFilter): 
     filter.taskId === undefined ? undefined : eq(events.taskId, filter.taskId),
     filter.workerId === undefined ? undefined : eq(events.workerId, filter.workerId),
   );
-  const kinds = filter.kinds && [...new Set(filter.kinds)];
-  const streams = !kinds
-    ? [stream(reader, pool, subject)]
+  const texts = filter.kinds && kindTextsOf(filter.kinds);
+  const wanted = (event: EventRecord): boolean =>
+    (filter.workerId === undefined || event.workerId === filter.workerId) && (filter.kinds?.includes(event.kind) ?? true);
+  const streams = !texts
+    ? [stream(reader, pool, subject, wanted)]
     : subject
-      ? [stream(reader, pool, and(subject, inArray(events.kind, kinds)))]
-      : kinds.map((kind) => stream(reader, pool, eq(events.kind, kind)));
+      ? [stream(reader, pool, and(subject, inArray(events.kind, texts)), wanted)]
+      : texts.map((text) => stream(reader, pool, eq(events.kind, text), wanted));
   const page = await mergedPage<EventRecord>({
     streams,
     after: { number: numberAfter(filter, pool) } as EventRecord,
@@ -65,15 +68,29 @@ async function eventsOfPool(reader: Reader, pool: string, filter: EventFilter): 
   return page.items;
 }
 
-function stream(reader: Reader, pool: string, by: SQL | undefined): Stream<EventRecord> {
+/** The events of the rows that `by` finds, as far as they are `wanted`. */
+function stream(reader: Reader, pool: string, by: SQL | undefined, wanted: (event: EventRecord) => boolean): Stream<EventRecord> {
   const { events } = reader.tables;
   return {
-    fetch: (after, limit) =>
-      reader.db
-        .select()
-        .from(events)
-        .where(and(by, eq(events.pool, pool), gt(events.number, after?.number ?? 0)))
-        .orderBy(asc(events.number))
-        .limit(limit),
+    async fetch(after, limit) {
+      const found: EventRecord[] = [];
+      const afterNumber = after?.number ?? 0;
+      // The row that holds the first event after it may begin at it or before.
+      let from = afterNumber - eventsPerRow + 1;
+      for (;;) {
+        const rows = await reader.db
+          .select()
+          .from(events)
+          .where(and(by, eq(events.pool, pool), gt(events.number, from)))
+          .orderBy(asc(events.number))
+          .limit(limit);
+        for (const row of rows)
+          for (const event of eventsOf(row)) if (event.number > afterNumber && wanted(event)) found.push(event);
+        const last = rows.at(-1);
+        // A row may hold nothing that is wanted: only the end of the rows is the end of the stream.
+        if (found.length >= limit || rows.length < limit || !last) return found;
+        from = last.number;
+      }
+    },
   };
 }

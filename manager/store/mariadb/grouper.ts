@@ -2,6 +2,7 @@ import { format } from "mysql2";
 import type { Change } from "../../control/changes.ts";
 import { statementsOf, type DialectTexts } from "../changes-sql.ts";
 import type { Codecs } from "../codecs.ts";
+import { withEventRows, type StoredChange } from "../event-rows.ts";
 import { labelText } from "../rows.ts";
 import { Grouping, type Group } from "./groups.ts";
 import { literal, numberLiteral, rowText, type RowText } from "./literals.ts";
@@ -38,17 +39,17 @@ export class Grouper {
   /** Throws a permanent `StoreError` for a value that no column can hold. */
   groups(changes: readonly Change[]): readonly Group[] {
     const grouping = new Grouping();
-    for (const change of changes) this.#add(grouping, change);
+    for (const change of withEventRows(changes)) this.#add(grouping, change);
     return grouping.groups;
   }
 
-  #add(grouping: Grouping, change: Change): void {
+  #add(grouping: Grouping, change: StoredChange): void {
     switch (change.op) {
       case "insertRun":
         return this.#insertRun(grouping, change.row);
       case "insertAttempt":
         return grouping.insert(this.#attempt, change.row, `attempt ${change.row.id}`);
-      case "insertEvent":
+      case "insertEventRow":
         return grouping.insert(this.#event, change.row);
       case "insertKey":
         return grouping.insert(this.#key, change.row);
@@ -91,7 +92,7 @@ export class Grouper {
   }
 
   /** The statements as they are in every dialect, where they come. */
-  #lone(grouping: Grouping, change: Change, row?: string): void {
+  #lone(grouping: Grouping, change: StoredChange, row?: string): void {
     for (const { text, values, must } of statementsOf(change, this.#codecs, texts))
       grouping.lone(format(text, [...values]), must, row);
   }

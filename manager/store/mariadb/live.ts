@@ -4,6 +4,7 @@
  */
 import type { AttemptRecord, LiveState, RunRecord } from "../../control/records.ts";
 import type { Codecs } from "../codecs.ts";
+import { lastNumberOf, newestEventRow } from "../event-rows.ts";
 import { heldStates, terminalStates } from "../states.ts";
 import type { Connections } from "./connection.ts";
 
@@ -30,7 +31,7 @@ export async function loadLive(from: Read, codecs: Codecs, pool: string): Promis
     ),
     orphansOf(from, codecs, pool),
     number("SELECT COUNT(*) FROM `runs` WHERE `pool` = ? AND `state` = 'queued'"),
-    number("SELECT MAX(`number`) FROM `events` WHERE `pool` = ?"),
+    from.read(newestEventRow, [pool]).then((rows) => lastNumberOf(rows[0])),
     number("SELECT MAX(`run_order`) FROM `runs` WHERE `pool` = ?"),
   ]);
   const byRun = groupedByRun(attempts.map(codecs.attempt.decode));

@@ -4,6 +4,7 @@ import { drizzle } from "drizzle-orm/mysql-proxy";
 import { runStates } from "../../../schema/run.ts";
 import type { RunRecord, TaskRecord } from "../../control/records.ts";
 import type { Codecs } from "../codecs.ts";
+import { lastNumberOf, newestEventRow } from "../event-rows.ts";
 import { readEvents } from "../read-events.ts";
 import { readRuns, runsNewestFirst } from "../read-runs.ts";
 import { readTasks } from "../read-tasks.ts";
@@ -53,10 +54,10 @@ export function mariadbReads(from: Read, codecs: Codecs): ReadStore {
     workers: (filter) => list(() => readWorkers(reader, filter)),
     events: (filter) => list(async () => readEvents(reader, await pools(), filter)),
     lastEvents: async () => {
-      const newest = async (pool: string): Promise<[string, number]> => {
-        const [row] = await from.read("SELECT MAX(`number`) FROM `events` WHERE `pool` = ?", [pool]);
-        return [pool, Number(row?.[0] ?? 0)];
-      };
+      const newest = async (pool: string): Promise<[string, number]> => [
+        pool,
+        lastNumberOf((await from.read(newestEventRow, [pool]))[0]),
+      ];
       return Object.fromEntries(await Promise.all((await pools()).map(newest)));
     },
     setAside: (limit) =>

@@ -3,6 +3,7 @@ import type { Loaded, Need } from "../../control/inputs.ts";
 import type { AttemptRecord, LiveState, RunRecord } from "../../control/records.ts";
 import { statementsOf, type DialectTexts } from "../changes-sql.ts";
 import type { Codecs } from "../codecs.ts";
+import { lastNumberOf, newestEventRow, withEventRows } from "../event-rows.ts";
 import { storeErrorOf } from "./errors.ts";
 import type { SqliteFile } from "./file.ts";
 import { heldStates, terminalStates, unendedStates } from "../states.ts";
@@ -68,7 +69,7 @@ function takeLease(file: SqliteFile, codecs: Codecs, taking: Taking): LeaseRow |
 function commit(file: SqliteFile, codecs: Codecs, batch: Batch): CommitResult {
   const applied = file.transaction(() => {
     if (file.run(advanceBatch, [batch.batch, batch.pool, batch.term, batch.batch]) !== 1) return undefined;
-    for (const change of batch.changes) {
+    for (const change of withEventRows(batch.changes)) {
       for (const statement of statementsOf(change, codecs, texts)) {
         const changed = file.run(statement.text, statement.values);
         if (statement.must && changed !== 1) throw new StoreError("permanent", true, statement.must);
@@ -163,7 +164,7 @@ function loadLive(file: SqliteFile, codecs: Codecs, pool: string): LiveState {
     runs,
     queued: number("SELECT COUNT(*) FROM `runs` WHERE `pool` = ? AND `state` = 'queued'"),
     orphans,
-    lastEvent: number("SELECT MAX(`number`) FROM `events` WHERE `pool` = ?"),
+    lastEvent: lastNumberOf(file.get(newestEventRow, [pool])),
     lastOrder: number("SELECT MAX(`run_order`) FROM `runs` WHERE `pool` = ?"),
   };
 }

@@ -4,6 +4,7 @@ import { drizzle } from "drizzle-orm/sqlite-proxy";
 import { runStates } from "../../../schema/run.ts";
 import type { RunRecord, TaskRecord } from "../../control/records.ts";
 import type { Codecs } from "../codecs.ts";
+import { lastNumberOf, newestEventRow } from "../event-rows.ts";
 import { readEvents } from "../read-events.ts";
 import { readRuns, runsNewestFirst } from "../read-runs.ts";
 import { readTasks } from "../read-tasks.ts";
@@ -62,9 +63,7 @@ export function sqliteReads(file: SqliteFile, codecs: Codecs): ReadStore {
     events: (filter) => guard(() => readEvents(reader, pools(), filter)),
     lastEvents: () =>
       guard(() => {
-        const newest = (pool: string): number =>
-          Number(file.get("SELECT MAX(`number`) FROM `events` WHERE `pool` = ?", [pool])?.[0] ?? 0);
-        return Object.fromEntries(pools().map((pool) => [pool, newest(pool)]));
+        return Object.fromEntries(pools().map((pool) => [pool, lastNumberOf(file.get(newestEventRow, [pool]))]));
       }),
     setAside: (limit) =>
       guard(() =>

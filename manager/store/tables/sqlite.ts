@@ -6,7 +6,6 @@
 import { sql } from "drizzle-orm";
 import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { End } from "../../../schema/end.ts";
-import type { EventKind } from "../../../schema/event.ts";
 import type { AttemptState, RunState } from "../../../schema/run.ts";
 import type { Labels, Params, TaskDefinition } from "../../../schema/task.ts";
 import type { Capacity, Facts, WorkerState } from "../../../schema/worker.ts";
@@ -191,13 +190,13 @@ export const events = sqliteTable(
     pool: text("pool").notNull(),
     number: integer("number").notNull(),
     at: integer("at").notNull(),
-    kind: text("kind").notNull().$type<EventKind>(),
+    kind: text("kind").notNull(),
     taskId: text("task_id"),
     runId: text("run_id"),
     attemptId: text("attempt_id"),
     workerId: text("worker_id"),
     by: text("asked_by"),
-    data: json("data").notNull().$type<Readonly<Record<string, unknown>>>(),
+    data: json("data").notNull().$type<unknown>(),
   },
   (t) => [
     primaryKey({ columns: [t.pool, t.number] }),

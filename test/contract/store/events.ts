@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Change } from "../../../manager/control/changes.ts";
 import type { EventRecord } from "../../../manager/control/records.ts";
 import type { EventFilter, Store } from "../../../manager/store/store.ts";
-import { eventKinds } from "../../../schema/event.ts";
+import { eventKinds, type EventKind } from "../../../schema/event.ts";
 import { openFor, type OpenForTest } from "./open.ts";
 import { event, lead, pool } from "./rows.ts";
 
@@ -106,6 +106,67 @@ export function eventContract(open: OpenForTest): void {
       const all = await store.events({ limit: 10, after: {} });
       expect(all.map((one) => `${one.pool}:${one.number}`)).toEqual([`${pool}:1`, "b:1", "b:2", "b:3", `${pool}:2`]);
       expect(await store.events({ limit: 2, after: {} })).toEqual(all.slice(0, 2));
+    });
+
+    test("of one run in one commit, which a store may write as one row, are given one by one", async () => {
+      const { store } = await openFor(open);
+      const { commit } = await lead(store);
+      const kindsOfLife: readonly EventKind[][] = [
+        ["runQueued", "attemptSent"],
+        ["attemptAccepted", "attemptRunning"],
+        ["attemptAccepted", "attemptEnded", "runEnded"],
+        ["attemptRunning", "attemptEnded", "runEnded"],
+        ["attemptAccepted", "attemptRunning", "attemptEnded", "runEnded"],
+        ["attemptEnded", "runEnded"],
+        ["attemptEnded", "runRetrying"],
+        ["runQueued", "attemptSent", "attemptSent"],
+      ];
+      const rows: EventRecord[] = [];
+      for (const [at, kinds] of kindsOfLife.entries()) {
+        const batch = kinds.map((kind, i) => {
+          const attempt = kind.startsWith("attempt");
+          return event({
+            number: rows.length + i + 1,
+            at: 1_000 + rows.length + i,
+            kind,
+            runId: `r${at}`,
+            taskId: "t",
+            attemptId: attempt ? `a${at}` : null,
+            // The last row's two attempts are on two workers.
+            workerId: kind === "runQueued" ? null : `w${i === 2 && at === 7 ? 2 : 1}`,
+            by: kind === "runQueued" ? "somebody" : null,
+            data: { i, text: `"${kind}" 😀` },
+          });
+        });
+        rows.push(...batch);
+        await commit(...batch.map((row): Change => ({ op: "insertEvent", row })));
+      }
+      expect(await store.lastEvents()).toEqual({ [pool]: rows.length });
+      expect((await store.loadLive(pool)).lastEvent).toBe(rows.length);
+      const filters: Partial<EventFilter>[] = [
+        {},
+        ...kindsOfLife.flat().map((kind) => ({ kinds: [kind] })),
+        { kinds: ["runQueued", "runEnded"] },
+        { runId: "r4" },
+        { runId: "r4", kinds: ["attemptEnded"] },
+        { workerId: "w1" },
+        { workerId: "w2" },
+        { workerId: "w1", kinds: ["runQueued"] },
+        { taskId: "t", kinds: ["attemptSent"] },
+      ];
+      for (const filter of filters) {
+        const kept = rows.filter(
+          (row) =>
+            (filter.kinds?.includes(row.kind) ?? true) &&
+            (filter.runId === undefined || row.runId === filter.runId) &&
+            (filter.workerId === undefined || row.workerId === filter.workerId),
+        );
+        for (const limit of [1, 2, 100]) expect(await follow(store, filter, limit), JSON.stringify(filter)).toEqual(kept);
+        for (const { number } of rows)
+          expect(await store.events({ limit: 100, after: { [pool]: number }, ...filter })).toEqual(
+            kept.filter((row) => row.number > number),
+          );
+      }
     });
 
     test("know the newest number of each pool", async () => {

@@ -23,10 +23,10 @@ test("updates go into the insert or the first update of their row, and nothing e
   expect(foldChanges(changes)).toEqual([
     { op: "insertRun", row: { id: "r", state: "starting", tries: 2 } },
     { op: "updateWorker", id: "r", set: { connection: 1, draining: true } },
-    event,
     { op: "updateRun", id: "other", set: { tries: 1 } },
     { op: "insertJournal", row: { workerId: "a", journal: "j", applied: 5 } },
     { op: "updateJournal", workerId: "b", journal: "j", applied: 3 },
+    event,
   ]);
 });
 
