@@ -4,13 +4,14 @@ import type { Now } from "../../../schema/given.ts";
 import { silentLog, type Log } from "../../../schema/kit/log.ts";
 import { problem } from "../../../schema/problem.ts";
 import { makeApp, type Api } from "../../../manager/api/app.ts";
-import type { ApiLimits } from "../../../manager/api/deps.ts";
+import type { ApiDeps, ApiLimits } from "../../../manager/api/deps.ts";
 import type { Change } from "../../../manager/control/changes.ts";
 import type { LogStore } from "../../../manager/store/logstore.ts";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
 import type { Store } from "../../../manager/store/store.ts";
 import { checkAnswer } from "./contract.ts";
 import { fakeLogs, fakePlane, type FakePlane } from "./fakes.ts";
+import type { TraceRequest } from "../../../manager/telemetry/tracing-http.ts";
 
 export const token = "mst_good";
 
@@ -35,7 +36,14 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-export async function rig(options: { limits?: Partial<ApiLimits>; publicUrl?: string } = {}): Promise<Rig> {
+export async function rig(
+  options: {
+    limits?: Partial<ApiLimits>;
+    publicUrl?: string;
+    answered?: NonNullable<ApiDeps["answered"]>;
+    traceRequest?: TraceRequest;
+  } = {},
+): Promise<Rig> {
   const plane = fakePlane();
   const store = openMemoryStore();
   const logs = fakeLogs();
@@ -54,7 +62,9 @@ export async function rig(options: { limits?: Partial<ApiLimits>; publicUrl?: st
     version: "0.0.0-test",
     metrics: { text: async (format) => ({ contentType: `${format}; charset=utf-8`, body: "# EOF\n" }) },
     publicUrl: options.publicUrl ?? null,
+    ...(options.answered ? { answered: options.answered } : {}),
     ...(options.limits ? { limits: options.limits } : {}),
+    ...(options.traceRequest ? { traceRequest: options.traceRequest } : {}),
   });
   const lease = await store.takeLease("default", "test", null, 0);
   let batch = lease?.batch ?? 0;

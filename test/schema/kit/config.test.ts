@@ -226,6 +226,11 @@ test.each([
   ["the manager's name", { MUSTER_WORKER_ID: "manager" }, "that name is the manager's own"],
   ["a bad label", { MUSTER_WORKER_LABELS: "zone" }, 'MUSTER_WORKER_LABELS is "zone"; it takes labels as key=value,key=value'],
   ["a label twice", { MUSTER_WORKER_LABELS: "a=1,a=2" }, "no key twice"],
+  [
+    "metrics for everybody in production",
+    { MUSTER_PRODUCTION: "yes", MUSTER_METRICS_PORT: "7072", MUSTER_METRICS_HOST: "0.0.0.0" },
+    "refuses plain HTTP beyond this host, and MUSTER_METRICS_HOST is 0.0.0.0",
+  ],
   ["a relative driver", { MUSTER_DRIVERS: "x.ts" }, "absolute paths of modules"],
   [
     "a file that is not PEM",
