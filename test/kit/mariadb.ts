@@ -31,7 +31,7 @@ export function mariadbMissing(): string | undefined {
 }
 
 export class MariadbServer implements AsyncDisposable {
-  readonly folder = mkdtempSync(join(quickFolder(), "muster-mariadb-"));
+  readonly folder: string;
   readonly port: number;
   /** The account that databases are made for; its password needs percent signs in a URL. */
   readonly user = "muster";
@@ -40,15 +40,16 @@ export class MariadbServer implements AsyncDisposable {
   #process: ChildProcess | undefined;
   #databases = 0;
 
-  private constructor(port: number, options: readonly string[]) {
+  private constructor(port: number, options: readonly string[], under: string) {
+    this.folder = mkdtempSync(join(under, "muster-mariadb-"));
     this.port = port;
     this.#options = options;
   }
 
-  /** A running server. `options` are mariadbd's own, after ours. */
-  static async start(options: readonly string[] = []): Promise<MariadbServer> {
+  /** A running server. `options` are mariadbd's own, after ours; `under` is where its data lies: in memory, unless a disk is wanted. */
+  static async start(options: readonly string[] = [], under = quickFolder()): Promise<MariadbServer> {
     const [port = 0] = await freePorts(1);
-    const server = new MariadbServer(port, options);
+    const server = new MariadbServer(port, options, under);
     try {
       server.#install();
       await server.restart();
