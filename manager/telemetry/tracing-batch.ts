@@ -11,14 +11,15 @@ import { isTerminal } from "../../schema/run.ts";
 import { isSampled, traceIdOf } from "../../schema/trace.ts";
 import type { AttemptRecord, RunRecord } from "../control/records.ts";
 import type { Step } from "../control/outputs.ts";
+import type { ControlState } from "../control/state.ts";
 import type { Waiting } from "../engine/queue.ts";
 import type { EngineWatch, HeldBatch } from "../engine/watch.ts";
 
 export interface BatchTracing {
   readonly tracing: Tracing;
   readonly wire: Wire;
-  /** A run as it was when the batch held, ended or not; undefined when the leader does not have it in memory. */
-  readonly runOf: (pool: string, runId: string) => RunRecord | undefined;
+  /** The leader's memory of a pool, undefined where this manager does not lead. */
+  readonly stateOf: (pool: string) => ControlState | undefined;
 }
 
 /** Where a run's commit stands in its trace: below the report that brought the news, or below the request. */
@@ -106,7 +107,9 @@ class StepSpans {
   }
 
   #run(runId: string): RunRecord | undefined {
-    const run = this.#deps.runOf(this.#batch.pool, runId);
+    const state = this.#deps.stateOf(this.#batch.pool);
+    // A run that ended in a batch is out of the leader's memory by then, but not out of the batch's.
+    const run = state?.runs.get(runId)?.row ?? state?.batch.runs.get(runId);
     return run && isSampled(run.trace) ? run : undefined;
   }
 

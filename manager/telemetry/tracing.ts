@@ -32,15 +32,7 @@ export async function traceManager(
   const wire = { prefix: config.topicPrefix, clientId: managerUsername };
   return {
     request: traceRequests(tracing),
-    watch: traceBatches({
-      tracing,
-      wire,
-      // A run that ended in a batch is out of the leader's memory by then, but not out of the batch's.
-      runOf: (pool, runId) => {
-        const state = deps.stateOf(pool);
-        return state?.runs.get(runId)?.row ?? state?.batch.runs.get(runId) ?? undefined;
-      },
-    }),
+    watch: traceBatches({ tracing, wire, stateOf: deps.stateOf }),
     down: traceDownlinks(tracing, wire, (pool, attemptId) => deps.stateOf(pool)?.attempts.get(attemptId)?.run.row.trace),
     figures: tracing.figures,
     close: () => tracing.close(),
