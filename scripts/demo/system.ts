@@ -6,10 +6,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { defaultPool } from "../../schema/ids.ts";
 import { environmentWithoutMuster, type ClientConfig } from "../config.ts";
 
 export interface OwnSystem extends AsyncDisposable {
   readonly client: ClientConfig;
+  readonly pool: string;
 }
 
 async function freePorts(): Promise<readonly [number, number]> {
@@ -60,7 +62,8 @@ export async function startOwnSystem(): Promise<OwnSystem> {
     child.stderr?.on("data", take);
     void exited.then(() => resolve(false));
   });
-  if (await up) return { client: { url: `http://127.0.0.1:${httpPort}`, token }, [Symbol.asyncDispose]: dispose };
+  if (await up)
+    return { client: { url: `http://127.0.0.1:${httpPort}`, token }, pool: defaultPool, [Symbol.asyncDispose]: dispose };
   await dispose();
   throw new Error(`the demo's own system did not come up:\n${said.trim()}`);
 }

@@ -12,4 +12,8 @@ export const startLimits = {
   lastWordsMs: 500,
   /** How long the manager and then the worker may take to be ready. */
   readyMs: 60_000,
+  /** How long the demo waits for somebody else's database and broker, how often it looks, and how long it tidies up there. */
+  elsewhereMs: 5_000,
+  elsewhereLookMs: 50,
+  forgetStatusMs: 5_000,
 } as const;
