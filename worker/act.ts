@@ -142,7 +142,12 @@ async function fetchBody(deps: ActDeps, action: AgentAction & { readonly action:
   const { attempt, body } = action;
   try {
     if (!deps.bodies) throw new Error("this worker has no MUSTER_MANAGER_URL to fetch it from");
-    const { spec, env } = await fetchStartBody(deps.bodies, body, deps.fetchWithinMs, deps.signal);
+    const { spec, env } = await fetchStartBody(
+      deps.bodies,
+      { ...body, traceparent: deps.bodies.contextOf?.(attempt) },
+      deps.fetchWithinMs,
+      deps.signal,
+    );
     deps.put({ kind: "bodyFetched", attempt, spec, env });
   } catch (error) {
     deps.put({ kind: "bodyFailed", attempt, why: boundedSentence(error instanceof Error ? error.message : String(error)) });

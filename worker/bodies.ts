@@ -19,6 +19,8 @@ export interface BodiesDeps {
   readonly clock: Clock;
   /** Whether the broker is reached: while it is not, the manager is likely away, and waiting costs nothing. */
   readonly connected: () => boolean;
+  /** A traceparent for the requests about an attempt, where this worker makes spans. */
+  readonly contextOf?: (attempt: string) => string | undefined;
 }
 
 /** An answer that another try would not change. */
@@ -28,7 +30,12 @@ class Refused extends Error {}
  * Fetches a start's body, again and again with growing pauses until `withinMs` have passed (after that the start is stale).
  * Rejects with a sentence: refused, too large, not what was announced, or not reached in time.
  */
-export async function fetchStartBody(deps: BodiesDeps, body: BodyRef, withinMs: number, signal: AbortSignal): Promise<StartBody> {
+export async function fetchStartBody(
+  deps: BodiesDeps,
+  body: BodyRef & { readonly traceparent?: string | undefined },
+  withinMs: number,
+  signal: AbortSignal,
+): Promise<StartBody> {
   if (body.size > workerLimits.fetchedBodyBytes)
     throw new Refused(`the body has ${body.size} bytes, at most ${workerLimits.fetchedBodyBytes} are fetched`);
   const until = deps.clock.now().mono + withinMs;
@@ -43,8 +50,13 @@ export async function fetchStartBody(deps: BodiesDeps, body: BodyRef, withinMs: 
   }
 }
 
-async function fetchOnce(deps: BodiesDeps, body: BodyRef, signal: AbortSignal): Promise<Uint8Array> {
-  const response = await request(deps, body.path, { headers: { authorization: `Ticket ${body.ticket}` } }, signal);
+async function fetchOnce(
+  deps: BodiesDeps,
+  body: BodyRef & { readonly traceparent?: string | undefined },
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const headers = { authorization: `Ticket ${body.ticket}`, ...context(body.traceparent) };
+  const response = await request(deps, body.path, { headers }, signal);
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
@@ -87,7 +99,11 @@ export async function uploadResult(
   for (let tries = 0; ; tries += 1) {
     const began = deps.clock.now().mono;
     try {
-      const headers = { authorization: `Ticket ${upload.ticket}`, "content-type": "application/json" };
+      const headers = {
+        authorization: `Ticket ${upload.ticket}`,
+        "content-type": "application/json",
+        ...context(deps.contextOf?.(upload.attempt)),
+      };
       const response = await request(deps, `/attempts/${upload.attempt}/result`, { method: "PUT", headers, body: bytes }, signal);
       await response.body?.cancel();
       return { kind: "uploaded", sha256, size: bytes.byteLength };
@@ -99,6 +115,11 @@ export async function uploadResult(
         return bad(`the result of ${bytes.byteLength} bytes could not be uploaded: ${sentence(error)}`);
     }
   }
+}
+
+/** What puts the manager's span of a request below the worker's own. */
+function context(traceparent: string | undefined): { readonly traceparent?: string } {
+  return traceparent ? { traceparent } : {};
 }
 
 /** One request; rejects with `Refused` on a 4xx that says no for good, with a plain error on everything that may pass. */

@@ -69,9 +69,9 @@ async function assemble({ config, log, parts, tracing }: Ground): Promise<Omit<W
   });
   const { options: fixed, drivers, interpreters } = await setUp(config, journal.meta, log);
   const { epoch, facts } = fixed;
-
   const going = new AbortController();
-  const bodies = bodiesOf(config, clock, () => link.connected);
+  const contextOf = (attempt: string): string | undefined => tracing && agent.live.get(attempt)?.entry.order?.trace;
+  const bodies = bodiesOf(config, clock, { connected: () => link.connected, contextOf });
   const gate = inputGate((input) => shell.put(input));
   const ticketOf = (attempt: string): string | undefined => agent.live.get(attempt)?.entry.order?.resultTicket;
   const heard = listener({ put: gate.put, logs: () => logs, bodies, ticketOf, signal: going.signal });
@@ -130,8 +130,12 @@ async function assemble({ config, log, parts, tracing }: Ground): Promise<Omit<W
   };
 }
 
-function bodiesOf({ managerUrl }: WorkerConfig, clock: Clock, connected: () => boolean): BodiesDeps | null {
-  return managerUrl === null ? null : { managerUrl, clock, connected };
+function bodiesOf(
+  { managerUrl }: WorkerConfig,
+  clock: Clock,
+  live: Pick<BodiesDeps, "connected" | "contextOf">,
+): BodiesDeps | null {
+  return managerUrl === null ? null : { managerUrl, clock, ...live };
 }
 
 /** The agent's folder under its lock, and the journal in it. */

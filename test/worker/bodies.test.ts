@@ -14,6 +14,7 @@ let asked: {
   readonly method: string | undefined;
   readonly url: string | undefined;
   readonly authorization: string | undefined;
+  readonly traceparent: string | undefined;
 }[];
 let mono: number;
 let deps: BodiesDeps;
@@ -28,7 +29,8 @@ beforeEach(async () => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
-      asked.push({ method: request.method, url: request.url, authorization: request.headers.authorization });
+      const { authorization, traceparent } = request.headers;
+      asked.push({ method: request.method, url: request.url, authorization, traceparent: traceparent as string | undefined });
       answer(request, response, Buffer.concat(chunks));
     });
   });
@@ -171,4 +173,17 @@ describe("uploadResult", () => {
     }
     expect(asked).toEqual([]);
   });
+});
+
+test("requests say which span of the worker's they belong to, where it makes spans, and nothing else does", async () => {
+  const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+  answer = (request, response) => response.end(request.method === "GET" ? content : "");
+  const file = join(folder, "result");
+  writeFileSync(file, "[1]");
+  const upload = { attempt: "a1", file, size: 3, ticket: "t" };
+  await fetchStartBody(deps, { ...ref(content), traceparent }, 1_000, never);
+  await uploadResult({ ...deps, contextOf: (attempt) => (attempt === "a1" ? traceparent : undefined) }, upload, never);
+  await fetchStartBody(deps, ref(content), 1_000, never);
+  await uploadResult(deps, upload, never);
+  expect(asked.map((each) => each.traceparent)).toEqual([traceparent, traceparent, undefined, undefined]);
 });
