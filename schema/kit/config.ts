@@ -68,7 +68,8 @@ export function readValues(reader: Reader, sources: Sources, own: readonly Switc
 }
 
 function shown(key: Key, given: Given): string {
-  return key.secret ? "not one" : JSON.stringify(given.raw);
+  // Where a URL is not taken because of the password in it, the password is not shown either.
+  return key.secret ? "not one" : JSON.stringify(given.raw).replace(/:\/\/.*@/, "://…@");
 }
 
 function readFile(wanted: Given | undefined, cwd: string): Layer {

@@ -36,12 +36,12 @@ export async function startElsewhere(elsewhere: Elsewhere): Promise<OwnSystem> {
   parts.defer(() => forgetStatus(workerConfig));
   const worker = await runWorker(workerConfig, log);
   parts.defer(() => worker.close());
-  await untilWell(() => {
-    if (worker.view().synced) return undefined;
-    const user = elsewhere.broker?.username;
-    const who = user == null ? "anybody" : `the user ${user}`;
-    return `the worker does not reach its manager: may ${who} read and write the topics ${managerConfig.topicPrefix}/v1/# on ${elsewhere.broker?.url ?? "its broker"}?`;
-  }, startLimits.readyMs / 3);
+  const user = elsewhere.broker?.username ?? "anybody";
+  const where = `the topics ${managerConfig.topicPrefix}/v1/# on ${elsewhere.broker?.url ?? "its broker"}`;
+  await untilWell(
+    () => (worker.view().synced ? undefined : `the worker does not reach its manager: may ${user} read and write ${where}?`),
+    startLimits.readyMs / 3,
+  );
   const kept = parts.move();
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => void kept.disposeAsync().then(() => process.exit(1)));
@@ -84,7 +84,7 @@ function workerOf(elsewhere: Elsewhere, place: Place): WorkerConfig {
   const { broker } = place.managerConfig;
   if (broker.kind === "remote") {
     const { kind: _, ...client } = broker;
-    return { ...config, broker: elsewhere.broker?.username == null ? { ...client, username: pool } : client };
+    return { ...config, broker: elsewhere.broker?.username ? client : { ...client, username: pool } };
   }
   addClient(join(folder, "manager", "credentials.json"), { username: pool, pool, role: "worker", password });
   return { ...config, broker: { ...config.broker, url: `mqtt://127.0.0.1:${place.brokerPort}` } };

@@ -155,7 +155,12 @@ test.each([
     "round-robin, least-loaded, two-choices, or the absolute path of a module",
   ],
   ["a pool twice", { MUSTER_POOLS: "a,a" }, [], "none twice"],
-  ["a password in a url", { MUSTER_BROKER_URL: "mqtt://me:word@host" }, [], "without user or password in it"],
+  [
+    "a password in a url",
+    { MUSTER_BROKER_URL: "mqtt://me:word@host" },
+    [],
+    'MUSTER_BROKER_URL is "mqtt://…@host"; it takes embedded, or mqtt://… or mqtts://…, without user or password in it',
+  ],
   ["another scheme", { MUSTER_BROKER_URL: "ws://host" }, [], "it takes embedded, or mqtt://… or mqtts://…"],
   [
     "another database",
