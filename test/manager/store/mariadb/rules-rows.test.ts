@@ -33,7 +33,7 @@ describe.skipIf(reason !== undefined)(`rows on a real MariaDB${reason ? ` (skipp
       const engine = engineOn(store, "one");
       await until("it to lead", () => engine.lead);
       // No API lets it through: the column is the last one to say no.
-      const tooLong = (name: string): Request => ({ ...createTask(name), by: "x".repeat(501) }) as Request;
+      const tooLong = (name: string): Request => ({ ...createTask(name), by: "x".repeat(501) });
       const asked = Array.from({ length: 201 }, (_, at) => (at === 77 ? tooLong("bad") : createTask(`good${at}`)));
       const answers = await Promise.allSettled(asked.map((request) => engine.ask(request)));
       expect(answers.map((answer, at) => (answer.status === "fulfilled" ? "" : at)).filter((at) => at !== "")).toEqual([77]);
