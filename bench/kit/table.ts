@@ -19,11 +19,16 @@ function cells(figure: Figure, figures: readonly Figure[]): string[] {
     String(samples.length),
     ratio === undefined ? "" : `${ratio.toFixed(2)} × ${figure.peer}`,
     figure.aim === undefined ? "" : `${aimText(figure.aim, unit)}: ${verdict(aimMet(figure, figures))}`,
-    Object.entries(figure.cpu)
-      .map(([part, values]) => `${part} ${amount(median(values))}`)
-      .join(", "),
+    cpuText(figure),
     note ?? "",
   ];
+}
+
+/** Each part, and all of them together: cores × 1,000,000 / that is what the machine could do at the most. */
+function cpuText({ cpu }: Figure): string {
+  const parts = Object.entries(cpu).map(([part, values]) => [part, median(values)] as const);
+  const text = parts.map(([part, value]) => `${part} ${amount(value)}`).join(", ");
+  return parts.length < 2 ? text : `${text}; all ${amount(parts.reduce((sum, [, value]) => sum + value, 0))}`;
 }
 
 function verdict(met: boolean | undefined): string {
