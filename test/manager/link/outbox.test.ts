@@ -53,5 +53,5 @@ test("an item that no message can hold is named and its neighbours go", () => {
 test("without a connection a message is counted as lost, and nothing waits", () => {
   const outbox = new Outbox("muster", () => undefined);
   outbox.send(envelope([stop("a1", "x")]));
-  expect(outbox.figures).toEqual({ published: 0, lost: 1, tooLarge: 0 });
+  expect(outbox.figures).toEqual({ published: 0, publishedBytes: 0, lost: 1, tooLarge: 0 });
 });
