@@ -13,6 +13,7 @@ import { managerUsername } from "../schema/ids.ts";
 import { absolute } from "../schema/kit/config/layers.ts";
 import { readTracing, type TracingSettings } from "../schema/kit/tracing-settings.ts";
 import { deepFreeze, nameOf, readValues, refusal, type Read } from "../schema/kit/config.ts";
+import { plainMariadb } from "./store/mariadb/address.ts";
 import { shortId } from "../schema/kit/random.ts";
 import { version } from "../schema/kit/version.ts";
 
@@ -62,6 +63,7 @@ export function readManagerConfig(
   const dataDir = absolute(cwd, values.dataDir);
   const problems: string[] = timingProblems(read);
   const broker = brokerOf(read, cwd, problems);
+  problems.push(...databaseProblems(read));
   if (values.production) problems.push(...productionProblems(read, broker));
   if (problems.length > 0) throw refusal("manager", problems);
   makeDataDir(dataDir);
@@ -96,10 +98,27 @@ function databaseOf(url: string | null, dataDir: string, cwd: string): string {
   return url.startsWith("sqlite:") ? `sqlite:${absolute(cwd, url.slice("sqlite:".length))}` : url;
 }
 
+/** A wrong URL of a database stops the start beside all other problems; its password is in no sentence. */
+function databaseProblems(read: Read): string[] {
+  const { databaseUrl, production } = read.values;
+  try {
+    const plain = plainMariadb(databaseUrl ?? "");
+    if (plain === undefined || !production) return [];
+    return [
+      `MUSTER_PRODUCTION refuses a database beyond this host without TLS, and ${nameOf(read, "databaseUrl")} names ${plain}; ` +
+        "give the file of its certificate authority: mysql://…?tlsCa=<file>",
+    ];
+  } catch (error) {
+    return [error instanceof Error ? error.message : String(error)];
+  }
+}
+
 function brokerOf(read: Read, cwd: string, problems: string[]): ManagerConfig["broker"] {
   const { values } = read;
   const url = values.brokerUrl ?? "embedded";
   if (url !== "embedded") {
+    if (values.brokerClientCa !== null)
+      problems.push(`${nameOf(read, "brokerClientCa")} is for an embedded broker, and this one is ${url}; tell that broker`);
     return { kind: "remote", ...brokerClient(read, url, values.brokerUsername ?? managerUsername, cwd, problems) };
   }
   if (values.brokerCa !== null)

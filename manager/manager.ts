@@ -27,6 +27,7 @@ import { Outbox } from "./link/outbox.ts";
 import { loadPlacement } from "./placement.ts";
 import { revokeRemoved } from "./revoke.ts";
 import { loadStore } from "./store/load.ts";
+import { plainMariadb } from "./store/mariadb/address.ts";
 import type { LogStore } from "./store/logstore.ts";
 import type { Store } from "./store/store.ts";
 import { countEngine, type EngineCounts } from "./telemetry/metrics-engine.ts";
@@ -280,6 +281,13 @@ function warningsOf(config: ManagerConfig): { readonly name: string; readonly se
     warnings.push({
       name: "broker-tls",
       sentence: `the embedded broker listens on ${config.brokerHost} without TLS; use it inside a trusted network only`,
+    });
+  }
+  const address = plainMariadb(config.databaseUrl);
+  if (address !== undefined) {
+    warnings.push({
+      name: "database-tls",
+      sentence: `the database at ${address} is reached without TLS; give ?tlsCa=<file> in MUSTER_DATABASE_URL, or use it inside a trusted network only`,
     });
   }
   return warnings;

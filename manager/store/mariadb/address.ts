@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { SslOptions } from "mysql2";
+import { hostInUrl, isLoopback } from "../../../broker/config.ts";
 
 /** What the URL says. `shown` is the URL for logs and `/health`, without the password. */
 export interface MariadbAddress {
@@ -41,6 +42,16 @@ export function parseMariadbUrl(url: string): MariadbAddress {
     shown: `mysql://${parsed.username}@${parsed.hostname}:${port}${parsed.pathname}`,
     tls: files.tlsCa === null ? null : { ca: files.tlsCa, cert: files.tlsCert, key: files.tlsKey },
   };
+}
+
+/**
+ * Host and port of a MariaDB that the URL reaches without TLS over a network that others may listen on; undefined when it does
+ * not, or when it names another database.
+ */
+export function plainMariadb(url: string): string | undefined {
+  if (!/^(mysql|mariadb):/.test(url)) return undefined;
+  const { host, port, tls } = parseMariadbUrl(url);
+  return tls !== null || isLoopback(host) ? undefined : `${hostInUrl(host)}:${port}`;
 }
 
 /** What mysql2 needs for TLS: the server's certificate and its name are verified. Throws a sentence when a file cannot be used. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { openConnections, type Connections, type OpenConnectionsOptions } from "../../../../manager/store/mariadb/connection.ts";
 import { openLink } from "../../../../manager/store/mariadb/link.ts";
-import { parseMariadbUrl, tlsOptions } from "../../../../manager/store/mariadb/address.ts";
+import { parseMariadbUrl } from "../../../../manager/store/mariadb/address.ts";
 import { StoreError } from "../../../../manager/store/store.ts";
 import { freePorts } from "../../../kit/ports.ts";
 import { mariadbMissing, MariadbServer } from "../../../kit/mariadb.ts";
@@ -25,43 +25,6 @@ async function opened(url: string, options: OpenConnectionsOptions = {}): Promis
 function through(url: string, port: number): string {
   return url.replace(/:\d+\//, `:${port}/`);
 }
-
-describe("the URL of a MariaDB", () => {
-  test("gives host, port, account, database and the files of TLS; what is shown has no password", () => {
-    expect(parseMariadbUrl("mysql://ann:p%40ss%2F@db.example:3307/muster?tlsCa=/etc/ca.pem&tlsCert=c.pem&tlsKey=k.pem")).toEqual({
-      host: "db.example",
-      port: 3307,
-      user: "ann",
-      password: "p@ss/",
-      database: "muster",
-      shown: "mysql://ann@db.example:3307/muster",
-      tls: { ca: "/etc/ca.pem", cert: "c.pem", key: "k.pem" },
-    });
-    expect(parseMariadbUrl("mariadb://ann@[::1]/muster")).toMatchObject({ host: "::1", port: 3306, password: "", tls: null });
-  });
-
-  test.each([
-    ["mysql://ann:secret@h/m?ssl=true", /parameter "ssl", which is not known; there are tlsCa, tlsCert, tlsKey/],
-    ["mysql://ann:secret@h/m?tlsCa=a&tlsCa=b", /tlsCa more than once/],
-    ["mysql://ann:secret@h/m?tlsCa=", /tlsCa without a file/],
-    ["mysql://ann:secret@h/m?tlsCa=a&tlsKey=b", /both or not at all/],
-    ["mysql://ann:secret@h/m?tlsCert=a&tlsKey=b", /without tlsCa/],
-    ["mysql://ann:secret@h/", /names no database/],
-    ["mysql://ann:secret@h/a/b", /names no database/],
-    ["mysql://:secret@h/m", /names no user/],
-    ["mysql://ann:secret#x@h/m", /MUSTER_DATABASE_URL/],
-    ["mysql://ann:sec%ret@h/m", /% in its password/],
-    ["postgres://ann:secret@h/m", /not of the form/],
-  ])("%s is refused with a sentence that keeps the password", (url, sentence) => {
-    expect(() => parseMariadbUrl(url)).toThrow(sentence);
-    expect(() => parseMariadbUrl(url)).not.toThrow(/sec/);
-  });
-
-  test("a file of TLS that cannot be used is named", () => {
-    expect(() => tlsOptions(parseMariadbUrl("mysql://a@h/m?tlsCa=/nowhere.pem"))).toThrow(/tlsCa that cannot be read: ENOENT/);
-    expect(() => tlsOptions(parseMariadbUrl(`mysql://a@h/m?tlsCa=${import.meta.filename}`))).toThrow(/not PEM/);
-  });
-});
 
 describe.skipIf(reason !== undefined)(`connections to a real MariaDB${reason ? ` (skipped: ${reason})` : ""}`, () => {
   let server: MariadbServer;
