@@ -94,8 +94,6 @@ export function brokerClient(read: Read, url: string, username: string, cwd: str
     if (plain && values[name] !== null)
       problems.push(`${nameOf(read, name)} is for mqtts:, and the broker is ${url}; use mqtts: or drop it`);
   }
-  if (values.brokerClientCa !== null)
-    problems.push(`${nameOf(read, "brokerClientCa")} is for an embedded broker, and this one is ${url}; tell that broker`);
   const ca = readPem(read, "brokerCa", cwd, problems);
   const tls = certificateAndKey(read, cwd, problems);
   if (values.production && plain && !isLoopback(new URL(url).hostname)) {

@@ -66,7 +66,7 @@ class System {
     const env = { ...config.childEnv, MUSTER_DATA_DIR: config.dataDir };
     // It speaks when it listens. What it says is part of the welcome below.
     let listens = false;
-    const manager = this.#start("manager", env, (line) => {
+    const manager = this.#start("manager", managerEnv(env), (line) => {
       listens = true;
       if (this.#leaving.signal.aborted) say(line);
     });
@@ -117,6 +117,11 @@ class System {
     await this.#manager?.ended;
     for (const log of this.#logs) log.close();
   }
+}
+
+/** The authority by which the worker verifies the broker is nothing to a manager whose broker is its own. */
+function managerEnv({ MUSTER_BROKER_CA: _, ...env }: Readonly<Record<string, string>>): Record<string, string> {
+  return env;
 }
 
 /** The worker reads the same environment as the manager; what is only about the manager's side is taken out or set. */
