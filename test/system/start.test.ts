@@ -224,3 +224,15 @@ test("kill -9 of the parent ends manager and worker, so that the next start find
   const next = start();
   await isUp(next);
 });
+
+test("with certificates of a private authority, which its broker's clients must show as well, it comes up", async () => {
+  const pem = (name: string): string => join(import.meta.dirname, "../broker/tls", name);
+  const one = start({
+    MUSTER_BROKER_CERT: pem("server.pem"),
+    MUSTER_BROKER_KEY: pem("server.key"),
+    MUSTER_BROKER_CA: pem("ca.pem"),
+    MUSTER_BROKER_CLIENT_CA: pem("ca.pem"),
+  });
+  await isUp(one);
+  expect(one.said()).toContain(`mqtts://127.0.0.1:${ports[1]}`);
+});
