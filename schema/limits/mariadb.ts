@@ -12,6 +12,8 @@ export const mariadbLimits = {
   writeMs: 10_000,
   /** One statement that reads. The server itself gives up a little earlier, so that nobody pays for an answer that nobody awaits. */
   readMs: 20_000,
+  /** What `/health` waits for the server's settings. */
+  checkMs: 2_000,
   /** One statement of a migration: an index over millions of rows takes its time. */
   migrationMs: 3_600_000,
   /** A silent connection is probed by the kernel after this. */

@@ -3,6 +3,7 @@ import { chmodSync, copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { checkMariadb } from "../../../../manager/store/mariadb/check.ts";
 import { openConnections, type Connections, type OpenConnectionsOptions } from "../../../../manager/store/mariadb/connection.ts";
 import { openLink } from "../../../../manager/store/mariadb/link.ts";
 import { parseMariadbUrl } from "../../../../manager/store/mariadb/address.ts";
@@ -157,6 +158,16 @@ describe.skipIf(reason !== undefined)(`connections to a real MariaDB${reason ? `
     expect(silent).toMatchObject({ kind: "transient", outcomeKnown: false });
     expect(String(silent)).toMatch(/said nothing in time/);
     expect(link.usable).toBe(false);
+  });
+
+  test("health is told within its time that the server is silent", async () => {
+    await using proxy = await TcpProxy.to(server.port);
+    const connections = await opened(through(url, proxy.port));
+    await connections.read("SELECT 1");
+    proxy.hold("both");
+    expect(await checkMariadb(connections, 100)).toEqual([
+      { name: "database", ok: false, sentence: expect.stringMatching(/does not answer within 100 ms/) },
+    ]);
   });
 
   test("a connection that breaks after the text was sent leaves the outcome unknown, and the next one works", async () => {
