@@ -2,7 +2,10 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { Deadlines } from "../agent/types.ts";
 import type { Launcher } from "./launcher.ts";
-import { isAlive, readStat } from "./proc.ts";
+import { isAlive, readStat, sendSignal } from "./proc.ts";
+
+/** What watchdog.sh writes into its claim. */
+const watchdogVersion = "2";
 
 export interface DeadlineFiles {
   /** Replaces the attempt's deadlines by rename; without any, its file goes. Throws what the file system says. */
@@ -22,10 +25,14 @@ export function openDeadlines(options: {
   const watched = new Set(readdirSync(`${folder}/deadlines`).filter((name) => !name.startsWith(".")));
 
   const watchdogLives = (): boolean => {
-    const [pid, startTicks, born, end] = readOrEmpty(`${folder}/watchdog`).split(/\s+/);
+    const [pid, startTicks, born, end, version] = readOrEmpty(`${folder}/watchdog`).split(/\s+/);
     if (end !== "end" || born !== bootId) return false;
     const stat = readStat(Number(pid));
-    return isAlive(stat) && stat.startTicks === Number(startTicks);
+    if (!isAlive(stat) || stat.startTicks !== Number(startTicks)) return false;
+    if (version === watchdogVersion) return true;
+    // An older Muster's, which cannot read how attempts begin now.
+    sendSignal(stat.pid, "SIGKILL");
+    return false;
   };
   const keepWatched = (): void => {
     if (watched.size === 0 || watchdogLives()) return;

@@ -15,10 +15,13 @@ export interface EndRead {
   readonly endedWall: number | undefined;
 }
 
-/** Reads `exit` and the marks beside it. For an attempt whose tree is empty: blanks are no news then, but the end of it. */
-export function readEnd(folder: string, attempt: string): EndRead {
+/**
+ * Reads `exit` and the marks beside it. For an attempt whose tree is empty: blanks are no news then, but the end of it.
+ * `marked`: whether there may be marks.
+ */
+export function readEnd(folder: string, attempt: string, marked: boolean): EndRead {
   const record = readExit(folder, attempt);
-  const by = readTerm(folder);
+  const by = marked ? readTerm(folder) : undefined;
   return {
     exit: exitOf(record, folder, by !== undefined),
     termBefore: by === "agent",

@@ -1,10 +1,12 @@
 /** The folder of an attempt: what lies in it before the launcher is told. */
-import { chmodSync, chownSync, mkdirSync, statfsSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, renameSync, statfsSync, writeFileSync } from "node:fs";
 import { checkFolder, checkProgram, type CannotStart } from "./check.ts";
 import type { BaseEnvironment } from "./environment.ts";
 import type { LaunchOrder } from "./host.ts";
-import { launchText, unfit, type LaunchText } from "./launch-file.ts";
-import { blankExit } from "./records.ts";
+import { fillLaunchFile, newLaunchFile, unfit, type LaunchText } from "./launch-file.ts";
+import type { LaunchStyle } from "./launcher.ts";
+import { blankExit, unclaimed } from "./records.ts";
+import type { Spares } from "./spares.ts";
 import { findUser, switchTo, type Who } from "./who.ts";
 
 /** Names in the attempt's folder that are the host's own: no file of a driver may have one. */
@@ -19,6 +21,8 @@ export interface FolderOptions {
   readonly base: BaseEnvironment;
   readonly own: Who;
   readonly diskReserveBytes: number;
+  readonly style: LaunchStyle;
+  readonly spares: Spares;
 }
 
 /** The environment's name and value by which the attempt's processes are found, up to the attempt's id. */
@@ -39,8 +43,10 @@ export function checkRoom(folder: string, reserveBytes: number): NotPrepared | u
 }
 
 /**
- * Makes the attempt's folder with all that its shim needs: `launch`, the driver's files, standard input, and last `exit` as 64
- * blanks, its room on disk (rule 24). What can be known to fail is said instead. Throws what the file system says.
+ * Makes the attempt's folder with all that its shim needs: `started`, which nobody has claimed yet, `exit` as 64 blanks, its
+ * room on disk (rule 24), the driver's files, standard input, and `launch`. A folder that another attempt has left is filled
+ * under a name that no shim knows, and gets its own last. What can be known to fail is said instead. Throws what the file
+ * system says.
  */
 export function prepareFolder(folder: string, order: LaunchOrder, options: FolderOptions): NotPrepared | undefined {
   const who = order.user === null ? options.own : findUser(order.user, options.own);
@@ -55,34 +61,64 @@ export function prepareFolder(folder: string, order: LaunchOrder, options: Folde
       why: `the driver wants to write a file named ${JSON.stringify(alien.name)}, and that name is not free in an attempt's folder`,
     });
 
+  // Another user's folder gets other rights, and a driver's file is named by its place in the attempt's own.
+  const spare = who.own && order.launch.files.length === 0 ? options.spares.take() : undefined;
+  if (spare === undefined) makeFolder(folder);
+  try {
+    const not = fill(spare ?? folder, folder, order, { who, prefix, options });
+    if (not || spare === undefined) return not;
+    renameSync(spare, folder);
+    return undefined;
+  } catch (error) {
+    if (spare !== undefined) options.spares.discard(spare);
+    throw error;
+  }
+}
+
+function makeFolder(folder: string): void {
   mkdirSync(folder, { mode: 0o700 });
   mkdirSync(`${folder}/work`, { mode: 0o700 });
+  writeFileSync(`${folder}/started`, unclaimed, { mode: 0o600 });
+  writeFileSync(`${folder}/exit`, blankExit, { mode: 0o600 });
+  newLaunchFile(`${folder}/launch`);
+}
+
+/** Fills the folder that is at `at` now and will be at `folder`. */
+function fill(
+  at: string,
+  folder: string,
+  order: LaunchOrder,
+  { who, prefix, options }: { readonly who: Who; readonly prefix: readonly string[]; readonly options: FolderOptions },
+): NotPrepared | undefined {
   for (const { name, bytes, executable } of order.launch.files) {
-    writeFileSync(`${folder}/${name}`, bytes, { mode: executable ? 0o700 : 0o600, flag: "wx" });
+    writeFileSync(`${at}/${name}`, bytes, { mode: executable ? 0o700 : 0o600, flag: "wx" });
   }
-  if (order.stdin !== null) writeFileSync(`${folder}/stdin`, order.stdin, { mode: 0o600 });
-  if (!who.own) handOver(folder, order, who);
+  if (order.stdin !== null) writeFileSync(`${at}/stdin`, order.stdin, { mode: 0o600 });
+  if (!who.own) handOver(at, order, who);
 
   const workingDirectory = order.workingDirectory ?? `${folder}/work`;
   const env = environmentOf(folder, order, who, options.base);
-  const program =
-    checkFolder(workingDirectory, who) ?? checkProgram(order.launch.program, { path: env["PATH"] ?? "", workingDirectory }, who);
-  if (typeof program !== "string") return failed(program);
-  const text: LaunchText = {
-    program,
-    args: order.launch.args,
-    env,
-    workingDirectory,
-    stdin: order.stdin === null ? "/dev/null" : `${folder}/stdin`,
-    stdout: `${folder}/stdout`,
-    stderr: `${folder}/stderr`,
-    prefix,
-  };
-  const why = unfit(text);
-  if (why !== undefined) return failed({ why });
-  writeFileSync(`${folder}/launch`, launchText(text), { mode: 0o600 });
-  writeFileSync(`${folder}/exit`, blankExit, { mode: 0o600 });
-  return undefined;
+  // Its own is there: it was just made, or looked at when it was kept.
+  const barred = order.workingDirectory === null && who.own ? undefined : checkFolder(workingDirectory, who);
+  const program = barred ?? checkProgram(order.launch.program, { path: env["PATH"] ?? "", workingDirectory }, who);
+  const text: LaunchText | CannotStart =
+    typeof program === "string"
+      ? {
+          attempt: order.attempt,
+          program,
+          args: order.launch.args,
+          env,
+          workingDirectory,
+          stdin: order.stdin === null ? "/dev/null" : `${folder}/stdin`,
+          stdout: `${folder}/stdout`,
+          stderr: `${folder}/stderr`,
+          prefix,
+        }
+      : program;
+  const why = "why" in text ? text.why : unfit(text);
+  if (why === undefined) fillLaunchFile(`${at}/launch`, text as LaunchText, options.style);
+  else if (at !== folder) options.spares.keep(at);
+  return why === undefined ? undefined : failed({ why });
 }
 
 function failed({ why }: CannotStart): NotPrepared {

@@ -1,73 +1,96 @@
 # Starts attempts for the agent, and outlives it. Plain POSIX sh: checked with dash, bash and busybox.
 #
-#   sh launcher.sh launch <folder> <bootId> <how>    reads one line per launch on standard input, until its end
-#   sh launcher.sh shim   <folder> <bootId> <id>     one attempt; only used where <how> is not "groups"
+#   sh launcher.sh launch <folder> <bootId> <how> <shell>   reads one order a line on standard input, until its end
+#   sh launcher.sh shim   <folder> <bootId> <fifo>          only used where <how> is not "groups"
 #
 # <how>: "groups"   this shell has job control without a terminal, so every background child gets its own process group
 #        otherwise  the command that starts a child in its own session, such as "setsid"
+# <shell>           which shell the shims run in, where they are not forks of this one
 #
-# A line is an attempt's id, or one of the words below; no id holds a dot.
-#   .sweep      forget the children that have ended
-#   .watchdog   start the watchdog, unless one runs
+# Orders:
+#   .shim <fifo>  start a shim that reads the ids of its attempts from this fifo
+#   .sweep        forget the children that have ended
+#   .watchdog     start the watchdog, unless one runs
 
 set -u
 # The records are the agent's own; the program's umask is set where it is started.
 umask 077
-here=$0 mode=$1 folder=$2 boot=$3 how=$4
+here=$0 mode=$1 folder=$2 boot=$3 how=$4 shell=${5-sh}
 bell=$folder/doorbell
 
 # A full disk must not stop an attempt: the bell is a hint, the agent's poll is the truth.
 ring() { echo "$id" >>"$bell"; } 2>/dev/null
 
-# Called where the program could not be executed at all: the agent must tell that from a program that exits 126 or 127.
-# dash and busybox come here also when exec fails. bash ends at once then, with a line in the error output that begins
-# with the name of the file it read (./launch); the agent knows it by that.
+# Rule 24: in place, over the blanks, in one write; `>` would first give the room back. A shim that cannot write it leaves:
+# an idle one beside a blank record would look as if the program still ran.
+record() { echo "$id $1 end" 1<>"$folder/attempts/$id/exit" || exit 0; }
+
+# Called in the subshell of an attempt whose program could not be executed at all: the agent must tell that from a program
+# that exits 126 or 127. dash and busybox come here also when exec fails. bash ends at once then, with a line in the error
+# output that begins with the name of the file it read (./launch); the agent knows it by that.
 norun() {
   trap - 0
-  echo "$id $1 norun end" 1<>"$folder/attempts/$id/exit"
+  record "$1 norun"
   exit 126
 }
 
-# One attempt, from `started` to `exit`. Builtins only: the program is the one thing that is forked and executed.
+# Serves attempts one after the other, each from its claim in `started` to its `exit`, until the fifo ends: its only writer
+# is the agent. Builtins only: the program is the one thing that is forked and executed. The agent gives the next attempt
+# when nothing is left of the last one, so the process group is one attempt's at a time.
 shim() {
-  id=$1
-  cd "$folder/attempts/$id" || exit 0
+  # A fifo of an agent that is gone.
+  [ -p "$1" ] || exit 0
+  # For both first: an open to read alone waits for a writer, and the agent may have died meanwhile.
+  exec 3<>"$1" <"$1" 3>&-
   # /proc/self is whoever opens it; $$ would be the launcher. The name in brackets may hold anything, so cut behind it.
   read -r line </proc/self/stat || exit 0
   pid=${line%% *}
   set -f
   set -- ${line##*) }
+  # pid, start time (field 22 of the line), boot id, process group, session
+  me="$pid ${20} $boot $3 $4 end"
   # A signal to the group reaches the shim too, which has to see the end. Caught, not ignored: what is ignored stays so
   # in the program. By number: shells differ in the names they know. Every signal that a process can catch. The agent
   # sends none before the program is there: between fork and exec a shell loses what it catches.
   trap : 1 2 3 4 5 6 7 8 10 11 12 13 14 15 16 24 25 26 27 29 30 31
-  # Rule 23: whoever makes `started` decides whether it runs. noclobber is O_EXCL.
-  set -C
-  exec 3>started || exit 0
-  set +C
-  # pid, start time (field 22 of the line), boot id, process group, session
-  if ! echo "$pid ${20} $boot $3 $4 end" >&3; then
-    echo "$id 0 noroom end" 1<>exit
-    ring
-    exit 0
-  fi
-  exec 3>&-
-  ring
-  # In the foreground: a background child of a shell without job control ignores INT and QUIT for ever.
-  (
-    trap 'norun $?' 0
-    . ./launch
-    norun $?
-  )
-  code=$?
-  if [ "$code" != 0 ]; then
-    read -r _ _ word _ <exit
-    case ${word-} in norun) ring; exit 0 ;; esac
-  fi
-  # Rule 24: in place, over the blanks, in one write; `>` would first give the room back.
-  echo "$id $code end" 1<>exit
-  ring
+  # Nothing of ours in the program's environment; the launch file sets it anew.
+  unset PATH LC_ALL
+  while read -r id; do serve; done
   exit 0
+}
+
+serve() {
+  cd "$folder/attempts/$id" || return
+  # Rule 23: whose line of this attempt is the first in `started` decides whether it runs; see decision 011.
+  if ! echo "$id $me" >>started; then
+    record "0 noroom"
+    ring
+    return
+  fi
+  first=
+  while read -r who claim; do
+    case $who in "$id") first=$claim; break ;; esac
+  done <started
+  case $first in "$me") ;; *) return ;; esac
+  # `no` when the file is not this attempt's (any more); empty when the program was not started; `sub` when a subshell tried.
+  ran= code=126
+  if [ -f launch ]; then
+    # In the foreground: a background child of a shell without job control ignores INT and QUIT for ever.
+    . ./launch
+    code=$?
+  fi
+  umask 077
+  cd "$folder" || exit 0
+  case $ran in
+    no) return ;;
+    '') record "$code norun" ;;
+    sub)
+      word=
+      if [ "$code" != 0 ]; then read -r _ _ word _ <"$folder/attempts/$id/exit"; fi
+      case $word in norun) ;; *) record "$code" ;; esac ;;
+    *) record "$code" ;;
+  esac
+  ring
 }
 
 if [ "$mode" = shim ]; then
@@ -86,8 +109,8 @@ done
 
 case $how in groups) set -m ;; esac
 
-while read -r id; do
-  case $id in
+while read -r order what; do
+  case $order in
     # Without it a shell keeps a line for every child it ever had.
     .sweep) jobs >/dev/null ;;
     .watchdog)
@@ -95,10 +118,10 @@ while read -r id; do
         groups) sh "${here%/*}/watchdog.sh" "$folder" "$boot" </dev/null >/dev/null 2>&1 & ;;
         *) $how sh "${here%/*}/watchdog.sh" "$folder" "$boot" </dev/null >/dev/null 2>&1 & ;;
       esac ;;
-    *)
+    .shim)
       case $how in
-        groups) shim "$id" </dev/null >/dev/null 2>&1 & ;;
-        *) $how sh "$here" shim "$folder" "$boot" "$id" </dev/null >/dev/null 2>&1 & ;;
+        groups) shim "$what" </dev/null >/dev/null 2>&1 & ;;
+        *) $how "$shell" "$here" shim "$folder" "$boot" "$what" </dev/null >/dev/null 2>&1 & ;;
       esac ;;
   esac
 done

@@ -1,4 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
 import { doubledDelayMs } from "../../schema/kit/backoff.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import { systemPath } from "./who.ts";
@@ -7,9 +8,16 @@ import { systemPath } from "./who.ts";
 export interface LauncherShell {
   /** Absolute path of the shell that runs launcher.sh. */
   readonly shell: string;
-  /** `groups`: by the shell's own job control, no exec; otherwise the command that starts each in its own session. */
+  /** `groups`: by the shell's own job control, no exec; otherwise the command that starts each shim in its own session. */
   readonly how: string;
 }
+
+/**
+ * How a shim starts a program. `spawn`: as a command of its own, for which dash has vfork(2), a third cheaper than a fork of
+ * the shell; `exec`: in a subshell that becomes the program, for shells that would write the command line into the error
+ * output of a program that a signal ended.
+ */
+export type LaunchStyle = "spawn" | "exec";
 
 /** A running launcher.sh, started anew whenever it dies. */
 export interface Launcher {
@@ -31,28 +39,47 @@ case $- in *m*) ;; *) exit 3 ;; esac
 [ $? = 7 ]`;
 
 /**
- * Finds the cheapest way that this host has. dash and busybox refuse job control without a terminal, so under them each
- * attempt costs two more execs (setsid, sh); env(1) undoes that their background children ignore INT and QUIT. Throws a
- * sentence when there is none.
+ * What the agent inherited without meaning to must not reach every program, and neither Node nor dash can close a file of two
+ * digits. Where there is no bash, launcher.sh closes those of one. (--norc: standard input is a socket, which bash takes for a
+ * remote shell's.)
+ */
+const closeAll =
+  'for fd in /proc/self/fd/*; do fd=${fd##*/}; case $fd in [0-2]) ;; *) eval "exec $fd>&-" ;; esac; done; exec env -i "PATH=$PATH" LC_ALL=C "$@"';
+const closer = ["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"].find((path) => existsSync(path));
+
+/** What a shell says of a program that a signal ended; a word such as `Killed` is all that may be there. */
+const obituary = "{ MUSTER_PROBE=1 /bin/sh -c 'kill -s KILL $$'; } 2>&1; exit 0";
+
+/** The style that suits this shell. */
+export function launchStyleOf(shell: string): LaunchStyle {
+  const { stdout, status } = spawnSync(shell, ["-c", obituary], { env: environment, encoding: "utf8", timeout: 5_000 });
+  return status === 0 && /^[A-Za-z ]{0,40}\n?$/.test(stdout) ? "spawn" : "exec";
+}
+
+/**
+ * Finds the cheapest way that this host has: shims of a small shell, each in a session that setsid(1) makes; env(1) undoes
+ * that background children of dash and busybox ignore INT and QUIT. Else a bash with job control, whose shims are forks of
+ * itself. Throws a sentence when there is none.
  */
 export function findLauncherShell(): LauncherShell {
   const works = (program: string, args: readonly string[]): boolean =>
     spawnSync(program, args, { env: environment, stdio: "ignore", timeout: 5_000, detached: true } as Parameters<
       typeof spawnSync
     >[2]).status === 0;
+  const sessions = ["env --default-signal=INT,QUIT setsid", "setsid"] as const;
+  const setsid = (shell: string, how: string): boolean => works(shell, ["-c", `${how} ${shell} -c 'exit 0'`]);
+  for (const shell of ["/bin/dash", "/usr/bin/dash", "/bin/sh"])
+    if (setsid(shell, sessions[0])) return { shell, how: sessions[0] };
   for (const shell of ["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash", "/bin/sh"]) {
     if (works(shell, ["-c", probe])) return { shell, how: "groups" };
   }
-  const shell = "/bin/sh";
-  for (const how of ["env --default-signal=INT,QUIT setsid", "setsid"]) {
-    if (works(shell, ["-c", `${how} sh -c 'exit 0'`])) return { shell, how };
-  }
+  if (setsid("/bin/sh", sessions[1])) return { shell: "/bin/sh", how: sessions[1] };
   throw new Error(
     "this host has neither a bash nor a setsid program, and one of them is needed so that each attempt gets a process group of its own; install util-linux or bash",
   );
 }
 
-/** Starts the launcher. `onRestart` is called when a new one listens in place of one that died, so that launches still unanswered can be sent again. */
+/** Starts the launcher. `onRestart` is called when a new one listens in place of one that died, so that attempts whose shim it may never have started can be given to others. */
 export function startLauncher(options: {
   readonly folder: string;
   readonly bootId: string;
@@ -67,8 +94,10 @@ export function startLauncher(options: {
   let deaths = 0;
 
   const start = (): void => {
+    const command = [shell.shell, script, "launch", folder, bootId, shell.how, shell.shell] as const;
+    const [program, ...args] = closer === undefined ? command : [closer, "--norc", "-c", closeAll, "bash", ...command];
     // detached is setsid(2): a session of its own, without a terminal and out of reach of the agent's Ctrl-C.
-    const made = spawn(shell.shell, [script, "launch", folder, bootId, shell.how], {
+    const made = spawn(program, args, {
       cwd: folder,
       env: environment,
       detached: true,

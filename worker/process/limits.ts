@@ -24,6 +24,20 @@ export const processLimits = {
   /** How long a signal waits for the program that shall take it, between its shim's record and its exec. */
   programMs: 2_000,
   programLookMs: 2,
-  /** Ends after which the launcher is told to forget its dead children. */
-  endsPerSweep: 64,
+  /** An attempt that was given to a shim is looked at this soon, and again until its claim is there: no bell rings for it. */
+  startLookMs: 10,
+  startLookMaxMs: 1_000,
+  /** A shim that serves its attempt for longer than this is let go: it costs the agent nothing then. */
+  shimKeptMs: 10_000,
+  /** Shims that wait for an attempt, and how many of them stay when nobody has needed them for so long. */
+  idleShims: 64,
+  idleShimsKept: 2,
+  idleShimMs: 30_000,
+  fifosAtOnce: 32,
+  /** Shims that have left, after which the launcher is told to forget its dead children. */
+  shimsPerSweep: 16,
+  /** Process ids given out since an attempt began, up to which each is looked at; beyond it all of /proc is read. */
+  pidsLookedAt: 512,
+  /** Folders of ended attempts that are kept for others. */
+  spareFolders: 64,
 } as const;

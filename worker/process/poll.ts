@@ -4,6 +4,7 @@ import type { Attempts } from "./attempts.ts";
 import type { DeadlineFiles } from "./deadlines.ts";
 import type { Doorbell } from "./doorbell.ts";
 import { processLimits } from "./limits.ts";
+import type { Shims } from "./shims.ts";
 
 /**
  * Looks at every attempt about once a second: a shim that was killed rings no bell, and a ring can be lost. One timer for all
@@ -13,19 +14,22 @@ export function startPoll(options: {
   readonly attempts: Attempts;
   readonly doorbell: Doorbell;
   readonly deadlines: DeadlineFiles;
+  readonly shims: Shims;
   readonly log: Log;
 }): { stop(): void } {
-  const { attempts, doorbell, deadlines, log } = options;
+  const { attempts, doorbell, deadlines, shims, log } = options;
   let stopped = false;
 
   const round = async (): Promise<void> => {
     doorbell.look();
     deadlines.keepWatched();
+    shims.tend();
     let looked = 0;
     for (const t of attempts.all()) {
       if (stopped) return;
       attempts.look(t.attempt);
       attempts.chase(t);
+      attempts.ease(t);
       if (t.state === "running") attempts.lookAtProgress(t);
       if (++looked % processLimits.looksPerTurn === 0) await turn();
     }

@@ -10,10 +10,14 @@ import { hangDoorbell } from "./doorbell.ts";
 import { defaultEnvironment, type BaseEnvironment } from "./environment.ts";
 import { tagPrefix } from "./folder.ts";
 import type { ProcessHost, ProcessListener } from "./host.ts";
-import { findLauncherShell, startLauncher, type LauncherShell } from "./launcher.ts";
+import { findLauncherShell, launchStyleOf, startLauncher, type LauncherShell } from "./launcher.ts";
+import { openPids } from "./pids.ts";
 import { startPoll } from "./poll.ts";
 import { readBootId } from "./proc.ts";
 import { recoverAttempts } from "./recover.ts";
+import { openShims } from "./shims.ts";
+import { makeSignals } from "./signals.ts";
+import { openSpares } from "./spares.ts";
 import { makeReaper } from "./tree.ts";
 import { ownUser } from "./who.ts";
 
@@ -55,8 +59,17 @@ export async function openPosixHost(options: ProcessHostOptions): Promise<Proces
   // So that tasks of other users reach their own folder; each attempt's folder stays closed but to its user.
   if (own.uid === 0) for (const path of [folder, attemptsFolder]) chmodSync(path, 0o711);
 
-  const reaper = makeReaper({ tagPrefix: tagPrefix(attemptsFolder), bootId, clock, log });
+  const pids = openPids();
   const launcher = startLauncher({ folder, bootId, shell, log, onRestart: () => attempts.launchAgain() });
+  const shims = openShims({ folder, launcher });
+  const spares = openSpares(`${folder}/spare`);
+  const reaper = makeReaper({
+    tagPrefix: tagPrefix(attemptsFolder),
+    bootId,
+    pids,
+    attemptOf: (group) => shims.attemptOf(group),
+    log,
+  });
   const deadlines = openDeadlines({ folder, bootId, launcher });
   const attempts = new Attempts({
     attemptsFolder,
@@ -65,40 +78,48 @@ export async function openPosixHost(options: ProcessHostOptions): Promise<Proces
     clock,
     log,
     reaper,
-    launcher,
+    shims,
+    pids,
     deadlines,
     prepare: {
       base: options.environment ?? defaultEnvironment(),
       own,
       diskReserveBytes: options.diskReserveBytes ?? workerLimits.diskReserveBytes,
+      style: launchStyleOf(shell.shell),
+      spares,
     },
   });
+  const signals = makeSignals({ attempts, reaper, bootId, clock, log });
   const doorbell = hangDoorbell(`${folder}/doorbell`, log, (attempt) => attempts.look(attempt));
-  const poll = startPoll({ attempts, doorbell, deadlines, log });
+  const poll = startPoll({ attempts, doorbell, deadlines, shims, log });
 
   return {
     fences: true,
     launch: (order) => attempts.launch(order),
-    terminate: (attempt) => attempts.terminate(attempt),
-    kill: (attempt) => attempts.kill(attempt),
-    signal: (attempt, signal) => attempts.signal(attempt, signal),
+    terminate: (attempt) => signals.terminate(attempt),
+    kill: (attempt) => signals.kill(attempt),
+    signal: (attempt, signal) => signals.signal(attempt, signal),
     setDeadlines: (attempt, at) => attempts.setDeadlines(attempt, at),
     recover: (asked) => recoverAttempts(asked, { attempts, bootId, reaper, deadlines }),
     folderOf: (attempt) => attempts.folderOf(attempt),
-    remove: (attempt) => removeFolder(attempts.folderOf(attempt)),
+    remove: async (attempt) => {
+      const used = attempts.folderOf(attempt);
+      if (!attempts.wasClean(attempt) || !spares.keep(used)) await removeFolder(used);
+    },
     [Symbol.asyncDispose]: async () => {
       poll.stop();
       doorbell.close();
       reaper.close();
       attempts.close();
+      shims.close();
       launcher.close();
     },
   };
 }
 
 /**
- * `launch` goes first. A line that the launcher was told twice may still wait in its pipe, and as soon as `started` is gone
- * its shim would make it anew (rule 23) and run the program a second time. A shim that is in the folder just then may leave
+ * `launch` goes first. An attempt that was given twice may still wait in a fifo, and as soon as `started` is gone
+ * its shim could claim it anew (rule 23) and run the program a second time. A shim that is in the folder just then may leave
  * a file behind while the folder goes, hence the retries.
  */
 async function removeFolder(folder: string): Promise<void> {

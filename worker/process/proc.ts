@@ -8,9 +8,14 @@ export interface Stat {
   readonly parent: number;
   readonly group: number;
   readonly session: number;
+  /** A thread of the kernel's own. */
+  readonly kernel: boolean;
   /** Field 22, in clock ticks since boot. */
   readonly startTicks: number;
 }
+
+/** PF_KTHREAD in field 9 (include/linux/sched.h). */
+const kernelThread = 0x0020_0000;
 
 const buffer = Buffer.allocUnsafe(65_536);
 
@@ -47,6 +52,7 @@ export function parseStat(line: string): Stat | undefined {
     parent: Number(fields[1]),
     group: Number(fields[2]),
     session: Number(fields[3]),
+    kernel: (Number(fields[6]) & kernelThread) !== 0,
     startTicks: Number(fields[19]),
   };
   return Number.isSafeInteger(stat.pid) && Number.isSafeInteger(stat.startTicks) && stat.state !== "" ? stat : undefined;

@@ -1,5 +1,5 @@
 /** The small files by which an attempt is known to every agent that comes after: `started`, `exit`, `term`, `signal`. */
-import { closeSync, constants, fstatSync, openSync, readSync, writeFileSync } from "node:fs";
+import { appendFileSync, closeSync, constants, fstatSync, openSync, readSync, statSync, writeFileSync } from "node:fs";
 import type { ProcessId } from "../agent/records.ts";
 import { isAlive, readStat } from "./proc.ts";
 
@@ -10,10 +10,11 @@ export interface Started extends ProcessId {
 }
 
 export type StartedRecord =
+  /** Nobody has claimed the attempt. */
   | { readonly is: "absent" }
-  /** Made by an agent: the attempt never runs (rule 23). */
+  /** Claimed by an agent: the attempt never runs (rule 23). */
   | { readonly is: "void" }
-  /** Made, and not written to its end: its maker is at it, or died. */
+  /** Not a whole claim: its maker is at it, or died. */
   | { readonly is: "incomplete" }
   | { readonly is: "complete"; readonly started: Started; readonly wall: number };
 
@@ -33,16 +34,18 @@ export const blankExit = " ".repeat(64);
 /** Who sent the first TERM: the agent, or the watchdog on a deadline. */
 export type TermBy = "agent" | "timedOut" | "fenced";
 
-const recordBytes = 256;
+/** Room for several claims. */
+const recordBytes = 1_024;
+
+const recordBuffer = Buffer.allocUnsafe(recordBytes);
 
 /** Reads at most `recordBytes` of a regular file, never through a link: the task could have put one there. */
 function readRecord(path: string): { readonly text: string; readonly wall: number } | NodeJS.ErrnoException {
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      const bytes = Buffer.allocUnsafe(recordBytes);
-      const read = readSync(fd, bytes, 0, recordBytes, 0);
-      return { text: bytes.toString("latin1", 0, read), wall: Math.round(fstatSync(fd).mtimeMs) };
+      const read = readSync(fd, recordBuffer, 0, recordBytes, 0);
+      return { text: recordBuffer.toString("latin1", 0, read), wall: Math.round(fstatSync(fd).mtimeMs) };
     } finally {
       closeSync(fd);
     }
@@ -51,29 +54,63 @@ function readRecord(path: string): { readonly text: string; readonly wall: numbe
   }
 }
 
-export function readStarted(folder: string): StartedRecord {
+/**
+ * What `started` says of the attempt. Claims are lines that are only ever appended: the first one of the attempt decides,
+ * which is what O_EXCL would be, without making an inode (decision 011). Shims write "<attempt> <pid> <start time> <boot id>
+ * <group> <session> end", agents "<attempt> void end"; shims of Muster 0.1 made the file themselves, without the first word.
+ */
+export function readStarted(folder: string, attempt: string): StartedRecord {
   const record = readRecord(`${folder}/started`);
   if (record instanceof Error) return { is: record.code === "ENOENT" ? "absent" : "incomplete" };
-  const words = record.text.split(/\s+/);
-  if (words[0] === "void") return { is: "void" };
-  const [pid, startTicks, bootId, group, session, end] = words;
-  if (end !== "end" || bootId === undefined) return { is: "incomplete" };
-  const started = { pid: Number(pid), startTicks: Number(startTicks), bootId, group: Number(group), session: Number(session) };
-  // A group of 0 or 1 would signal ourselves or everybody.
-  const sound = [started.pid, started.group].every((n) => Number.isSafeInteger(n) && n > 1);
-  return sound ? { is: "complete", started, wall: record.wall } : { is: "incomplete" };
+  if (record.text === unclaimed) return { is: "absent" };
+  for (const line of record.text.split("\n")) {
+    const words = line.split(" ");
+    const old = words.length === 6 || (words.length === 2 && words[0] === "void");
+    if (words.at(-1) !== "end" || (words[0] !== attempt && !old)) continue;
+    const claim = old ? words : words.slice(1);
+    if (claim[0] === "void") return { is: "void" };
+    if (claim.length === 6) return startedBy(claim, record.wall);
+  }
+  return { is: "incomplete" };
 }
 
-/** Makes `started` void, with O_EXCL: true when it is ours, and so the attempt never ran and never will. */
-export function makeVoid(folder: string): boolean {
+function startedBy([pid, startTicks, bootId, group, session]: readonly string[], wall: number): StartedRecord {
+  const started = {
+    pid: Number(pid),
+    startTicks: Number(startTicks),
+    bootId: bootId ?? "",
+    group: Number(group),
+    session: Number(session),
+  };
+  // A group of 0 or 1 would signal ourselves or everybody.
+  const sound = [started.pid, started.group].every((n) => Number.isSafeInteger(n) && n > 1);
+  return sound ? { is: "complete", started, wall } : { is: "incomplete" };
+}
+
+/** `started` before anybody has claimed the attempt: not empty, so that its block is on the disk already. */
+export const unclaimed = "\n";
+
+/**
+ * Claims the attempt for nobody: true when that is the first claim, and so it never ran and never will. A file that is there
+ * and empty has a maker who is about to write (a shim of Muster 0.1), and is left to him.
+ */
+export function makeVoid(folder: string, attempt: string): boolean {
+  // The file's time is the claim's: a line behind one that decides already would change it.
+  const { is } = readStarted(folder, attempt);
+  if (is === "complete" || is === "void") return is === "void";
+  if (statSync(`${folder}/started`, { throwIfNoEntry: false })?.size === 0) return false;
+  return claimVoid(folder, attempt);
+}
+
+/** The same, for a file of which no maker lives. */
+export function claimVoid(folder: string, attempt: string): boolean {
   try {
-    writeFileSync(`${folder}/started`, "void end\n", { flag: "wx", mode: 0o600 });
-    return true;
+    appendFileSync(`${folder}/started`, `${attempt} void end\n`, { mode: 0o600 });
+    return readStarted(folder, attempt).is === "void";
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return false;
-    // The file is made before it is written: on a full disk it is ours, and empty.
-    if (code === "ENOSPC" || code === "EDQUOT") return readStarted(folder).is === "incomplete";
+    // Without room for our line there was none for another's.
+    if (code === "ENOSPC" || code === "EDQUOT") return readStarted(folder, attempt).is !== "complete";
     throw error;
   }
 }

@@ -1,5 +1,8 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 
+const shellsWord =
+  /^(?:\/[^:]*\/launcher\.sh|\.\/launch)(?:: \.\/launch)?(?:: exec)?: (?:line )?[0-9]+: (?:\.\/launch: )?(?:exec: )?(.+)$/;
+
 /** A path may have 4096 bytes, and the shell's sentence holds one. */
 const tailBytes = 8_192;
 
@@ -9,8 +12,9 @@ const tailBytes = 8_192;
  */
 export function shellError(file: string): string | undefined {
   const line = lastLine(file);
-  // bash: "./launch: line 9: /x: cannot execute: …"; dash: "launcher.sh: 3: exec: /x: not found", with the launcher's path.
-  return /^(?:\.\/launch|\/[^:]*\/launcher\.sh)(?:: exec)?: (?:line )?[0-9]+: (?:exec: )?(.+)$/.exec(line)?.[1];
+  // bash: "./launch: line 9: /x: cannot execute: …"; dash: "launcher.sh: 3: ./launch: /x: not found"; busybox: "launcher.sh:
+  // ./launch: line 3: /x: not found"; the launcher with its path, and `exec` where the command was one.
+  return shellsWord.exec(line)?.[1];
 }
 
 function lastLine(file: string): string {

@@ -1,21 +1,34 @@
 /** Empties process trees: no end is told before nothing of the attempt runs any more (rule 25). */
+import { existsSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
-import type { Clock } from "../../schema/kit/clock.ts";
+import { processClock } from "../../schema/kit/clock.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import { processLimits } from "./limits.ts";
-import { isAlive, listPids, readStat, readTag, sendSignal } from "./proc.ts";
+import type { PidMark, Pids } from "./pids.ts";
+import { isAlive, listPids, readStat, readTag, sendSignal, type Stat } from "./proc.ts";
 import type { Started } from "./records.ts";
 
-/** One scan of /proc serves all trees that wait for it. */
+export interface TreeOf {
+  /** Null when its shim is unknown. */
+  readonly started: Started | null;
+  /** From before its launch; null when that was not noted. */
+  readonly born: PidMark | null;
+}
+
+/** One look at /proc serves all trees that wait for it. */
 export interface Reaper {
-  /** Kills what is left of the attempt and calls `empty` once a scan has found nothing. `started` is null when its shim is unknown. */
-  reap(attempt: string, started: Started | null, empty: () => void): void;
+  /**
+   * Kills what is left of the attempt, but for its shim, and calls `empty` once a look has found nothing. `alone`: each
+   * process that is younger than the attempt was seen to belong to somebody else, so nothing of it can have got away.
+   */
+  reap(attempt: string, tree: TreeOf, empty: (alone: boolean) => void): void;
   close(): void;
 }
 
 interface Waiting {
   started: Started | null;
-  readonly empty: (() => void)[];
+  born: PidMark | null;
+  readonly empty: ((alone: boolean) => void)[];
   readonly sinceMs: number;
   /** How often it was found not to be empty. */
   rounds: number;
@@ -23,43 +36,52 @@ interface Waiting {
   told: boolean;
 }
 
-/** `tagPrefix`: what stands before the attempt's id in the environment of each of its processes. */
-export function makeReaper(options: {
+export interface ReaperOptions {
+  /** What stands before the attempt's id in the environment of each of its processes. */
   readonly tagPrefix: string;
   readonly bootId: string;
-  readonly clock: Clock;
+  readonly pids: Pids;
+  /** The live attempt that has this process group. */
+  readonly attemptOf: (group: number) => string | undefined;
   readonly log: Log;
-}): Reaper {
-  const prefix = Buffer.from(options.tagPrefix);
+}
+
+export function makeReaper(options: ReaperOptions): Reaper {
+  const look = looker(options);
   const trees = new Map<string, Waiting>();
   let timer: NodeJS.Timeout | undefined;
-  let scanning = false;
+  let soon: NodeJS.Immediate | undefined;
+  let looking = false;
   let closed = false;
   let restUntilMs = 0;
-  const nowMs = (): number => options.clock.now().mono;
+  const nowMs = (): number => processClock.now().mono;
 
   const schedule = (): void => {
-    if (scanning || closed || trees.size === 0) return;
-    clearTimeout(timer);
+    if (looking || closed || trees.size === 0) return;
     let dueMs = Infinity;
     for (const tree of trees.values()) dueMs = Math.min(dueMs, tree.dueMs);
-    timer = setTimeout(() => void round(), Math.max(1, dueMs - nowMs(), restUntilMs - nowMs()));
+    const waitMs = Math.max(dueMs, restUntilMs) - nowMs();
+    clearTimeout(timer);
+    if (waitMs > 0) timer = setTimeout(() => void round(), waitMs);
+    else soon ??= setImmediate(() => void round());
   };
 
   const round = async (): Promise<void> => {
-    scanning = true;
+    soon = undefined;
+    if (looking || closed) return;
+    looking = true;
     const begunMs = nowMs();
     const due = new Map([...trees].filter(([, tree]) => tree.dueMs <= begunMs));
-    const left = await killLeftovers(due, prefix, options.bootId);
-    scanning = false;
+    const seen = await look(due);
+    looking = false;
     const endedMs = nowMs();
     restUntilMs = endedMs + (endedMs - begunMs) * processLimits.scanRest;
     for (const [attempt, tree] of due) {
-      // Asked for again meanwhile: this scan may have passed by already.
+      // Asked for again meanwhile: this look may have passed by already.
       if (tree.dueMs > begunMs) continue;
-      if (!left.has(attempt)) {
+      if (!seen.left.has(attempt)) {
         trees.delete(attempt);
-        for (const empty of tree.empty) empty();
+        for (const empty of tree.empty) empty(seen.alone && tree.rounds === 0);
         continue;
       }
       tree.dueMs = endedMs + Math.min(processLimits.scanAgainMaxMs, processLimits.scanAgainMs * 2 ** tree.rounds++);
@@ -72,55 +94,124 @@ export function makeReaper(options: {
   };
 
   return {
-    reap: (attempt, started, empty) => {
+    reap: (attempt, { started, born }, empty) => {
       const tree = trees.get(attempt);
       if (tree) {
         tree.started ??= started;
+        tree.born ??= born;
         tree.empty.push(empty);
         tree.dueMs = nowMs();
       } else {
-        trees.set(attempt, { started, empty: [empty], sinceMs: nowMs(), rounds: 0, dueMs: nowMs(), told: false });
+        trees.set(attempt, { started, born, empty: [empty], sinceMs: nowMs(), rounds: 0, dueMs: nowMs(), told: false });
       }
       schedule();
     },
     close: () => {
       closed = true;
       clearTimeout(timer);
+      clearImmediate(soon);
     },
   };
 }
 
-/** One pass over /proc: kills every process of these trees; returns the attempts of which some was found alive. */
-async function killLeftovers(trees: ReadonlyMap<string, Waiting>, prefix: Buffer, bootId: string): Promise<Set<string>> {
-  const left = new Set<string>();
-  // A process that stayed in the group may have cleared its environment, so the tag alone does not find it.
-  const groups = new Map<string, readonly [attempt: string, started: Started]>();
+interface Seen {
+  /** Attempts of which some process was found alive. */
+  readonly left: ReadonlySet<string>;
+  /** Every process that was looked at belongs to one of our attempts. */
+  readonly alone: boolean;
+}
+
+/** One pass over the processes that can belong to these trees: kills what does. */
+function looker(options: ReaperOptions): (trees: ReadonlyMap<string, Waiting>) => Promise<Seen> {
+  const prefix = Buffer.from(options.tagPrefix);
+  const ancestors = ancestorsOf(process.pid);
+  return async (trees) => {
+    const left = new Set<string>();
+    const groups = groupsOf(trees, options.bootId);
+    const young = bornSince(trees, options.pids);
+    let alone = young !== undefined;
+    let looked = 0;
+    for (const pid of young ?? listPids()) {
+      if (++looked % processLimits.looksPerTurn === 0) await turn();
+      if (pid === process.pid || (young && !existsSync(`/proc/${pid}`))) continue;
+      const stat = readStat(pid);
+      if (!isAlive(stat)) continue;
+      const [attempt, started] = groups.get(`${stat.group} ${stat.session}`) ?? [];
+      // Group and session both: a number that went to somebody else comes with a session that is not our shim's.
+      if (attempt !== undefined && started !== undefined && stat.startTicks >= started.startTicks) {
+        // The shim waits for the next attempt, or is about to leave.
+        if (pid === started.pid) continue;
+        left.add(attempt);
+        sendSignal(pid, "SIGKILL");
+        continue;
+      }
+      const owner = options.attemptOf(stat.group);
+      if (owner !== undefined && !trees.has(owner)) continue;
+      // A process that left the group still has the tag, unless it cleared its environment.
+      const tagged = readTag(pid, prefix);
+      if (tagged === undefined) {
+        alone &&= stat.kernel || isStrangers(stat, young, ancestors, options.attemptOf);
+      } else if (trees.has(tagged)) {
+        left.add(tagged);
+        sendSignal(pid, "SIGKILL");
+      }
+    }
+    return { left, alone };
+  };
+}
+
+/** Generations that are looked up. */
+const generations = 8;
+
+/**
+ * Whether somebody else's process made it. An orphan goes to process 1 or to a subreaper among its ancestors, all of which
+ * are ours as well, so the child of anybody else who was there before the attempt is none of the attempt's.
+ */
+function isStrangers(
+  stat: Stat,
+  young: readonly number[] | undefined,
+  ancestors: ReadonlySet<number>,
+  attemptOf: ReaperOptions["attemptOf"],
+): boolean {
+  if (!young) return false;
+  let { parent } = stat;
+  for (let up = 0; up < generations; up++) {
+    // A shim leads its group.
+    if (parent <= 1 || ancestors.has(parent) || attemptOf(parent) !== undefined) return false;
+    if (!young.includes(parent)) return true;
+    parent = readStat(parent)?.parent ?? 0;
+  }
+  return false;
+}
+
+function ancestorsOf(pid: number): ReadonlySet<number> {
+  const ancestors = new Set<number>();
+  for (let up = pid; up > 0 && !ancestors.has(up); up = readStat(up)?.parent ?? 0) ancestors.add(up);
+  return ancestors;
+}
+
+/** The groups that these trees have, by group and session. */
+function groupsOf(
+  trees: ReadonlyMap<string, Waiting>,
+  bootId: string,
+): ReadonlyMap<string, readonly [attempt: string, started: Started]> {
+  const groups = new Map<string, readonly [string, Started]>();
   for (const [attempt, { started }] of trees) {
-    if (started?.bootId !== bootId || !sendSignal(-started.group, 0)) continue;
+    if (started?.bootId !== bootId) continue;
     // A number can only go to somebody else once our group is empty.
     const leader = readStat(started.group);
     if (started.group === started.pid && leader !== undefined && leader.startTicks !== started.startTicks) continue;
     groups.set(`${started.group} ${started.session}`, [attempt, started]);
   }
-  let looked = 0;
-  for (const pid of listPids()) {
-    if (++looked % processLimits.looksPerTurn === 0) await turn();
-    if (pid === process.pid) continue;
-    const tagged = readTag(pid, prefix);
-    if (tagged !== undefined && trees.has(tagged)) {
-      left.add(tagged);
-      sendSignal(pid, "SIGKILL");
-      continue;
-    }
-    if (groups.size === 0) continue;
-    const stat = readStat(pid);
-    if (!isAlive(stat)) continue;
-    const [attempt, started] = groups.get(`${stat.group} ${stat.session}`) ?? [];
-    // Group and session both: a number that went to somebody else comes with a session that is not our launcher's.
-    if (attempt === undefined || started === undefined || stat.startTicks < started.startTicks) continue;
-    // The shim wrote its exit and is about to leave: it is helped on its way and is no leftover.
-    if (pid !== started.pid) left.add(attempt);
-    sendSignal(pid, "SIGKILL");
+  return groups;
+}
+
+/** All processes that can belong to one of these trees, when they are few: numbers, of which most are of nobody any more. */
+function bornSince(trees: ReadonlyMap<string, Waiting>, pids: Pids): readonly number[] | undefined {
+  let oldest: PidMark | undefined;
+  for (const { born } of trees.values()) {
+    if (born === null) return undefined;
+    if (oldest === undefined || born.atMs < oldest.atMs) oldest = born;
   }
-  return left;
+  return oldest && pids.since(oldest, processLimits.pidsLookedAt);
 }

@@ -23,15 +23,23 @@ claim() {
   set -C
   exec 3>../watchdog || exit 0
   set +C
-  echo "$me $mine $boot end" >&3
+  echo "$me $mine $boot end 2" >&3
   exec 3>&-
 }
 
-# Sets pid and group when the shim of attempt $1 lives: boot id and start time must agree before anything is signalled.
+# Sets pid when a shim has claimed attempt $1, and succeeds when that shim lives and the attempt has not ended: boot id and
+# start time must agree before anything is signalled. The shim of an attempt with a deadline serves no other after it.
 alive() {
   pid= ticks= born= group=
-  read -r pid ticks born group _ end <"../attempts/$1/started" || return 1
-  [ "${end-}" = end ] && [ "$born" = "$boot" ] || return 1
+  while read -r who a b c d e f; do
+    case $f in end) [ "$who" = "$1" ] || continue; pid=$a ticks=$b born=$c group=$d; break ;; esac
+    # As Muster 0.1 wrote it.
+    case $e in end) pid=$who ticks=$a born=$b group=$c; break ;; esac
+  done <"../attempts/$1/started"
+  [ -n "$pid" ] && [ "$born" = "$boot" ] || return 1
+  word=
+  read -r word _ <"../attempts/$1/exit"
+  [ -z "$word" ] || return 1
   read -r line <"/proc/$pid/stat" || return 1
   set -f
   set -- ${line##*) }
@@ -73,7 +81,7 @@ pass() {
   # Also when the shim is gone: what it left behind must not outlive the fence (rule 8).
   kill_tree "$1"
   # Nothing more to watch, unless it may still start.
-  if [ -s "../attempts/$1/started" ] && ! alive "$1"; then rm -f "$1"; fi
+  if ! alive "$1" && [ -n "$pid" ]; then rm -f "$1"; fi
 } 2>/dev/null
 
 claim

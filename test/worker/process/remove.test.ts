@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { silentLog } from "../../../schema/kit/log.ts";
 import { findLauncherShell, startLauncher } from "../../../worker/process/launcher.ts";
 import { readBootId } from "../../../worker/process/proc.ts";
+import { openShims } from "../../../worker/process/shims.ts";
 import { until } from "../../kit/until.ts";
 import { openRig } from "./kit.ts";
 
@@ -28,7 +29,7 @@ test("while a folder is removed there is no moment at which a repeated launch co
   expect(existsSync(folder)).toBe(false);
 });
 
-test("a launch line that comes late finds no program any more", async () => {
+test("an order that comes late finds no program any more", async () => {
   await using rig = await openRig();
   const witness = join(rig.folder, "witness");
   const attempt = rig.launch("/bin/sh", ["-c", `echo ran >> ${witness}`]);
@@ -45,8 +46,10 @@ test("a launch line that comes late finds no program any more", async () => {
     log: silentLog(),
     onRestart: () => undefined,
   });
-  late.send(`${attempt}\n`);
+  const shims = openShims({ folder: rig.folder, launcher: late });
+  shims.give(attempt);
   await until("the late shim to have given up", () => readFileSync(join(folder, "exit"), "latin1").includes("norun"));
+  shims.close();
   late.close();
   expect(readFileSync(witness, "utf8")).toBe("ran\n");
 });
