@@ -18,9 +18,10 @@ interface Counted {
 }
 
 async function counted(): Promise<Counted> {
-  let rig: Rig | undefined;
-  const counts: EngineCounts = countEngine(["default"], () => rig?.engine.lead?.state);
-  rig = await makeRig({ watch: counts.watch, onEvents: counts.events });
+  const made: { rig?: Rig } = {};
+  const counts: EngineCounts = countEngine(["default"], () => made.rig?.engine.lead?.state);
+  const rig = await makeRig({ watch: counts.watch, onEvents: counts.events });
+  made.rig = rig;
   const families: readonly Family[] = [...counts.families, ...leadFamilies(new Map([["default", rig.engine]]), processClock)];
   return { rig, value: (series) => valueOf(families, series) };
 }
