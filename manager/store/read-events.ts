@@ -49,14 +49,15 @@ async function eventsOfPool(reader: Reader, pool: string, filter: EventFilter): 
     filter.taskId === undefined ? undefined : eq(events.taskId, filter.taskId),
     filter.workerId === undefined ? undefined : eq(events.workerId, filter.workerId),
   );
+  const index = indexOf(filter);
   const texts = filter.kinds && kindTextsOf(filter.kinds);
   const wanted = (event: EventRecord): boolean =>
     (filter.workerId === undefined || event.workerId === filter.workerId) && (filter.kinds?.includes(event.kind) ?? true);
   const streams = !texts
-    ? [stream(reader, pool, subject, wanted)]
+    ? [stream(reader, index, pool, subject, wanted)]
     : subject
-      ? [stream(reader, pool, and(subject, inArray(events.kind, texts)), wanted)]
-      : texts.map((text) => stream(reader, pool, eq(events.kind, text), wanted));
+      ? [stream(reader, index, pool, and(subject, inArray(events.kind, texts)), wanted)]
+      : texts.map((text) => stream(reader, index, pool, eq(events.kind, text), wanted));
   const page = await mergedPage<EventRecord>({
     streams,
     after: { number: numberAfter(filter, pool) } as EventRecord,
@@ -68,8 +69,21 @@ async function eventsOfPool(reader: Reader, pool: string, filter: EventFilter): 
   return page.items;
 }
 
+function indexOf(filter: EventFilter): string {
+  if (filter.runId !== undefined) return "events_by_run";
+  if (filter.workerId !== undefined) return "events_by_worker";
+  if (filter.taskId !== undefined) return "events_by_task";
+  return filter.kinds ? "events_by_kind" : "PRIMARY";
+}
+
 /** The events of the rows that `by` finds, as far as they are `wanted`. */
-function stream(reader: Reader, pool: string, by: SQL | undefined, wanted: (event: EventRecord) => boolean): Stream<EventRecord> {
+function stream(
+  reader: Reader,
+  index: string,
+  pool: string,
+  by: SQL | undefined,
+  wanted: (event: EventRecord) => boolean,
+): Stream<EventRecord> {
   const { events } = reader.tables;
   return {
     async fetch(after, limit) {
@@ -80,7 +94,7 @@ function stream(reader: Reader, pool: string, by: SQL | undefined, wanted: (even
       for (;;) {
         const rows = await reader.db
           .select()
-          .from(events)
+          .from(events, ...reader.by(index))
           .where(and(by, eq(events.pool, pool), gt(events.number, from)))
           .orderBy(asc(events.number))
           .limit(limit);

@@ -72,11 +72,13 @@ function streamsOf(reader: Reader, filter: RunFilter): Stream<RunKey>[] {
       : filter.workerId !== undefined
         ? eq(runs.workerId, filter.workerId)
         : undefined;
+  const index =
+    filter.taskId !== undefined ? "runs_by_task" : filter.workerId !== undefined ? "runs_by_worker" : "runs_by_state";
   return [...new Set(filter.states ?? runStates)].map((state) => ({
     fetch: (after, limit) =>
       reader.db
         .select(keyColumns(reader))
-        .from(runs)
+        .from(runs, ...reader.by(index))
         .where(and(by, eq(runs.state, state), within(runs, filter), afterPosition(runs, after)))
         .orderBy(desc(runs.createdAt), desc(runs.order), desc(runs.pool))
         .limit(limit),
@@ -89,7 +91,7 @@ function labelStream(reader: Reader, filter: RunFilter, label: string): Stream<R
     fetch: (after, limit) =>
       reader.db
         .select(keyColumns(reader))
-        .from(runLabels)
+        .from(runLabels, ...reader.by("PRIMARY"))
         // A cross join, so that SQLite begins with the labels and not with the runs.
         .crossJoin(runs)
         .where(

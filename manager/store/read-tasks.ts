@@ -50,11 +50,12 @@ function stream(reader: Reader, filter: TaskFilter): Stream<TaskRecord> {
     filter.name !== undefined
       ? eq(liveName, filter.name)
       : and(eq(tasks.deleted, false), filter.pool === undefined ? undefined : eq(tasks.pool, filter.pool));
+  const index = filter.name !== undefined ? "tasks_by_name" : filter.pool !== undefined ? "tasks_by_pool" : "tasks_by_time";
   return {
     fetch: (after, limit) =>
       reader.db
         .select(columns)
-        .from(tasks)
+        .from(tasks, ...reader.by(index))
         .where(and(by, afterPosition(tasks.createdAt, tasks.id, after)))
         .orderBy(desc(tasks.createdAt), desc(tasks.id))
         .limit(limit),
@@ -68,7 +69,7 @@ function labelStream(reader: Reader, label: string): Stream<TaskRecord> {
     fetch: (after, limit) =>
       reader.db
         .select(columns)
-        .from(taskLabels)
+        .from(taskLabels, ...reader.by("PRIMARY"))
         .crossJoin(tasks)
         .where(
           and(

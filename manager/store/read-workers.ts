@@ -47,17 +47,17 @@ function streamsOf(reader: Reader, filter: WorkerFilter): Stream<WorkerRecord>[]
   const { workers } = reader.tables;
   const { label, states, pool } = filter;
   if (label) return (["own", "api"] as const).map((givenBy) => labelStream(reader, labelText(label.key, label.value), givenBy));
-  if (states) return [...new Set(states)].map((state) => stream(reader, eq(workers.state, state)));
-  return [stream(reader, pool === undefined ? undefined : eq(workers.pool, pool))];
+  if (states) return [...new Set(states)].map((state) => stream(reader, "workers_by_state", eq(workers.state, state)));
+  return [pool === undefined ? stream(reader, "PRIMARY", undefined) : stream(reader, "workers_by_pool", eq(workers.pool, pool))];
 }
 
-function stream(reader: Reader, by: SQL | undefined): Stream<WorkerRecord> {
+function stream(reader: Reader, index: string, by: SQL | undefined): Stream<WorkerRecord> {
   const { workers } = reader.tables;
   return {
     fetch: (after, limit) =>
       reader.db
         .select()
-        .from(workers)
+        .from(workers, ...reader.by(index))
         .where(and(by, after ? gt(workers.id, after.id) : undefined))
         .orderBy(asc(workers.id))
         .limit(limit),
@@ -70,7 +70,7 @@ function labelStream(reader: Reader, label: string, givenBy: "own" | "api"): Str
     fetch: (after, limit) =>
       reader.db
         .select(getTableColumns(workers))
-        .from(workerLabels)
+        .from(workerLabels, ...reader.by("PRIMARY"))
         .crossJoin(workers)
         .where(
           and(

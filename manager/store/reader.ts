@@ -8,4 +8,9 @@ import type * as tables from "./tables/sqlite.ts";
 export interface Reader {
   readonly db: SqliteRemoteDatabase;
   readonly tables: typeof tables;
+  /**
+   * Names the index that serves a list; to be spread behind the table in `from`. MariaDB, left to choose, takes an equality for
+   * a lookup and walks all of its rows from one end, however far off the page is. SQLite chooses well by itself.
+   */
+  readonly by: (index: string) => [];
 }

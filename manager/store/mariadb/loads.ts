@@ -96,7 +96,7 @@ async function liveRunsOfTask(from: Read, taskId: string, limit: number): Promis
 }
 
 async function queuePage(from: Read, codecs: Codecs, pool: string, need: Extract<Need, { need: "queuePage" }>): Promise<Loaded> {
-  const text = `${codecs.run.select} WHERE \`pool\` = ? AND \`state\` = 'queued' AND \`run_order\` > ? ORDER BY \`run_order\` LIMIT ?`;
+  const text = `${codecs.run.select} FORCE INDEX (\`runs_queue\`) WHERE \`pool\` = ? AND \`state\` = 'queued' AND \`run_order\` > ? ORDER BY \`run_order\` LIMIT ?`;
   const rows = await from.read(text, [pool, need.after, need.limit]);
   return { need: "queuePage", after: need.after, found: rows.map(codecs.run.decode) };
 }

@@ -24,7 +24,7 @@ export function mariadbReader(from: Read): Reader {
     const rows = await from.read(text.replaceAll(" cross join ", " straight_join "), values as Value[]);
     return { rows };
   });
-  return { db, tables } as unknown as Reader;
+  return { db, tables, by: (forceIndex: string) => [{ forceIndex }] } as unknown as Reader;
 }
 
 /** Makes the verbs. Every error but a `ProblemError` leaves as the connections have it. */
@@ -79,7 +79,8 @@ async function list<T>(read: () => Promise<T>): Promise<T> {
 
 /** The newest of the newest of each state: runs_by_task has the state before the time. */
 async function lastRun(from: Read, codecs: Codecs, taskId: string): Promise<RunRecord | null> {
-  const where = "WHERE `task_id` = ? AND `state` = ? ORDER BY `created_at` DESC, `run_order` DESC, `pool` DESC LIMIT 1";
+  const where =
+    "FORCE INDEX (`runs_by_task`) WHERE `task_id` = ? AND `state` = ? ORDER BY `created_at` DESC, `run_order` DESC, `pool` DESC LIMIT 1";
   const one = runStates.map((state) => ({ text: `(${codecs.run.select} ${where})`, values: [taskId, state] }));
   const rows = await from.read(
     one.map(({ text }) => text).join(" UNION ALL "),

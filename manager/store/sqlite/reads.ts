@@ -22,7 +22,7 @@ export function sqliteReader(file: SqliteFile): Reader {
     if (method === "run") throw new Error("lists only read; changes go through commit");
     return { rows: file.all(text, values as Value[]) };
   });
-  return { db, tables };
+  return { db, tables, by: () => [] };
 }
 
 /** Makes the verbs. Every error but a `ProblemError` leaves as `storeErrorOf` has it. */

@@ -143,7 +143,7 @@ describe("values", () => {
         const row = run({
           id: `r${n}`,
           order: n,
-          params: Object.fromEntries(values.entries()) as never,
+          params: Object.fromEntries(values.entries()),
           taskName: values[0] ?? "",
           result: values.join(""),
         });
