@@ -1,16 +1,10 @@
 /**
- * Whether a JSON value has more than `levels` levels of objects and lists. Goes level by level: whoever walks such a value by
- * recursion, as schemas and `JSON.stringify` do, may exhaust the stack, and with it end the process.
+ * Whether a JSON value has more than `levels` levels of objects and lists. Whoever walks such a value by recursion, as schemas
+ * and `JSON.stringify` do, may exhaust the stack, and with it end the process; this goes down no further than `levels` itself.
  */
 export function isDeeperThan(levels: number, value: unknown): boolean {
-  let level = isNode(value) ? [value] : [];
-  for (let depth = 1; level.length > 0; depth += 1) {
-    if (depth > levels) return true;
-    level = level.flatMap((node) => Object.values(node).filter(isNode));
-  }
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  for (const key in value) if (isDeeperThan(levels - 1, (value as Record<string, unknown>)[key])) return true;
   return false;
-}
-
-function isNode(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
 }

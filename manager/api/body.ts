@@ -79,26 +79,26 @@ export function utf8Of(bytes: Uint8Array): string | undefined {
 
 /**
  * Refuses `__proto__` as a key, which a schema of free keys would pass over in silence, and nesting that would overflow the
- * stack of whoever walks it. Iterative for that same reason.
+ * stack of whoever walks it. It goes down no further than that itself.
  */
 function refuseHostile(root: unknown): void {
-  let level: { readonly at: string; readonly value: object }[] = isObject(root) ? [{ at: "", value: root }] : [];
-  for (let depth = 1; level.length > 0; depth += 1) {
-    if (depth > requestLimits.jsonDepth)
-      throw problem("malformed", `the body is nested deeper than ${requestLimits.jsonDepth} levels`);
-    const next: typeof level = [];
-    for (const { at, value } of level) {
-      if (Object.hasOwn(value, "__proto__")) {
-        const pointer = `${at}/__proto__`;
-        throw problem("malformed", `${pointer} is a reserved word`, { errors: [{ at: pointer, message: "is a reserved word" }] });
-      }
-      for (const key in value) {
-        const child = (value as Record<string, unknown>)[key];
-        if (isObject(child)) next.push({ at: `${at}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`, value: child });
-      }
-    }
-    level = next;
+  const found = isObject(root) ? hostilePath(root, requestLimits.jsonDepth) : undefined;
+  if (found === undefined) return;
+  if (found === "deep") throw problem("malformed", `the body is nested deeper than ${requestLimits.jsonDepth} levels`);
+  const pointer = found.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+  throw problem("malformed", `${pointer} is a reserved word`, { errors: [{ at: pointer, message: "is a reserved word" }] });
+}
+
+/** The keys that lead to a reserved one; `deep` when there are more levels than are left. */
+function hostilePath(value: object, levels: number): string[] | "deep" | undefined {
+  if (levels === 0) return "deep";
+  for (const key in value) {
+    if (key === "__proto__") return [key];
+    const child = (value as Record<string, unknown>)[key];
+    const found = isObject(child) ? hostilePath(child, levels - 1) : undefined;
+    if (found !== undefined) return found === "deep" ? found : [key, ...found];
   }
+  return undefined;
 }
 
 function isObject(value: unknown): value is object {

@@ -24,43 +24,53 @@ type RowChange = Extract<
 export function foldChanges(changes: readonly Change[]): Change[] {
   const folded: Change[] = [];
   const history: EventChange[] = [];
-  const places = new Map<string, number>();
+  const places = { run: new Map(), attempt: new Map(), worker: new Map(), journal: new Map() } satisfies Places;
+  /** Where the change is a copy of ours, which later ones may be written into. */
+  const ours = new Set<number>();
   for (const change of changes) {
     if (change.op === "insertEvent") {
       history.push(change);
       continue;
     }
-    const key = keyOf(change);
-    const place = key === undefined ? undefined : places.get(key);
-    if (place === undefined) {
-      if (key !== undefined) places.set(key, folded.length);
+    const ofTable = placesOf(places, change);
+    if (!ofTable) {
       folded.push(change);
-    } else {
-      folded[place] = merge(folded[place] as RowChange, change as RowChange);
+      continue;
     }
+    const key = keyOf(change as RowChange);
+    const place = ofTable.get(key);
+    if (place === undefined) {
+      ofTable.set(key, folded.length);
+      folded.push(change);
+      continue;
+    }
+    if (!ours.has(place)) {
+      folded[place] = copyOf(folded[place] as RowChange);
+      ours.add(place);
+    }
+    mergeInto(folded[place] as Writable, change as RowChange);
   }
   for (const event of byRun(history)) folded.push(event);
   return folded;
 }
 
-function keyOf(change: Exclude<Change, EventChange>): string | undefined {
+type Places = Readonly<Record<"run" | "attempt" | "worker" | "journal", Map<string, number>>>;
+
+/** The places of the change's table; undefined for changes that stay as they are. */
+function placesOf(places: Places, change: Exclude<Change, EventChange>): Map<string, number> | undefined {
   switch (change.op) {
     case "insertRun":
-      return `run ${change.row.id}`;
     case "updateRun":
-      return `run ${change.id}`;
+      return places.run;
     case "insertAttempt":
-      return `attempt ${change.row.id}`;
     case "updateAttempt":
-      return `attempt ${change.id}`;
+      return places.attempt;
     case "insertWorker":
-      return `worker ${change.row.id}`;
     case "updateWorker":
-      return `worker ${change.id}`;
+      return places.worker;
     case "insertJournal":
-      return `journal ${change.row.workerId} ${change.row.journal}`;
     case "updateJournal":
-      return `journal ${change.workerId} ${change.journal}`;
+      return places.journal;
     case "insertTask":
     case "updateTask":
     case "insertVersion":
@@ -71,22 +81,35 @@ function keyOf(change: Exclude<Change, EventChange>): string | undefined {
   }
 }
 
-function merge(first: RowChange, later: RowChange): Change {
+function keyOf(change: RowChange): string {
+  if (change.op === "insertJournal") return `${change.row.workerId} ${change.row.journal}`;
+  if (change.op === "updateJournal") return `${change.workerId} ${change.journal}`;
+  return "row" in change ? change.row.id : change.id;
+}
+
+/** A change with a row or a set of its own. */
+type Writable = { readonly op: RowChange["op"] } & { readonly row?: object; readonly set?: object; applied?: number };
+
+function copyOf(change: RowChange): Change {
+  if ("row" in change) return { ...change, row: { ...change.row } } as Change;
+  return ("set" in change ? { ...change, set: { ...change.set } } : { ...change }) as Change;
+}
+
+function mergeInto(first: Writable, later: RowChange): void {
   switch (later.op) {
     case "updateJournal":
-      if (first.op === "insertJournal") return { ...first, row: { ...first.row, applied: later.applied } };
-      return later;
+      if (first.row) Object.assign(first.row, { applied: later.applied });
+      else first.applied = later.applied;
+      return;
     case "updateRun":
     case "updateAttempt":
     case "updateWorker":
-      if ("row" in first) return { ...first, row: { ...first.row, ...later.set } } as Change;
-      if ("set" in first) return { ...first, set: { ...first.set, ...later.set } } as Change;
-      break;
+      Object.assign((first.row ?? first.set) as object, later.set);
+      return;
     case "insertRun":
     case "insertAttempt":
     case "insertWorker":
     case "insertJournal":
-      break;
+      throw new Error(`${later.op} after ${first.op} of the same row in one batch`);
   }
-  throw new Error(`${later.op} after ${first.op} of the same row in one batch`);
 }

@@ -68,7 +68,6 @@ function emptyState(options: ControlOptions, live: LiveState, now: Now): Control
     alarms: new Map(),
     brake: { gone: [], untilMono: null, releasing: false, nextReleaseMono: 0 },
     lastEvent: live.lastEvent,
-    lastOrder: live.lastOrder,
     lastStepMono: now.mono,
     presentSinceMono: now.mono,
     keysForgottenMono: now.mono,

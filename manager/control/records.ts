@@ -54,7 +54,7 @@ export interface RunRecord {
   readonly taskId: string;
   readonly taskVersion: number;
   readonly taskName: string;
-  /** Rises within the pool: the queue's order, and that of runs of one millisecond in lists. */
+  /** Rises within the pool, with gaps: the queue's order, and that of runs of one millisecond in lists. */
   readonly order: number;
   readonly params: Params;
   readonly labels: Labels;
@@ -171,5 +171,4 @@ export interface LiveState {
   /** Attempts not ended whose run is terminal (a `wait` that gave up): their late ends must still be recognised. */
   readonly orphans: readonly AttemptRecord[];
   readonly lastEvent: number;
-  readonly lastOrder: number;
 }

@@ -174,14 +174,14 @@ function tooManyLabels(labels: Labels): Problem | undefined {
 
 function insertRun(turn: Turn, made: NewRun, asker: Asker): ItemOutcome {
   const { state, now } = turn;
-  state.lastOrder += 1;
   const row: RunRecord = {
     id: made.id,
     pool: state.options.pool,
     taskId: made.task.id,
     taskVersion: made.version.record.version,
     taskName: made.task.name,
-    order: state.lastOrder,
+    // The number of the event that queues it: unique in the pool, and known to the next leader without an index of its own.
+    order: state.lastEvent + 1,
     params: made.params,
     labels: made.labels,
     wantedWorkerId: made.wantedWorkerId,

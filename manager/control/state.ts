@@ -187,7 +187,6 @@ export interface ControlState {
   readonly alarms: Map<string, StandingAlarm>;
   readonly brake: Brake;
   lastEvent: number;
-  lastOrder: number;
   lastStepMono: number;
   /** Nobody counts as silent before this: takeover, or the end of our own absence (rules 10, 18). */
   presentSinceMono: number;

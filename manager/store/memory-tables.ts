@@ -22,8 +22,6 @@ export interface MemoryTables {
   readonly names: Map<string, string>;
   readonly versions: Map<string, TaskVersionRecord>;
   readonly runs: Map<string, RunRecord>;
-  /** `pool/order` → id. */
-  readonly orders: Map<string, string>;
   /** Ids of runs that are not terminal: what leaders look for, beside any amount of history. */
   readonly liveRuns: Set<string>;
   readonly attempts: Map<string, AttemptRecord>;
@@ -43,7 +41,6 @@ export function memoryTables(): MemoryTables {
     names: new Map(),
     versions: new Map(),
     runs: new Map(),
-    orders: new Map(),
     liveRuns: new Set(),
     attempts: new Map(),
     attemptsOfRun: new Map(),
@@ -83,7 +80,6 @@ function apply(tables: MemoryTables, change: Change, undos: Undo[]): void {
       return add(tables.versions, versionKey(change.row.taskId, change.row.version), change.row, "version", undos);
     case "insertRun":
       add(tables.runs, change.row.id, change.row, "run", undos);
-      add(tables.orders, `${change.row.pool}/${change.row.order}`, change.row.id, "order", undos);
       return markLive(tables, change.row.id, undos);
     case "updateRun":
       if (alter(tables.runs, change.id, change.set, "run", undos)) markLive(tables, change.id, undos);

@@ -116,6 +116,5 @@ function loadLive(tables: MemoryTables, pool: string): LiveState {
       .filter((attempt) => attempt.pool === pool && attempt.state !== "ended" && ended(attempt.runId))
       .toSorted((a, b) => a.sentAt - b.sentAt || (a.id < b.id ? -1 : 1)),
     lastEvent: lastEvent(tables, pool),
-    lastOrder: [...tables.runs.values()].filter((run) => run.pool === pool).reduce((last, run) => Math.max(last, run.order), 0),
   };
 }

@@ -1,8 +1,9 @@
 /**
  * The list of runs, newest first: by createdAt, then order, then pool. What serves each filter:
  * `label` the key of run_labels; `taskId` runs_by_task; `workerId` (the worker of the newest attempt) runs_by_worker; neither
- * of them runs_by_state. Each index has the state before the time, so there is one stream for each state that is asked for.
- * `since` and `until` bound the time in all of them. A second filter beside the first is looked at row by row.
+ * of them runs_by_state. Two of them, runs_by_task and runs_by_state, have the state before the time, so there is one stream
+ * for each state that is asked for. `since` and `until` bound the time in all of them. What else is asked for is looked at row
+ * by row, at a bounded number of them for one page.
  */
 import { and, desc, eq, gte, inArray, lt, lte, or, type Column, type SQL } from "drizzle-orm";
 import { storeLimits } from "../../schema/limits.ts";
@@ -66,23 +67,25 @@ function keeps(filter: RunFilter, run: RunKey): boolean {
 function streamsOf(reader: Reader, filter: RunFilter): Stream<RunKey>[] {
   const { runs } = reader.tables;
   if (filter.label) return [labelStream(reader, filter, labelText(filter.label.key, filter.label.value))];
-  const by =
-    filter.taskId !== undefined
-      ? eq(runs.taskId, filter.taskId)
-      : filter.workerId !== undefined
-        ? eq(runs.workerId, filter.workerId)
-        : undefined;
-  const index =
-    filter.taskId !== undefined ? "runs_by_task" : filter.workerId !== undefined ? "runs_by_worker" : "runs_by_state";
-  return [...new Set(filter.states ?? runStates)].map((state) => ({
+  if (filter.taskId === undefined && filter.workerId !== undefined)
+    return [runStream(reader, "runs_by_worker", filter, eq(runs.workerId, filter.workerId))];
+  const by = filter.taskId === undefined ? undefined : eq(runs.taskId, filter.taskId);
+  const index = by ? "runs_by_task" : "runs_by_state";
+  const states = [...new Set(filter.states ?? runStates)];
+  return states.map((state) => runStream(reader, index, filter, and(by, eq(runs.state, state))));
+}
+
+function runStream(reader: Reader, index: string, filter: RunFilter, by: SQL | undefined): Stream<RunKey> {
+  const { runs } = reader.tables;
+  return {
     fetch: (after, limit) =>
       reader.db
         .select(keyColumns(reader))
         .from(runs, ...reader.by(index))
-        .where(and(by, eq(runs.state, state), within(runs, filter), afterPosition(runs, after)))
+        .where(and(by, within(runs, filter), afterPosition(runs, after)))
         .orderBy(desc(runs.createdAt), desc(runs.order), desc(runs.pool))
         .limit(limit),
-  }));
+  };
 }
 
 function labelStream(reader: Reader, filter: RunFilter, label: string): Stream<RunKey> {

@@ -37,20 +37,33 @@ export function rowCodec<R extends object>(table: Table): RowCodec<R> {
   const fields: Field[] = Object.entries(getTableColumns(table))
     .filter(([, column]) => column.generated === undefined)
     .map(([key, column]) => ({ key, name: quote(column.name), column }));
-  const byKey = new Map(fields.map((field) => [field.key, field]));
+  const byKey = new Map(fields.map((field) => [field.key, { name: field.name, write: writerOf(field.column) }]));
   const tableName = quote(getTableName(table));
   const names = fields.map((field) => field.name).join(", ");
-  const pairs = (part: Partial<R>): [Field, Value][] =>
-    Object.entries(part)
-      .filter(([, value]) => value !== undefined)
-      .map(([key, value]) => [fieldOf(byKey, key), toDriver(fieldOf(byKey, key), value)]);
+  const writers = fields.map((field) => ({ key: field.key, write: writerOf(field.column) }));
+  const texts = new Map<string, string>();
+  /** Appends the values of `part` to `values` and returns its fields' names, which are the same for most of a batch. */
+  const append = (part: Partial<R>, values: Value[]): string => {
+    let shape = "";
+    for (const key in part) {
+      const value: unknown = part[key];
+      if (value === undefined) continue;
+      shape += `${key},`;
+      values.push(fieldOf(byKey, key).write(value));
+    }
+    return shape;
+  };
   return {
     table: tableName,
     fields,
     insert: `INSERT INTO ${tableName} (${names}) VALUES (${fields.map(() => "?").join(", ")})`,
     select: `SELECT ${names} FROM ${tableName}`,
     columns: (alias) => fields.map((field) => `${alias}.${field.name}`).join(", "),
-    encode: (record) => fields.map((field) => toDriver(field, (record as Record<string, unknown>)[field.key])),
+    encode: (record) => {
+      const values: Value[] = [];
+      for (const { key, write } of writers) values.push(write((record as Record<string, unknown>)[key]));
+      return values;
+    },
     decode: (row) => {
       const record: Record<string, unknown> = {};
       fields.forEach((field, at) => {
@@ -60,27 +73,41 @@ export function rowCodec<R extends object>(table: Table): RowCodec<R> {
       return record as R;
     },
     update: (set, where) => {
-      const changes = pairs(set);
-      if (changes.length === 0) return null;
-      const keys = pairs(where);
-      const assigned = changes.map(([field]) => `${field.name} = ?`).join(", ");
-      const matched = keys.map(([field]) => `${field.name} = ?`).join(" AND ");
-      return {
-        text: `UPDATE ${tableName} SET ${assigned} WHERE ${matched}`,
-        values: [...changes, ...keys].map(([, value]) => value),
-      };
+      const values: Value[] = [];
+      const changed = append(set, values);
+      if (changed === "") return null;
+      const shape = `${changed}|${append(where, values)}`;
+      let text = texts.get(shape);
+      if (text === undefined) texts.set(shape, (text = updateText(tableName, byKey, shape)));
+      return { text, values };
     },
   };
 }
 
-function fieldOf(byKey: ReadonlyMap<string, Field>, key: string): Field {
+type Writer = (value: unknown) => Value;
+type ByKey = ReadonlyMap<string, { readonly name: string; readonly write: Writer }>;
+
+function fieldOf(byKey: ByKey, key: string): { readonly name: string; readonly write: Writer } {
   const field = byKey.get(key);
   if (!field) throw new Error(`no column for the field ${key}`);
   return field;
 }
 
-function toDriver(field: Field, value: unknown): Value {
-  return value === null || value === undefined ? null : (field.column.mapToDriverValue(value) as Value);
+/** The text of an update; `shape` is the fields that are set and, behind the bar, those of the key, each with a comma. */
+function updateText(tableName: string, byKey: ByKey, shape: string): string {
+  const [set = "", where = ""] = shape.split("|");
+  const assigned = (keys: string): string[] =>
+    keys
+      .split(",")
+      .filter((key) => key !== "")
+      .map((key) => `${fieldOf(byKey, key).name} = ?`);
+  return `UPDATE ${tableName} SET ${assigned(set).join(", ")} WHERE ${assigned(where).join(" AND ")}`;
+}
+
+/** Texts and numbers go to the driver as they are; everything else as its column wants it. */
+function writerOf(column: Column): Writer {
+  if (column.dataType === "string" || column.dataType === "number") return (value) => (value ?? null) as Value;
+  return (value) => (value === null || value === undefined ? null : (column.mapToDriverValue(value) as Value));
 }
 
 function quote(name: string): string {

@@ -1,19 +1,40 @@
-import { randomBytes, randomInt } from "node:crypto";
+import { randomBytes, randomFillSync, randomInt } from "node:crypto";
 import type { Dice } from "../given.ts";
 import { processClock } from "./clock.ts";
 
 /** Crockford's base 32: sorts as ASCII does, which base64url's alphabet does not. */
 const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
+let lastInstant = -1;
+let lastText = "";
+
 /** The instant as eight characters that rise every 32 ms, for a thousand years. */
 function instantText(wallMs: number): string {
-  let left = Math.floor(wallMs / 32);
+  const instant = Math.floor(wallMs / 32);
+  if (instant === lastInstant) return lastText;
+  let left = instant;
   let text = "";
   for (let i = 0; i < 8; i += 1) {
     text = digits.charAt(left % 32) + text;
     left = Math.floor(left / 32);
   }
+  lastInstant = instant;
+  lastText = text;
   return text;
+}
+
+const idBytes = 12;
+/** Chance is dear by the call and cheap by the byte: this is drawn at once, and each byte is used once. */
+const drawn = Buffer.alloc(idBytes * 512);
+let used = drawn.length;
+
+function idChance(): string {
+  if (used === drawn.length) {
+    randomFillSync(drawn);
+    used = 0;
+  }
+  used += idBytes;
+  return drawn.toString("base64url", used - idBytes, used);
 }
 
 /**
@@ -21,7 +42,7 @@ function instantText(wallMs: number): string {
  * wholly random ones make each insert touch a page of its own. 96 random bits follow.
  */
 export const systemDice: Dice = {
-  id: () => instantText(processClock.now().wall) + randomBytes(12).toString("base64url"),
+  id: () => instantText(processClock.now().wall) + idChance(),
   below: (n) => randomInt(n),
 };
 

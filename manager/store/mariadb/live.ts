@@ -13,7 +13,7 @@ type Read = Pick<Connections, "read">;
 /** Everything of the pool that lives. */
 export async function loadLive(from: Read, codecs: Codecs, pool: string): Promise<LiveState> {
   const number = async (text: string): Promise<number> => Number((await from.read(text, [pool]))[0]?.[0] ?? 0);
-  const [workers, journals, runs, attempts, orphans, queued, lastEvent, lastOrder] = await Promise.all([
+  const [workers, journals, runs, attempts, orphans, queued, lastEvent] = await Promise.all([
     from.read(`${codecs.worker.select} WHERE \`pool\` = ? ORDER BY \`id\``, [pool]),
     from.read(
       `SELECT ${codecs.journal.columns("j")} FROM \`workers\` w STRAIGHT_JOIN \`journals\` j ON j.\`worker_id\` = w.\`id\` WHERE w.\`pool\` = ?` +
@@ -32,7 +32,6 @@ export async function loadLive(from: Read, codecs: Codecs, pool: string): Promis
     orphansOf(from, codecs, pool),
     number("SELECT COUNT(*) FROM `runs` WHERE `pool` = ? AND `state` = 'queued'"),
     from.read(newestEventRow, [pool]).then((rows) => lastNumberOf(rows[0])),
-    number("SELECT MAX(`run_order`) FROM `runs` WHERE `pool` = ?"),
   ]);
   const byRun = groupedByRun(attempts.map(codecs.attempt.decode));
   return {
@@ -45,7 +44,6 @@ export async function loadLive(from: Read, codecs: Codecs, pool: string): Promis
     queued,
     orphans,
     lastEvent,
-    lastOrder,
   };
 }
 

@@ -142,9 +142,7 @@ function loadLive(file: SqliteFile, codecs: Codecs, pool: string): LiveState {
     .map(codecs.journal.decode)
     .toSorted((a, b) => (a.workerId === b.workerId ? (a.journal < b.journal ? -1 : 1) : a.workerId < b.workerId ? -1 : 1));
   const runs = heldStates
-    .flatMap((state) =>
-      file.all(`${codecs.run.select} WHERE \`pool\` = ? AND \`state\` = ? ORDER BY \`run_order\``, [pool, state]),
-    )
+    .flatMap((state) => file.all(`${codecs.run.select} WHERE \`pool\` = ? AND \`state\` = ?`, [pool, state]))
     .map(codecs.run.decode)
     .toSorted((a: RunRecord, b: RunRecord) => a.order - b.order)
     .map((run) => ({ run, attempts: attemptsOf(file, codecs, run.id) }));
@@ -165,6 +163,5 @@ function loadLive(file: SqliteFile, codecs: Codecs, pool: string): LiveState {
     queued: number("SELECT COUNT(*) FROM `runs` WHERE `pool` = ? AND `state` = 'queued'"),
     orphans,
     lastEvent: lastNumberOf(file.get(newestEventRow, [pool])),
-    lastOrder: number("SELECT MAX(`run_order`) FROM `runs` WHERE `pool` = ?"),
   };
 }

@@ -124,11 +124,10 @@ export const runs = mysqlTable(
     result: mediumtext("result"),
   },
   (t) => [
-    uniqueIndex("runs_order").on(t.pool, t.order),
     index("runs_queue").on(t.pool, t.state, t.order),
     index("runs_by_state").on(t.state, t.createdAt, t.order, t.pool),
     index("runs_by_task").on(t.taskId, t.state, t.createdAt, t.order, t.pool),
-    index("runs_by_worker").on(t.workerId, t.state, t.createdAt, t.order, t.pool),
+    index("runs_by_worker").on(t.workerId, t.createdAt, t.order, t.pool),
   ],
 );
 

@@ -98,11 +98,13 @@ export const runs = sqliteTable(
     result: text("result"),
   },
   (t) => [
-    uniqueIndex("runs_order").on(t.pool, t.order),
-    index("runs_queue").on(t.pool, t.state, t.order),
+    // A run that is placed in the batch that makes it is never in it.
+    index("runs_queue")
+      .on(t.pool, t.order)
+      .where(sql`state = 'queued'`),
     index("runs_by_state").on(t.state, t.createdAt, t.order, t.pool),
     index("runs_by_task").on(t.taskId, t.state, t.createdAt, t.order, t.pool),
-    index("runs_by_worker").on(t.workerId, t.state, t.createdAt, t.order, t.pool),
+    index("runs_by_worker").on(t.workerId, t.createdAt, t.order, t.pool),
   ],
 );
 

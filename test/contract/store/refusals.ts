@@ -14,7 +14,6 @@ const inserts: readonly { readonly name: string; readonly first: Change; readonl
   },
   { name: "version", first: { op: "insertVersion", row: version() }, second: { op: "insertVersion", row: version({ by: "x" }) } },
   { name: "run id", first: { op: "insertRun", row: run() }, second: { op: "insertRun", row: run({ order: 2 }) } },
-  { name: "order in the pool", first: { op: "insertRun", row: run() }, second: { op: "insertRun", row: run({ id: "r2" }) } },
   {
     name: "attempt id",
     first: { op: "insertAttempt", row: attempt() },

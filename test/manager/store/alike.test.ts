@@ -30,7 +30,6 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   fc
     .record({
       id: fc.integer({ min: 1, max: 9 }),
-      order: fc.integer({ min: 1, max: 9 }),
       of: pools,
       state: runState,
       taskId: n,
@@ -41,7 +40,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
       op: "insertRun",
       row: run({
         id: `r${v.id}`,
-        order: v.order,
+        order: 10 - v.id,
         pool: v.of,
         state: v.state,
         taskId: `t${v.taskId}`,

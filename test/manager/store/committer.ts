@@ -8,10 +8,10 @@ import { lead, pool, run } from "../../contract/store/rows.ts";
 const [file = "", size = "1"] = process.argv.slice(2);
 const store = await openSqliteStore({ file });
 const leader = await lead(store);
-let { lastOrder } = await store.loadLive(pool);
+let { queued } = await store.loadLive(pool);
 for (;;) {
-  const first = lastOrder + 1;
-  lastOrder += Number(size);
+  const first = queued + 1;
+  queued += Number(size);
   const rows = Array.from({ length: Number(size) }, (_, at) =>
     run({ id: `r${first + at}`, order: first + at, labels: { first: String(first) } }),
   );

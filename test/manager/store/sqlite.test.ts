@@ -69,12 +69,11 @@ describe("the SQLite store", () => {
       answered.push(...held);
     }
     const store = await opened(file);
-    const { lastOrder, queued } = await store.loadLive(pool);
-    expect(queued).toBe(lastOrder);
-    expect(lastOrder % size).toBe(0);
-    expect((await store.readLease(pool))?.batch).toBe(lastOrder / size);
-    for (let first = 1; first <= lastOrder; first += size) expect(await runsOf(store, first)).toHaveLength(size);
-    for (const first of answered) expect(first + size - 1).toBeLessThanOrEqual(lastOrder);
+    const { queued } = await store.loadLive(pool);
+    expect(queued % size).toBe(0);
+    expect((await store.readLease(pool))?.batch).toBe(queued / size);
+    for (let first = 1; first <= queued; first += size) expect(await runsOf(store, first)).toHaveLength(size);
+    for (const first of answered) expect(first + size - 1).toBeLessThanOrEqual(queued);
     expect((await store.check()).every((check) => check.ok)).toBe(true);
   });
 
@@ -140,10 +139,10 @@ describe("migrations", () => {
     const first = await openSqliteStore({ file, onMigrated: (name) => names.push(name) });
     await (await lead(first)).commit({ op: "insertTask", row: task() });
     await first[Symbol.asyncDispose]();
-    expect(names).toEqual(["0001_first"]);
+    expect(names).toEqual(["0001_first", "0002_fewer_indexes"]);
     const second = await openSqliteStore({ file, onMigrated: (name) => names.push(name) });
     onTestFinished(() => second[Symbol.asyncDispose]());
-    expect(names).toEqual(["0001_first"]);
+    expect(names).toEqual(["0001_first", "0002_fewer_indexes"]);
     expect(await second.task("t1")).toEqual(task());
   });
 

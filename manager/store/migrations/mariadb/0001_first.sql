@@ -74,11 +74,10 @@ CREATE TABLE IF NOT EXISTS `runs` (
   `params` MEDIUMTEXT NOT NULL,
   `result` MEDIUMTEXT,
   PRIMARY KEY (`id`),
-  UNIQUE KEY `runs_order` (`pool`, `run_order`),
   KEY `runs_queue` (`pool`, `state`, `run_order`),
   KEY `runs_by_state` (`state`, `created_at`, `run_order`, `pool`),
   KEY `runs_by_task` (`task_id`, `state`, `created_at`, `run_order`, `pool`),
-  KEY `runs_by_worker` (`worker_id`, `state`, `created_at`, `run_order`, `pool`)
+  KEY `runs_by_worker` (`worker_id`, `created_at`, `run_order`, `pool`)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
 CREATE TABLE IF NOT EXISTS `run_labels` (
