@@ -120,8 +120,8 @@ class System {
 }
 
 /** The authority by which the worker verifies the broker is nothing to a manager whose broker is its own. */
-function managerEnv({ MUSTER_BROKER_CA: _, ...env }: Readonly<Record<string, string>>): Record<string, string> {
-  return env;
+function managerEnv(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => name !== "MUSTER_BROKER_CA"));
 }
 
 /** The worker reads the same environment as the manager; what is only about the manager's side is taken out or set. */
