@@ -42,16 +42,7 @@ export interface ProcessHostOptions {
  */
 export async function openPosixHost(options: ProcessHostOptions): Promise<ProcessHost> {
   const { folder, listener, clock, log } = options;
-  const bootId = readBootId();
-  if (bootId === undefined)
-    throw new Error(
-      "this system has no /proc/sys/kernel/random/boot_id; without /proc a process cannot be told from a later one with its number, so no worker runs here",
-    );
-  // The watchdog hands this path to grep, line by line; a line end in it would name other processes.
-  if (!isAbsolute(folder) || /[\u0000-\u001f\u007f]/.test(folder))
-    throw new Error(
-      `the worker's folder must be an absolute path without control characters, and ${JSON.stringify(folder)} is not`,
-    );
+  const bootId = groundOf(folder);
   const shell = options.launcherShell ?? findLauncherShell();
   const attemptsFolder = `${folder}/attempts`;
   for (const path of [folder, attemptsFolder, `${folder}/deadlines`]) mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -115,6 +106,21 @@ export async function openPosixHost(options: ProcessHostOptions): Promise<Proces
       launcher.close();
     },
   };
+}
+
+/** The boot's id; throws a sentence when there is none, or the folder cannot be used. */
+function groundOf(folder: string): string {
+  const bootId = readBootId();
+  if (bootId === undefined)
+    throw new Error(
+      "this system has no /proc/sys/kernel/random/boot_id; without /proc a process cannot be told from a later one with its number, so no worker runs here",
+    );
+  // The watchdog hands this path to grep, line by line; a line end in it would name other processes.
+  if (!isAbsolute(folder) || /[\u0000-\u001f\u007f]/.test(folder))
+    throw new Error(
+      `the worker's folder must be an absolute path without control characters, and ${JSON.stringify(folder)} is not`,
+    );
+  return bootId;
 }
 
 /**
