@@ -14,6 +14,7 @@ import "./packets.ts";
 import { makeDoor, type Door, type Tally } from "./door.ts";
 import { guardStream } from "./guard.ts";
 import { inProcessClients } from "./inprocess.ts";
+import { lookForStatusesOnly, type RetainedLookup } from "./retained.ts";
 
 export interface EmbeddedBrokerOptions {
   readonly host: string;
@@ -73,6 +74,7 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions): Promi
     },
   });
   const aedes = await makeAedes(door, clients, log);
+  lookForStatusesOnly((aedes as Aedes & { readonly persistence: RetainedLookup }).persistence, prefix);
   const local = inProcessClients({ aedes, prefix, retained, log });
   const server = makeServer(options, aedes, tally);
   try {
