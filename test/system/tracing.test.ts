@@ -124,16 +124,19 @@ beforeAll(async () => {
       MUSTER_HTTP_PORT: String(http),
       MUSTER_BROKER_PORT: String(mqtt),
       MUSTER_ADMIN_TOKEN: token,
-      MUSTER_HEARTBEAT_MS: "500",
       ...receiver.env,
     },
   });
   for (const stream of [system.stdout, system.stderr]) stream!.on("data", (text) => (said += text));
-  await until("the worker", async () => {
-    if (system.exitCode !== null) throw new Error(said);
-    const workers = await api("GET", "/workers").catch(() => ({ items: [] }));
-    return workers.items?.some((worker: Json) => worker.state === "online");
-  });
+  await until(
+    "the worker",
+    async () => {
+      if (system.exitCode !== null) throw new Error(said);
+      const workers = await api("GET", "/workers").catch(() => ({ items: [] }));
+      return workers.items?.some((worker: Json) => worker.state === "online");
+    },
+    60_000,
+  );
 });
 
 afterAll(async () => {
