@@ -15,6 +15,8 @@ export interface Database {
   fresh(): Promise<string>;
   /** Rows of one statement in the newest database. */
   rows(sql: string): Promise<readonly Row[]>;
+  /** Runs statements in the newest database over one connection. */
+  all(statements: readonly string[]): Promise<void>;
   /** Forgets the newest database. */
   drop(): Promise<void>;
   /** Of its own process, when it has one. */
@@ -42,6 +44,14 @@ export function sqlite(): Database {
       const database = new DatabaseSync(file(), { timeout: 10_000 });
       try {
         return database.prepare(sql).all() as unknown as Row[];
+      } finally {
+        database.close();
+      }
+    },
+    async all(statements) {
+      const database = new DatabaseSync(file(), { timeout: 10_000 });
+      try {
+        for (const text of statements) database.exec(text);
       } finally {
         database.close();
       }
@@ -77,6 +87,14 @@ export function mariadb(): Database {
       const connection = await createConnection({ uri: url, supportBigNumbers: true });
       try {
         return (await connection.query<RowDataPacket[]>(sql))[0];
+      } finally {
+        await connection.end();
+      }
+    },
+    async all(statements) {
+      const connection = await createConnection({ uri: url });
+      try {
+        for (const text of statements) await connection.query(text);
       } finally {
         await connection.end();
       }

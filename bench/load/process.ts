@@ -73,7 +73,31 @@ function acceptedIn({ status, body }: Answer, perPost: number): number {
   return found;
 }
 
+export interface Reads {
+  readonly url: string;
+  readonly token: string;
+  /** Asked for in turns. */
+  readonly paths: readonly string[];
+  readonly count: number;
+}
+
+/** GETs one after the other over one connection; milliseconds of each. Rejects at the first answer that is not 200. */
+async function reads({ url, token, paths, count }: Reads): Promise<readonly number[]> {
+  const connection = await LeanConnection.open(url);
+  const requests = paths.map((path) => requestBytes(url, token, "GET", path));
+  const took: number[] = [];
+  for (let n = 0; n < count; n += 1) {
+    const fromMs = hostMs();
+    const { status, body } = await connection.request(requests[n % requests.length]!);
+    took.push(hostMs() - fromMs);
+    if (status !== 200) throw new Error(`${paths[n % paths.length]} was answered ${status}: ${body.slice(0, 300)}`);
+  }
+  connection.close();
+  return took;
+}
+
 answer({
   flood,
+  reads,
   roundTrips: (ask: RoundTrips) => roundTrips(ask),
 });

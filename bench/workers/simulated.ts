@@ -1,5 +1,5 @@
 /**
- * A worker that runs nothing: it takes starts and says at once that they were accepted and have exited 0. On the wire it is a worker
+ * A worker that runs nothing: it takes starts and says at once that they were accepted and have exited. On the wire it is a worker
  * like any other, over a socket of its own: last will, hello, sync, reports numbered without gaps, bounded on the wire and sent again
  * until they are acknowledged, heartbeats at the interval that the manager gives.
  */
@@ -9,7 +9,7 @@ import { liveDigest } from "../../schema/digest.ts";
 import { bootClock } from "../../schema/kit/clock.ts";
 import { shortId } from "../../schema/kit/random.ts";
 import { timing } from "../../schema/limits.ts";
-import type { Commands, DownItem, Hello, Heartbeat, Status } from "../../schema/messages.ts";
+import type { Commands, DownItem, Hello, Heartbeat, StartItem, Status } from "../../schema/messages.ts";
 import { commandsTopic, downlinkFilter, uplinkTopic, type UplinkKind } from "../../schema/topics.ts";
 import { hostMs } from "../kit/cpu.ts";
 import { ReportQueue } from "./report-queue.ts";
@@ -161,7 +161,7 @@ export class SimulatedWorker {
   #obey(item: DownItem): void {
     switch (item.kind) {
       case "start":
-        return this.#start(item.attempt, item.run);
+        return this.#start(item);
       case "ack":
         return this.#acknowledge(item.journal, item.seq);
       case "sync":
@@ -183,7 +183,7 @@ export class SimulatedWorker {
     }
   }
 
-  #start(attempt: string, run: string): void {
+  #start({ attempt, run, env }: StartItem): void {
     if (this.#known.has(attempt)) {
       this.#tally.repeatedStarts += 1;
       return;
@@ -191,8 +191,10 @@ export class SimulatedWorker {
     this.#known.add(attempt);
     this.#tally.started += 1;
     const { wall: at } = clock.now();
+    // What it would exit with, where a task declares the parameter.
+    const end = { how: "exited", code: Number(env["PARAM_EXIT"] ?? 0) } as const;
     this.#queue.add(run, { attempt, start: 1, kind: "accepted", at });
-    this.#queue.add(run, { attempt, start: 1, kind: "end", at, pid: 1, startedAt: at, end: { how: "exited", code: 0 } });
+    this.#queue.add(run, { attempt, start: 1, kind: "end", at, pid: 1, startedAt: at, end });
   }
 
   #acknowledge(journal: string, seq: number): void {
