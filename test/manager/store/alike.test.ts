@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Change } from "../../../manager/control/changes.ts";
+import { openConnections } from "../../../manager/store/mariadb/connection.ts";
+import { openMariadbStore } from "../../../manager/store/mariadb/store.ts";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
 import { openSqliteStore } from "../../../manager/store/sqlite/store.ts";
 import { StoreError, type Store } from "../../../manager/store/store.ts";
@@ -8,6 +10,7 @@ import { eventKinds } from "../../../schema/event.ts";
 import { attemptStates, runStates } from "../../../schema/run.ts";
 import { workerStates } from "../../../schema/worker.ts";
 import { attempt, event, key, lead, pool, run, setAside, task, version, worker } from "../../contract/store/rows.ts";
+import { MariadbServer, mariadbMissing } from "../../kit/mariadb.ts";
 
 /** Few ids, so that changes meet each other: repeated rows, updates of rows that are not there, names taken and freed. */
 const n = fc.integer({ min: 1, max: 4 });
@@ -159,3 +162,23 @@ test("any batches leave memory and SQLite alike: same outcomes, same answers", a
     { numRuns: 150, seed: 20_261_120 },
   );
 });
+
+test("any batches leave memory and MariaDB alike", async (ctx) => {
+  const missing = mariadbMissing();
+  if (missing !== undefined) return ctx.skip(missing);
+  await using server = await MariadbServer.start();
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.array(change, { maxLength: 12 }), { maxLength: 25 }), async (batches) => {
+      await using memory = openMemoryStore();
+      await using mariadb = await openMariadbStore(await openConnections(await server.database()));
+      const leaders = [await lead(memory), await lead(mariadb)] as const;
+      for (const store of [memory, mariadb]) await lead(store, "b");
+      for (const changes of batches) {
+        const [mine, theirs] = [await outcome(leaders[0].commit(...changes)), await outcome(leaders[1].commit(...changes))];
+        expect(theirs).toEqual(mine);
+      }
+      expect(await answers(mariadb)).toEqual(await answers(memory));
+    }),
+    { numRuns: 15, seed: 20_261_121 },
+  );
+}, 120_000);

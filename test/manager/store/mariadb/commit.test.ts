@@ -189,6 +189,17 @@ describe("migrations", () => {
     for (const store of stores) expect(await store.readLease(pool)).toBeNull();
   });
 
+  test("on MariaDB: every text of every table is in the collation that tells any two apart, and every table in InnoDB", async () => {
+    const { connections } = await opened(await server.database());
+    const ours = "table_schema = DATABASE()";
+    expect(
+      await connections.read(
+        `SELECT DISTINCT collation_name FROM information_schema.columns WHERE ${ours} AND collation_name IS NOT NULL`,
+      ),
+    ).toEqual([["utf8mb4_nopad_bin"]]);
+    expect(await connections.read(`SELECT DISTINCT engine FROM information_schema.tables WHERE ${ours}`)).toEqual([["InnoDB"]]);
+  });
+
   test("on MariaDB: one that was cut short is done again, from any statement on", async () => {
     const statements = all.flatMap((migration) => statementsOfMigration(migration.text));
     expect(statements.length).toBeGreaterThan(10);
