@@ -50,6 +50,7 @@ export class Shell extends Service {
   readonly #out: WriteFirst;
   #wake: (() => void) | undefined;
   #tickedMono: number | null = null;
+  #settledMono = 0;
   #room = true;
   #emptied: (() => void)[] = [];
 
@@ -105,6 +106,10 @@ export class Shell extends Service {
     const { tracing } = this.#deps;
     const steppedMs = tracing ? processClock.now().mono : 0;
     this.#out.commit(steps);
+    if (now.mono - this.#settledMono >= timing.workerTickMs) {
+      this.#settledMono = now.mono;
+      this.#out.settle();
+    }
     tracing?.written(steps, steppedMs);
     this.#tellJournal(wasFull);
     const durationMs = Math.round((processClock.now().mono - began) * 1_000) / 1_000;
@@ -120,6 +125,7 @@ export class Shell extends Service {
       await this.#somethingToDo(signal);
       if (!signal.aborted) this.once();
     }
+    this.#out.settle();
   }
 
   #read(waiting: Waiting, handled: Handled[]): AgentInput | undefined {

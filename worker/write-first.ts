@@ -6,10 +6,16 @@ import type { AgentAction, AgentStep } from "./agent/types.ts";
 import type { JournalWrite } from "./agent/records.ts";
 import { JournalFull } from "./journal.ts";
 import { workerLimits } from "../schema/limits.ts";
+import { journalLimits } from "../schema/limits/journal.ts";
 
 export interface WriteFirst {
-  /** Makes the writes of these steps durable in one transaction and then acts; holds both back while the journal is full. */
+  /**
+   * Makes the writes of these steps durable in one transaction and then acts; holds both back while the journal is full.
+   * Steps that can wait alone are acted on at once: what they wrote goes with the next transaction.
+   */
   commit(steps: readonly AgentStep[]): void;
+  /** Writes what waits for the next transaction. */
+  settle(): void;
   /** Tries again what is held back. */
   retry(): void;
   /** Why nothing can be written; null while all is well. */
@@ -25,6 +31,12 @@ export function writeFirst(deps: {
   let actions: AgentAction[] = [];
   let full: string | null = null;
 
+  const act = (): void => {
+    const due = actions;
+    actions = [];
+    for (const action of due) deps.act(action);
+  };
+
   const flush = (): void => {
     try {
       if (writes.length > 0) deps.journal.write(writes);
@@ -39,18 +51,22 @@ export function writeFirst(deps: {
       for (const action of urgent) deps.act(action);
       return;
     }
-    const due = actions;
-    actions = [];
-    for (const action of due) deps.act(action);
+    act();
   };
 
   return {
     commit(steps) {
+      let due = full !== null;
       for (const step of steps) {
         writes.push(...step.journal);
         actions.push(...step.actions);
+        due ||= step.journal.length > 0 && step.canWait !== true;
       }
-      flush();
+      if (due || writes.length >= journalLimits.waitingWrites) flush();
+      else act();
+    },
+    settle() {
+      if (writes.length > 0 && full === null) flush();
     },
     retry() {
       if (full !== null) flush();

@@ -200,6 +200,36 @@ describe("a full journal", () => {
     expect(one.trace).toEqual(["publish", "terminate", "write 1", "launch", "publish", "terminate"]);
   });
 
+  test("what can wait is acted on at once, and written with the next that cannot, or after a second", () => {
+    const one = rig();
+    one.shell.once();
+    one.onStep = (input) => {
+      if (input.kind === "tick") return { journal: [], actions: [] };
+      const canWait = input.kind === "disconnected";
+      const seq = canWait ? 1 : 2;
+      return {
+        journal: [{ write: "acked", seq }],
+        actions: [{ action: "settled", attempt: "a" }],
+        ...(canWait ? { canWait } : {}),
+      };
+    };
+    one.shell.put({ kind: "disconnected" });
+    one.shell.once();
+    expect(one.trace).toEqual(["settled"]);
+    one.shell.put({ kind: "connected", connection: 1 });
+    one.shell.once();
+    expect(one.trace).toEqual(["settled", "write 2", "settled"]);
+    expect(one.writes).toEqual([
+      { write: "acked", seq: 1 },
+      { write: "acked", seq: 2 },
+    ]);
+    one.shell.put({ kind: "disconnected" });
+    one.shell.once();
+    one.mono += 1_000;
+    one.shell.once();
+    expect(one.trace.slice(3)).toEqual(["settled", "write 1"]);
+  });
+
   test("the core is told when the reserve is gone and when it is back", () => {
     const one = rig();
     one.room = false;

@@ -158,6 +158,8 @@ export interface Deadlines {
 export interface AgentStep {
   readonly journal: readonly JournalWrite[];
   readonly actions: readonly AgentAction[];
+  /** The actions need not wait for the writes, which may go with those of a later step. */
+  readonly canWait?: boolean;
 }
 
 /** What a person may ask of a running agent: its state file, `worker --health`. */
