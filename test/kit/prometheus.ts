@@ -91,7 +91,11 @@ export class Prometheus implements AsyncDisposable {
       rmSync(folder, { recursive: true, force: true });
     });
     try {
-      await until("Prometheus to be ready", async () => (await fetch(`${prometheus.url}/-/ready`).catch(() => undefined))?.ok);
+      await until(
+        "Prometheus to be ready",
+        async () => (await fetch(`${prometheus.url}/-/ready`).catch(() => undefined))?.ok,
+        60_000,
+      );
     } catch (error) {
       await prometheus[Symbol.asyncDispose]();
       throw new Error(`Prometheus did not start:\n${prometheus.log}`, { cause: error });
