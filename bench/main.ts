@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { installMissing } from "../test/kit/packages.ts";
 import { letters, type Figure, type Letter } from "./kit/figure.ts";
 import { machine } from "./kit/machine.ts";
 import { writeReport } from "./kit/report.ts";
@@ -16,11 +17,18 @@ const help = `npm run bench -- [sections] [options]
   --quick           small amounts: shows that it works, its figures mean nothing
   --only <text>     only variants whose name holds the text
   --json            prints the figures as JSON instead of a table
-  --write           writes docs/performance.md
+  --write           writes what was measured into docs/performance.md
   --profile <dir>   Muster's processes leave CPU profiles there (they cost some speed)
 
 ${sections.map(({ letter, title, optIn }) => `  ${letter}  ${title}${optIn ? " (only when it is named)" : ""}`).join("\n")}
 `;
+
+/** Found or installed as the tests do it; what is missing then leaves its rows without figures. */
+const servers = [
+  { program: "mosquitto", pkg: "mosquitto" },
+  { program: "mariadbd", pkg: "mariadb-server" },
+  { program: "redis-server", pkg: "redis-server" },
+];
 
 interface Asked {
   readonly sections: readonly Section[];
@@ -72,6 +80,7 @@ async function main(): Promise<void> {
     process.stdout.write(help);
     return;
   }
+  installMissing(servers, "what the benchmarks measure with", asked.plan.say);
   const figures: Figure[] = [];
   const host = machine();
   for (const section of asked.sections) figures.push(...(await runSection(section, asked.plan)));

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { installMissing, isThere } from "../../test/kit/packages.ts";
+import { isThere } from "../../test/kit/packages.ts";
 import { freePorts } from "../../test/kit/ports.ts";
 import { cpuForEach } from "../kit/cpu.ts";
 import { nodePart, Part } from "../kit/part.ts";
@@ -13,9 +13,8 @@ export type Durability = "no AOF" | "AOF always";
 
 const folder = import.meta.dirname;
 
-/** Why BullMQ cannot be measured here; undefined when it can. Installs what is missing, after a line that says so. */
+/** Why BullMQ cannot be measured here; undefined when it can. Installs its packages, after a line that says so. */
 export function peerMissing(say: (line: string) => void): string | undefined {
-  installMissing([{ program: "redis-server", pkg: "redis-server" }], "what benchmarks compare with", say);
   if (!isThere("redis-server")) return "redis-server is not installed here";
   if (existsSync(join(folder, "node_modules/bullmq/package.json"))) return undefined;
   say("installing BullMQ into bench/peers/node_modules: npm ci --ignore-scripts");

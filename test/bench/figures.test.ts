@@ -3,6 +3,7 @@ import { checkRuns } from "../../bench/kit/count.ts";
 import type { Database } from "../../bench/kit/database.ts";
 import { aimMet, median, percentile, ratioToPeer, toFigures, type Measure } from "../../bench/kit/figure.ts";
 import { runSection, type Plan, type Section, type Variant } from "../../bench/kit/section.ts";
+import { pageOf, partsOf } from "../../bench/kit/report.ts";
 import { amount, markdownTable, textTable } from "../../bench/kit/table.ts";
 
 const plan: Plan = { rounds: 3, quick: true, say: () => undefined };
@@ -73,6 +74,32 @@ describe("figures", () => {
       expect(table).toMatch(/z .*not measured: no such program/);
       expect(table).toMatch(/w .*FAILED: round 0 lost a run/);
     }
+  });
+});
+
+describe("the page", () => {
+  const host = { date: "2026-11-21", cores: 2, syncMs: 0.1, versions: {}, line: "2026-11-21: two cores" };
+
+  test("has what was measured now, and keeps what was measured before", () => {
+    const first = { ...section([]), title: "Starts" };
+    const second = { ...section([]), letter: "c" as const, title: "Processes" };
+    const before = pageOf(
+      host,
+      [first, second],
+      [...toFigures("a", [[measure("x", 1)]]), ...toFigures("c", [[measure("y", 2)]])],
+      new Map(),
+    );
+    const after = pageOf(
+      { ...host, line: "2027-01-01: four cores" },
+      [first],
+      toFigures("a", [[measure("x", 7)]]),
+      partsOf(before),
+    );
+    expect(after).toMatch(
+      /^# Performance[^]*## \(a\) Starts[^]*four cores[^]*x [^]*7 runs[^]*## \(c\) Processes[^]*two cores[^]*y [^]*2 runs/,
+    );
+    expect(after).not.toContain("| x | 1 runs");
+    expect(pageOf(host, [], [], partsOf(after))).toBe(after);
   });
 });
 
