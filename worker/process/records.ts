@@ -57,7 +57,7 @@ function readRecord(path: string): { readonly text: string; readonly wall: numbe
 /**
  * What `started` says of the attempt. Claims are lines that are only ever appended: the first one of the attempt decides,
  * which is what O_EXCL would be, without making an inode (decision 011). Shims write "<attempt> <pid> <start time> <boot id>
- * <group> <session> end", agents "<attempt> void end"; shims of Muster 0.1 made the file themselves, without the first word.
+ * <group> <session> end", agents "<attempt> void end"; earlier builds made the file with O_EXCL and left out the first word.
  */
 export function readStarted(folder: string, attempt: string): StartedRecord {
   const record = readRecord(`${folder}/started`);
@@ -92,7 +92,7 @@ export const unclaimed = "\n";
 
 /**
  * Claims the attempt for nobody: true when that is the first claim, and so it never ran and never will. A file that is there
- * and empty has a maker who is about to write (a shim of Muster 0.1), and is left to him.
+ * and empty has a maker who is about to write (a shim of an earlier build), and is left to him.
  */
 export function makeVoid(folder: string, attempt: string): boolean {
   // The file's time is the claim's: a line behind one that decides already would change it.

@@ -33,7 +33,7 @@ alive() {
   pid= ticks= born= group=
   while read -r who a b c d e f; do
     case $f in end) [ "$who" = "$1" ] || continue; pid=$a ticks=$b born=$c group=$d; break ;; esac
-    # As Muster 0.1 wrote it.
+    # As earlier builds wrote it.
     case $e in end) pid=$who ticks=$a born=$b group=$c; break ;; esac
   done <"../attempts/$1/started"
   [ -n "$pid" ] && [ "$born" = "$boot" ] || return 1

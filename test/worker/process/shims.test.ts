@@ -237,7 +237,7 @@ describe("a claim", () => {
     expect(readStarted(folder, "a")).toEqual({ is: "incomplete" });
   });
 
-  test("of Muster 0.1 is read as well", () => {
+  test("as earlier builds wrote it is read as well", () => {
     expect(readStarted(folderWith(`12 5 ${bootId} 12 12 end\n`), "a")).toMatchObject({ is: "complete", started: { pid: 12 } });
     expect(readStarted(folderWith("void end\n"), "a")).toEqual({ is: "void" });
     expect(readStarted(folderWith("\n"), "a")).toEqual({ is: "absent" });
