@@ -61,6 +61,13 @@ export function readCredentials(file: string): CredentialsContent {
   }
 }
 
+let changes = 0;
+
+/** How often this process has changed a file of credentials. */
+export function changesMade(): number {
+  return changes;
+}
+
 /** Reads, changes and replaces the file under its lock. What `change` returns besides the content is returned. */
 export function changeCredentials<T>(file: string, change: (content: CredentialsContent) => readonly [CredentialsContent, T]): T {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
@@ -72,6 +79,7 @@ export function changeCredentials<T>(file: string, change: (content: Credentials
       throw new Error(`not written to ${file}: ${issue?.path.join(".")}: ${issue?.message}`);
     }
     replace(file, `${JSON.stringify(checked.data, undefined, 2)}\n`);
+    changes += 1;
     return result;
   });
 }

@@ -3,7 +3,14 @@ import { createHash } from "node:crypto";
 import { id, managerUsername } from "../schema/ids.ts";
 import { brokerLimits } from "../schema/limits.ts";
 import type { ClientRole, ClientVerifier } from "./access.ts";
-import { changeCredentials, readCredentials, stampOf, type CredentialsContent, type FileStamp } from "./credentials-file.ts";
+import {
+  changeCredentials,
+  changesMade,
+  readCredentials,
+  stampOf,
+  type CredentialsContent,
+  type FileStamp,
+} from "./credentials-file.ts";
 import { hashPassword, hashToken, newPassword, newToken, passwordMatches, whyNotSecret } from "./secrets.ts";
 
 export interface Credentials extends ClientVerifier {
@@ -14,6 +21,8 @@ export interface Credentials extends ClientVerifier {
 interface Loaded {
   readonly stamp: FileStamp | undefined;
   readonly tokens: ReadonlyMap<string, string>;
+  /** Those that were shown since the file was read, as they are: a hash for each request would cost more than its check. */
+  readonly knownTokens: Map<string, string>;
   readonly clients: ReadonlyMap<string, CredentialsContent["clients"][number]>;
 }
 
@@ -24,17 +33,29 @@ interface Loaded {
 export function openCredentials(file: string): Credentials {
   let loaded = load(file, undefined);
   const verified = new Map<string, true>();
+  /** Changes of this process's own when the file was last looked at, in this turn of the event loop; undefined in a new turn. */
+  let lookedAt: number | undefined;
 
+  // One look for everything that one turn brings: thousands of requests a second share it.
   const current = (): Loaded => {
+    if (lookedAt === changesMade()) return loaded;
     const stamp = stampOf(file);
     if (!sameFile(stamp, loaded.stamp)) loaded = load(file, loaded);
+    lookedAt = changesMade();
+    setImmediate(() => (lookedAt = undefined));
     return loaded;
   };
 
   return {
     verifyToken(token) {
       if (token.length > brokerLimits.secretCharsMax) return undefined;
-      const name = current().tokens.get(hashToken(token));
+      const { tokens, knownTokens } = current();
+      let name = knownTokens.get(token);
+      if (name === undefined) {
+        name = tokens.get(hashToken(token));
+        // There are no more of them than tokens.
+        if (name !== undefined) knownTokens.set(token, name);
+      }
       return name === undefined ? undefined : { name };
     },
     verifyClient(username, password) {
@@ -61,6 +82,7 @@ function load(file: string, before: Loaded | undefined): Loaded {
   return {
     stamp,
     tokens: new Map(content.tokens.map(({ name, hash }) => [hash, name])),
+    knownTokens: new Map(),
     clients: new Map(content.clients.map((client) => [client.username, client])),
   };
 }

@@ -85,10 +85,15 @@ export function traceFor(call: Call<unknown, unknown, unknown>, runs = 1): Trace
   return given === undefined || traceIdOf(given) === undefined ? traceOfRun : () => given;
 }
 
+/** Hex digits of an id of ours: 18 bytes in base64url, an instant of six and twelve of chance. */
+const idHexDigits = 36;
+
 /** A trace of the run's own. Made from its id, which is random already: chance costs as much as all the rest of a start here. */
 function traceOfRun(runId: string): string {
-  const hex = sha256Hex(runId);
-  return `00-${hex.slice(0, 32)}-${hex.slice(32, 48)}-01`;
+  const own = Buffer.from(runId, "base64url").toString("hex");
+  // A client may give an id of its own, which says nothing about chance.
+  const hex = own.length === idHexDigits && !own.endsWith("0".repeat(16)) ? own : sha256Hex(runId);
+  return `00-${hex.slice(4, 36)}-${hex.slice(20, 36)}-01`;
 }
 
 export interface Keyed {

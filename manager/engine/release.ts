@@ -76,14 +76,13 @@ function logInput(log: Log, waiting: Waiting, step: Step, now: Now): void {
       log.debug({ message: input.kind, workerId: input.workerId, durationMs, outcome: "handled" }, "message");
       return;
     case "reports": {
-      const attempts = [...new Set(input.message.items.map((item) => item.attempt))];
       const outcome = step.notes.length > 0 ? step.notes.map((note) => note.what).join(",") : "applied";
       log.info(
         {
           message: input.kind,
           workerId: input.workerId,
-          attemptIds: attempts.slice(0, 20),
-          runIds: runsOf(step),
+          attemptIds: firstOf(input.message.items, (item) => item.attempt),
+          runIds: firstOf(step.changes, (change) => (change.op === "updateRun" ? change.id : undefined)),
           items: input.message.items.length,
           durationMs,
           outcome,
@@ -107,8 +106,16 @@ function logInput(log: Log, waiting: Waiting, step: Step, now: Now): void {
   }
 }
 
-function runsOf(step: Step): string[] {
-  const runs = new Set<string>();
-  for (const change of step.changes) if (change.op === "updateRun") runs.add(change.id);
-  return [...runs].slice(0, 20);
+/** Ids in one log line. */
+const idsLogged = 20;
+
+/** The first ids, each once. */
+function firstOf<T>(items: readonly T[], idOf: (item: T) => string | undefined): string[] {
+  const ids = new Set<string>();
+  for (const item of items) {
+    const id = idOf(item);
+    if (id !== undefined) ids.add(id);
+    if (ids.size === idsLogged) break;
+  }
+  return [...ids];
 }

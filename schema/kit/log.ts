@@ -14,8 +14,40 @@ export function makeLog(options: { readonly name: string; readonly level: string
       // The words a token could hide under; the code never logs one, this is the second lock.
       redact: { paths: ["token", "password", "authorization", "*.token", "*.password", "*.authorization"], censor: "[redacted]" },
     },
-    pino.destination({ fd: 2, sync: true }),
+    perTurn(pino.destination({ fd: 2, sync: true })),
   );
+}
+
+/** Beyond this the lines of one turn are written at once. */
+const turnBytes = 65_536;
+
+/**
+ * Writes the lines of one turn of the event loop together: a system call for each would cost a busy manager more than the
+ * requests that they tell of. Nothing is kept longer, and what is left when the process ends is written.
+ */
+function perTurn(destination: { write(text: string): unknown; flushSync(): void }): {
+  write(line: string): void;
+  flushSync(): void;
+} {
+  let lines = "";
+  const flush = (): void => {
+    if (lines === "") return;
+    const text = lines;
+    lines = "";
+    destination.write(text);
+  };
+  process.on("exit", flush);
+  return {
+    write(line) {
+      if (lines === "") setImmediate(flush);
+      lines += line;
+      if (lines.length > turnBytes) flush();
+    },
+    flushSync() {
+      flush();
+      destination.flushSync();
+    },
+  };
 }
 
 /** A log that says nothing, for tests that do not look at it. */
