@@ -80,6 +80,7 @@ async function main(): Promise<void> {
     process.stdout.write(help);
     return;
   }
+  if (process.platform !== "linux") throw new Error("the benchmarks read CPU time and memory from /proc, so they need Linux");
   installMissing(servers, "what the benchmarks measure with", asked.plan.say);
   const figures: Figure[] = [];
   const host = machine();
