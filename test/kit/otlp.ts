@@ -76,7 +76,7 @@ export class OtlpReceiver implements AsyncDisposable {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  // oxlint-disable-next-line typescript/no-explicit-any -- OTLP's JSON, as the SDK writes it
+  /** OTLP's JSON, as the SDK writes it. */
   #take(body: any): void {
     for (const { resource, scopeSpans } of body.resourceSpans) {
       const about = plain(resource.attributes);

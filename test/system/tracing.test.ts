@@ -17,7 +17,7 @@ let system: ChildProcess;
 let base: string;
 let said = "";
 
-// oxlint-disable-next-line typescript/no-explicit-any -- answers of the API, looked at field by field
+/** Answers of the API, looked at field by field. */
 type Json = any;
 
 async function api(
