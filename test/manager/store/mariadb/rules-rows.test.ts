@@ -70,8 +70,14 @@ describe.skipIf(reason !== undefined)(`rows on a real MariaDB${reason ? ` (skipp
       const engine = engineOn(store, "one");
       await until("it to lead", () => engine.lead);
       await engine.ask(createTask("before"));
-      await server.kill();
+      const operator = await server.connect(database());
+      operator.on("error", () => undefined);
+      await operator.query("LOCK TABLES tasks WRITE");
       const taken = engine.ask(createTask("taken"));
+      await until("it to be in the middle of a commit", async () =>
+        (await server.admin("SHOW FULL PROCESSLIST")).some((one: { Info: string | null }) => one.Info?.includes("'taken'")),
+      );
+      await server.kill();
       const troubles = new Set<string>();
       await until("trouble to be known", () => engine.trouble);
       for (let asked = 0; asked < 5; asked += 1)
