@@ -70,7 +70,7 @@ export const systemKeys = {
     defaultText: "`sqlite:` in the data folder",
     readers: ["manager"],
     secret: true,
-    sentence: "The manager's database.",
+    sentence: "The manager's database. How MariaDB is spoken to by TLS stands in operations.",
   }),
   pools: key({
     env: "MUSTER_POOLS",
