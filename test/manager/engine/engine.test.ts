@@ -151,6 +151,16 @@ describe("where the lease is a row", () => {
   });
 });
 
+test("a leader that stops gives its lease back as the last thing; one whose database is away does not wait for it for ever", async () => {
+  const rig = await makeRig({ leaseIsRow: true });
+  await rig.engine.ask(createTask("before"));
+  await rig.engine.stop();
+  expect(await rig.store.readLease("default")).toMatchObject({ holder: "", term: 1 });
+  const away = await makeRig({ leaseIsRow: true });
+  away.store.releaseLease = async () => await new Promise(() => undefined);
+  await away.engine.stop();
+});
+
 test("rule 28: a worker that has obeyed a higher term makes the manager lead above it", async () => {
   const rig = await makeRig();
   const said = hello("w1");
