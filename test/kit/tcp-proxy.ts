@@ -15,6 +15,7 @@ export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
   #held: { readonly to: Socket; readonly bytes: Buffer }[] = [];
+  #breaksAt = { text: "", times: 0 };
   #holds: "client" | "server" | "both" | undefined;
 
   private constructor(port: number, server: Server) {
@@ -57,6 +58,11 @@ export class TcpProxy implements AsyncDisposable {
     for (const { client } of this.#pairs) client.destroy();
   }
 
+  /** Breaks each of the next connections on which a client says this, instead of passing it on. */
+  breakAt(text: string, times: number): void {
+    this.#breaksAt = { text, times };
+  }
+
   /** Breaks every connection. */
   cut(): void {
     this.#held = [];
@@ -89,7 +95,11 @@ export class TcpProxy implements AsyncDisposable {
   #forward(side: "client" | "server", from: Socket, to: Socket): void {
     from.on("error", () => undefined);
     from.on("data", (bytes) => {
-      if (this.#holds === side || this.#holds === "both") this.#held.push({ to, bytes });
+      if (side === "client" && this.#breaksAt.times > 0 && bytes.includes(this.#breaksAt.text)) {
+        this.#breaksAt.times -= 1;
+        from.destroy();
+        to.destroy();
+      } else if (this.#holds === side || this.#holds === "both") this.#held.push({ to, bytes });
       else to.write(bytes);
     });
   }

@@ -121,6 +121,25 @@ describe.skipIf(reason !== undefined)(`the lease on a real MariaDB${reason ? ` (
     });
   });
 
+  test("rule 19: a network that breaks in every commit is never the rows' fault, however often", async () => {
+    const distant = await storeAt(through(url, proxy.port));
+    const { term } = await lead(distant);
+    const told: unknown[] = [];
+    proxy.breakAt("INSERT INTO `runs`", 6);
+    const held = await commitUntilHeld(
+      { pool, term, batch: 1, changes: [insert("at-last", 1)] },
+      {
+        store: distant,
+        signal: new AbortController().signal,
+        onTrouble: (error) => told.push([error.kind, error.outcomeKnown]),
+        retry: { firstMs: 1, maxMs: 5 },
+      },
+    );
+    expect(held).toEqual({ kind: "applied" });
+    expect(told).toEqual(Array.from({ length: 6 }, () => ["transient", false]));
+    expect(await runs()).toEqual(["at-last"]);
+  });
+
   describe("rule 17: the check of the lease is a locking write", () => {
     test("the danger: an old leader that looks at the term first writes under the new one", async () => {
       const { term } = await lead(store);
