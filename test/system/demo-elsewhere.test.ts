@@ -36,7 +36,7 @@ async function demo(env: Readonly<Record<string, string>>) {
 
 const brokerUrl = (password = mosquitto.password("manager")): string => `mqtt://manager:${password}@127.0.0.1:${mosquitto.port}`;
 
-test("it runs on MariaDB and Mosquitto by two variables, twice, and leaves nothing on broker or disk", async (ctx) => {
+test.concurrent("it runs on MariaDB and Mosquitto by two variables, twice, and leaves nothing on broker or disk", async (ctx) => {
   if (missing !== undefined) ctx.skip(missing);
   const temporary = mkdtempSync(join(tmpdir(), "muster-demo-test-"));
   const databaseUrl = await mariadb.database();
@@ -73,7 +73,7 @@ test("it runs on MariaDB and Mosquitto by two variables, twice, and leaves nothi
   expect(JSON.stringify(rows)).toContain("succeeded");
 });
 
-test("a wrong password, a broker that is not there and a url that is none are said in a sentence", async (ctx) => {
+test.concurrent("a wrong password, a broker that is not there and a url that is none are said in a sentence", async (ctx) => {
   if (missing !== undefined) ctx.skip(missing);
   const [nobody] = await freePorts(1);
   const [wrong, away, none, half] = await Promise.all([
