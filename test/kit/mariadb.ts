@@ -5,7 +5,7 @@
  */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, chownSync, constants, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
+import { accessSync, chownSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createConnection, type Connection } from "mysql2/promise";
@@ -112,7 +112,7 @@ export class MariadbServer implements AsyncDisposable {
     this.#process = started;
     await until(`mariadbd to answer (${log})`, async () => {
       if (started.exitCode !== null || started.signalCode !== null)
-        throw new Error(`mariadbd ended: ${readFileSync(log, "utf8").slice(-2_000)}`);
+        throw new Error(`mariadbd ended: ${existsSync(log) ? readFileSync(log, "utf8").slice(-2_000) : "before its log began"}`);
       return await this.admin("SELECT 1").then(
         () => true,
         () => false,
