@@ -29,7 +29,7 @@ function say(line: string): void {
 
 async function show(api: Api, pool: string): Promise<void> {
   const script = join(import.meta.dirname, "demo/census.sh");
-  const task = await api.json("PUT", `/tasks/by-name/demo?pool=${pool}`, {
+  const task = await api.json("PUT", pool === defaultPool ? "/tasks/by-name/demo" : `/tasks/by-name/demo?pool=${pool}`, {
     run: { driver: "script", interpreter: "sh", script: "exit 1" },
     params: { lines: "4" },
     timeoutSeconds: 60,

@@ -17,7 +17,7 @@ test("it refuses to start without its secrets, and has no default for any", () =
   const variables = texts.flatMap((text) => [...text.matchAll(/\$\{([^}]*)\}/g)].map((match) => match[1] ?? ""));
   const names = ["MUSTER_ADMIN_TOKEN", "MUSTER_DATABASE_PASSWORD", "MUSTER_MANAGER_PASSWORD", "MUSTER_WORKER_PASSWORD"];
   for (const variable of variables) expect(variable).toMatch(/^[A-Z_]+:\?.+/);
-  expect([...new Set(variables.map((variable) => variable.split(":")[0]))].toSorted()).toEqual(names);
+  expect([...new Set(variables.map((variable) => variable.split(":")[0] ?? ""))].toSorted()).toEqual(names);
   for (const [name, { environment = {} }] of services)
     for (const [key, text] of Object.entries(environment))
       if (/PASSWORD$|TOKEN$/.test(key) && key !== "MARIADB_RANDOM_ROOT_PASSWORD") expect(text, `${name} ${key}`).toMatch(/^\$\{/);
