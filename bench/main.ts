@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { installMissing } from "../test/kit/packages.ts";
 import { letters, type Figure, type Letter } from "./kit/figure.ts";
+import { removeAllFolders } from "./kit/folders.ts";
 import { machine } from "./kit/machine.ts";
 import { writeReport } from "./kit/report.ts";
 import { runSection, type Plan, type Section } from "./kit/section.ts";
@@ -81,6 +82,11 @@ async function main(): Promise<void> {
     return;
   }
   if (process.platform !== "linux") throw new Error("the benchmarks read CPU time and memory from /proc, so they need Linux");
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => {
+      removeAllFolders();
+      process.exit(1);
+    });
   installMissing(servers, "what the benchmarks measure with", asked.plan.say);
   const figures: Figure[] = [];
   const host = machine();

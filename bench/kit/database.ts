@@ -1,11 +1,11 @@
 /** The databases under measurement, and what they hold afterwards. */
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { DatabaseSync } from "node:sqlite";
-import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MariadbServer } from "../../test/kit/mariadb.ts";
 import { treeCpuMs } from "./cpu.ts";
+import { adoptFolder, makeFolder, removeFolder } from "./folders.ts";
 
 type Row = Readonly<Record<string, string | number | null>>;
 
@@ -30,14 +30,14 @@ export function sqlite(): Database {
   let folder: string | undefined;
   const file = (): string => join(folder!, "muster.db");
   const drop = async (): Promise<void> => {
-    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    if (folder !== undefined) removeFolder(folder);
     folder = undefined;
   };
   return {
     name: "SQLite",
     async fresh() {
       await drop();
-      folder = mkdtempSync(join(tmpdir(), "muster-bench-db-"));
+      folder = makeFolder();
       return `sqlite:${file()}`;
     },
     async rows(sql) {
@@ -80,6 +80,7 @@ export function mariadb(): Database {
         // On the disk that SQLite lies on as well: what an fsync costs is part of what is measured.
         tmpdir(),
       );
+      adoptFolder(server.folder);
       url = await server.database();
       return url;
     },

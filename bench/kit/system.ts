@@ -1,6 +1,6 @@
 /** A whole Muster as in production, each part a process of its own: manager, broker, database, simulated or real workers, load. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir, userInfo } from "node:os";
+import { writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { addClient, addToken, mosquittoPasswd } from "../../broker/credentials.ts";
 import { changeCredentials } from "../../broker/credentials-file.ts";
@@ -8,10 +8,10 @@ import { hashPassword, newPassword } from "../../broker/secrets.ts";
 import { managerUsername } from "../../schema/ids.ts";
 import { isThere } from "../../test/kit/packages.ts";
 import { freePorts } from "../../test/kit/ports.ts";
-import { sweep } from "../../test/kit/sweep.ts";
 import type { ConnectAsk } from "../workers/process.ts";
 import type { Tally } from "../workers/simulated.ts";
 import type { Database } from "./database.ts";
+import { makeFolder, removeFolder } from "./folders.ts";
 import { nodePart, Part, root } from "./part.ts";
 
 /** Where Node keeps what it compiled, as `npm run manager` has it. */
@@ -30,7 +30,7 @@ export interface SystemOptions {
 }
 
 export class System {
-  readonly folder = mkdtempSync(join(tmpdir(), "muster-bench-"));
+  readonly folder = makeFolder();
   readonly token: string;
   readonly httpPort: number;
   readonly brokerPort: number;
@@ -198,8 +198,7 @@ export class System {
       await part.end(gently ? "SIGTERM" : "SIGKILL");
     }
     await this.database.drop();
-    sweep(this.folder);
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+    removeFolder(this.folder);
   }
 
   #part(part: Part): Part {

@@ -1,11 +1,11 @@
 /** BullMQ on a private Redis, to compare with. It is installed when it is first needed, into a folder of its own. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isThere } from "../../test/kit/packages.ts";
 import { freePorts } from "../../test/kit/ports.ts";
 import { cpuForEach } from "../kit/cpu.ts";
+import { makeFolder, removeFolder } from "../kit/folders.ts";
 import { nodePart, Part } from "../kit/part.ts";
 
 /** How Redis keeps what it was told: not at all until it saves by itself, or by an fsync before each answer. */
@@ -39,8 +39,14 @@ export interface Work {
   readonly adds?: number;
 }
 
+interface Counts {
+  readonly completed: number;
+  readonly completedMs: number;
+  readonly failed: number;
+}
+
 export class BullMq {
-  readonly #folder = mkdtempSync(join(tmpdir(), "muster-bench-redis-"));
+  readonly #folder = makeFolder();
   readonly #redis: Part;
   readonly #process: Part;
   #done = 0;
@@ -92,12 +98,9 @@ export class BullMq {
   }
 
   async #completed(): Promise<number> {
-    for (let looks = 0; looks < 6_000; looks += 1) {
-      const { completed, completedMs, failed } = await this.#process.ask<{
-        completed: number;
-        completedMs: number;
-        failed: number;
-      }>("counts");
+    let last = 0;
+    for (let quiet = 0; quiet < 2_000; quiet += 1) {
+      const { completed, completedMs, failed } = await this.#process.ask<Counts>("counts");
       if (failed > 0) throw new Error(`${failed} jobs of BullMQ failed`);
       if (completed === this.#done) {
         const kept = await this.#process.ask<Record<string, number>>("kept");
@@ -105,14 +108,16 @@ export class BullMq {
           throw new Error(`BullMQ was given ${this.#done} jobs and has ${JSON.stringify(kept)}`);
         return completedMs;
       }
+      if (completed !== last) quiet = 0;
+      last = completed;
       await new Promise((done) => setTimeout(done, 10));
     }
-    throw new Error(`BullMQ has not completed its ${this.#done} jobs after a minute`);
+    throw new Error(`BullMQ completed ${last} of its ${this.#done} jobs, and then nothing more for 20 s`);
   }
 
   async close(): Promise<void> {
     await this.#process.end("SIGKILL");
     await this.#redis.end("SIGKILL");
-    rmSync(this.#folder, { recursive: true, force: true });
+    removeFolder(this.#folder);
   }
 }

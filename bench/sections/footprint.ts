@@ -1,12 +1,10 @@
 /** (g) What Muster takes: start-up time and memory, from the source and from the release. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addClient, addToken } from "../../broker/credentials.ts";
 import { freePorts } from "../../test/kit/ports.ts";
-import { sweep } from "../../test/kit/sweep.ts";
 import { hostMs, residentMb } from "../kit/cpu.ts";
+import { makeFolder, removeFolder } from "../kit/folders.ts";
 import type { Aim, Measure } from "../kit/figure.ts";
 import { Part, root } from "../kit/part.ts";
 import type { Plan, Section } from "../kit/section.ts";
@@ -33,7 +31,7 @@ function loadRuns(quick: boolean): number {
 }
 
 async function round(from: From, plan: Plan): Promise<Measure[]> {
-  const folder = mkdtempSync(join(tmpdir(), "muster-bench-"));
+  const folder = makeFolder();
   const parts: Part[] = [];
   try {
     const system = await startSystem(from, folder, parts);
@@ -51,8 +49,7 @@ async function round(from: From, plan: Plan): Promise<Measure[]> {
     return measures;
   } finally {
     for (const part of parts.toReversed()) await part.end("SIGKILL");
-    sweep(folder);
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+    removeFolder(folder);
   }
 }
 

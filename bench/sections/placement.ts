@@ -1,8 +1,6 @@
 /** (d) What it costs to place a run, in fleets of three sizes. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Measure } from "../kit/figure.ts";
+import { makeFolder, removeFolder } from "../kit/folders.ts";
 import { nodePart, type Part } from "../kit/part.ts";
 import type { Plan, Section, Variant } from "../kit/section.ts";
 import type { FleetAsk, Placed } from "../placement/process.ts";
@@ -40,7 +38,7 @@ function row(fleet: Fleet, workers: number): string {
 
 /** The fleet is made once and measured in every round. */
 function variant(plan: Plan, fleet: Fleet, workers: number): Variant {
-  const folder = mkdtempSync(join(tmpdir(), "muster-bench-"));
+  const folder = makeFolder();
   let part: Part | undefined;
   return {
     name: row(fleet, workers),
@@ -63,7 +61,7 @@ function variant(plan: Plan, fleet: Fleet, workers: number): Variant {
     },
     async close() {
       await part?.end("SIGKILL");
-      rmSync(folder, { recursive: true, force: true });
+      removeFolder(folder);
     },
   };
 }
