@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { requestLimits } from "./limits.ts";
 
-const idPattern = new RegExp(`^[A-Za-z0-9_-]{1,${requestLimits.idChars}}$`);
+/** What `id` is held to. */
+export const idPattern = new RegExp(`^[A-Za-z0-9_-]{1,${requestLimits.idChars}}$`);
 
 /**
  * An id of anything: a topic level, a file name and a column at once, hence no `/`, `+`, `#`, `.`, `$` or space.

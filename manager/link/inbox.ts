@@ -15,6 +15,7 @@ import {
 } from "../../schema/messages.ts";
 import type { UplinkKind } from "../../schema/topics.ts";
 import type { Input } from "../control/inputs.ts";
+import { plainReport } from "./plain-report.ts";
 
 export type Parsed =
   | { readonly kind: "input"; readonly input: Extract<Input, { readonly workerId: string }>; readonly dropped: number }
@@ -105,6 +106,8 @@ function parseReports(workerId: string, json: unknown): Parsed {
 }
 
 function readItem(raw: unknown): { readonly item: Report } | { readonly why: string; readonly raw: string } {
+  const plain = plainReport(raw);
+  if (plain) return { item: plain };
   if (isDeeperThan(wireLimits.jsonDepth, raw)) return { why: tooDeep, raw: "" };
   const parsed = report.safeParse(raw);
   if (parsed.success) return { item: parsed.data };

@@ -2,7 +2,7 @@ import { busyness } from "./load.ts";
 import type { MakePlacement, OpenWorker } from "./placement.ts";
 
 /** Workers looked at for one choice; up to this many open workers the choice is exact, beyond it a random sample decides. */
-const sample = 64;
+const sample = 12;
 
 /** The least busy worker that fits. Where none of the sample fits, the next ones in the row are looked at until one does. */
 const makeLeastLoaded: MakePlacement = () => ({
