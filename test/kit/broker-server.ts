@@ -44,6 +44,9 @@ interface Plan {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** A test process that is killed leaves no server behind, where util-linux is there to see to it. */
+const dyingWithUs = whyMissing("setpriv") === undefined ? ["setpriv", "--pdeathsig", "KILL"] : [];
+
 /** Why a program cannot be run here; undefined when it can. */
 export function whyMissing(program: string): string | undefined {
   return spawnSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" }).status === 0
@@ -81,7 +84,8 @@ export async function brokerServer(plan: Plan): Promise<BrokerServer> {
   };
   const start = async (): Promise<void> => {
     const log = openSync(logFile, "a");
-    const child = spawn(plan.program, [...plan.args], {
+    const [program = "", ...args] = [...dyingWithUs, plan.program, ...plan.args];
+    const child = spawn(program, args, {
       cwd: folder,
       stdio: ["ignore", log, log],
       env: { PATH: process.env["PATH"] ?? "", HOME: folder, ...plan.env },
