@@ -156,7 +156,7 @@ export class Attempts {
     const not = notExecuted(exit, folder);
     if (not) return this.#notStarted(t, not);
     t.state = "ending";
-    this.#o.reaper.reap(attempt, t, (alone) => this.#ended(t, exit.is === "complete", alone));
+    this.#o.reaper.reap(attempt, t, (alone) => this.#ended(t, exit, alone));
   }
 
   /** True when it has started, and is still to be looked at. */
@@ -181,11 +181,14 @@ export class Attempts {
     return false;
   }
 
-  #ended(t: Tracked, whole: boolean, alone: boolean): void {
+  #ended(t: Tracked, seen: ExitRecordRead, alone: boolean): void {
     if (this.#live.get(t.attempt) !== t) return;
     const folder = this.folderOf(t.attempt);
     this.lookAtProgress(t);
-    const { endedWall, ...end } = readEnd(folder, t.attempt, t.marked);
+    // A whole record is final; one that was not may have become whole before its shim was gone.
+    const record = seen.is === "complete" ? seen : readExit(folder, t.attempt);
+    const whole = record.is === "complete";
+    const { endedWall, ...end } = readEnd(folder, record, t.marked);
     const result = readResult(`${folder}/result`, t.limits.resultBytes);
     if (whole && alone && !t.marked) this.#clean.add(t.attempt);
     this.#forget(t, whole);

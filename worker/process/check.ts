@@ -38,8 +38,20 @@ function checkExecutable(file: string, who: Who): CannotStart | undefined {
   if (stat.isDirectory()) return { why: `${file} is a directory, not a program` };
   if (!stat.isFile()) return { why: `${file} is no regular file, so it cannot be a program` };
   if (!permits(stat, who, "execute")) return { why: `user "${who.name}" has no execute permission on ${file}` };
-  return checkFormat(file, who);
+  const { dev, ino, size, mtimeMs, ctimeMs } = stat;
+  const known = `${who.name} ${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs} ${file}`;
+  if (sound.has(known)) return undefined;
+  const cannot = checkFormat(file, who);
+  if (cannot === undefined) {
+    if (sound.size >= soundPrograms) sound.clear();
+    sound.add(known);
+  }
+  return cannot;
 }
+
+/** Programs that were found to be sound, by what changes when they do: most attempts run one that ran before. */
+const sound = new Set<string>();
+const soundPrograms = 256;
 
 function look(path: string, who: Who): Stats | CannotStart {
   try {

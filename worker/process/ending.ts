@@ -2,7 +2,7 @@
 import { constants } from "node:os";
 import { boundedSentence } from "../../schema/end.ts";
 import type { ExitRecord } from "../agent/types.ts";
-import { hasSignalMark, readExit, readTerm, type ExitRecordRead } from "./records.ts";
+import { hasSignalMark, readTerm, type ExitRecordRead } from "./records.ts";
 import { shellError } from "./stderr.ts";
 
 export interface EndRead {
@@ -16,11 +16,10 @@ export interface EndRead {
 }
 
 /**
- * Reads `exit` and the marks beside it. For an attempt whose tree is empty: blanks are no news then, but the end of it.
+ * What `exit` and the marks beside it say. For an attempt whose tree is empty: blanks are no news then, but the end of it.
  * `marked`: whether there may be marks.
  */
-export function readEnd(folder: string, attempt: string, marked: boolean): EndRead {
-  const record = readExit(folder, attempt);
+export function readEnd(folder: string, record: ExitRecordRead, marked: boolean): EndRead {
   const by = marked ? readTerm(folder) : undefined;
   return {
     exit: exitOf(record, folder, by !== undefined),

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { boundedSentence } from "../../schema/end.ts";
 
 export interface Progress {
@@ -17,11 +17,13 @@ export function readProgress(
   file: string,
   seenMs: number,
 ): { readonly progress: Progress | undefined; readonly mtimeMs: number } | undefined {
+  // Missing is the usual case, and an error costs more than a look.
+  if (!existsSync(file)) return undefined;
   let fd: number;
   try {
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch {
-    // Missing is the usual case; a link or an unreadable file is the task's own loss, and progress is only shown.
+    // A link or an unreadable file is the task's own loss, and progress is only shown.
     return undefined;
   }
   try {

@@ -124,7 +124,7 @@ function ended(ask: RecoverAsk, known: Known, deps: RecoverDeps): Found {
   // It has to be uploaded first, which is the way of an end that the listener hears.
   if (result.kind === "toUpload") return adopted(ask, known, deps);
   deps.deadlines.drop(attempt);
-  const { exit, termBefore, timedOut, fenced } = readEnd(folder, attempt, true);
+  const { exit, termBefore, timedOut, fenced } = readEnd(folder, readExit(folder, attempt), true);
   return {
     attempt,
     found: "exited",

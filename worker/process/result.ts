@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "node:fs";
 import { isDeeperThan } from "../../schema/json-depth.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import type { ResultFound } from "../agent/types.ts";
@@ -10,6 +10,8 @@ export type ResultRead = ResultFound | { readonly kind: "toUpload"; readonly fil
  * with the reason when it is not one JSON value. Read without following a link: the file is the task's to replace.
  */
 export function readResult(file: string, maxBytes: number): ResultRead {
+  // The usual case, and an error costs more than a look.
+  if (lstatSync(file, { throwIfNoEntry: false }) === undefined) return { kind: "none" };
   let fd: number;
   try {
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);

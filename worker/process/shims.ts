@@ -1,6 +1,6 @@
 /** The shims of this agent: each serves one attempt at a time, and the next when nothing is left of the last one. */
 import { spawnSync } from "node:child_process";
-import { closeSync, constants, mkdirSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
 import { processClock } from "../../schema/kit/clock.ts";
 import type { Launcher } from "./launcher.ts";
 import { processLimits } from "./limits.ts";
@@ -39,7 +39,20 @@ export interface Shims {
 
 /** `folder` is the worker's own; fifos lie in a folder of this process below it. Throws when the host has no mkfifo(1). */
 export function openShims(options: { readonly folder: string; readonly launcher: Launcher }): Shims {
-  return new Pool(options.launcher, makeFifos(`${options.folder}/shims`));
+  return new Pool(options.launcher, fifosFor(`${options.folder}/shims`));
+}
+
+/** Some file systems, such as those that a virtual machine shares with its host, have no fifos; /tmp has. */
+function fifosFor(folder: string): Fifos {
+  try {
+    return makeFifos(folder);
+  } catch (error) {
+    try {
+      return makeFifos(mkdtempSync("/tmp/muster-shims-"));
+    } catch {
+      throw error;
+    }
+  }
 }
 
 class Pool implements Shims {
