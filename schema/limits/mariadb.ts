@@ -1,7 +1,9 @@
 /** Bounds of a manager's connections to MariaDB. */
 export const mariadbLimits = {
-  /** Connections of one manager that read. */
+  /** Connections of one manager that read for whoever asks. */
   readers: 8,
+  /** Connections that read for its leaders, so that no crowd of readers holds them up. */
+  leaderReaders: 4,
   /** Connections that write: a manager that leads several pools commits for them side by side. */
   writers: 4,
   /** Statements that wait for a connection; the next one is refused, and may be tried again. */

@@ -25,6 +25,8 @@ export interface Connections extends AsyncDisposable {
   readonly textBytes: number;
   /** One statement that only looks: on a connection that the server had closed meanwhile it is asked once more. */
   read(text: string, values?: readonly Value[]): Promise<unknown[][]>;
+  /** The same for what a leader decides by, on connections of its own. */
+  load(text: string, values?: readonly Value[]): Promise<unknown[][]>;
   /**
    * Whole texts, without values to fill in, one after the other on one connection; the first that fails is the last that is
    * sent. Together they are one transaction. Resolves with the last one's answer; rejects with an unknown outcome when none comes.
@@ -58,6 +60,7 @@ export async function openConnections(url: string, options: OpenConnectionsOptio
     return link;
   };
   const readers = new Lane(() => open(true), mariadbLimits.readers);
+  const leaders = new Lane(() => open(true), mariadbLimits.leaderReaders);
   const writers = new Lane(() => open(false), mariadbLimits.writers);
   await firstAnswer(writers, address, options);
   return {
@@ -66,6 +69,7 @@ export async function openConnections(url: string, options: OpenConnectionsOptio
       return Math.floor(packetBytes / 4);
     },
     read: async (text, values = []) => await readTwice(readers, text, values),
+    load: async (text, values = []) => await readTwice(leaders, text, values),
     write: async (texts) =>
       await writers.use(async (link) => {
         let last: Answer = { rows: [], matched: 0 };
@@ -79,6 +83,7 @@ export async function openConnections(url: string, options: OpenConnectionsOptio
       await writers.use((link) => work({ query: (text, values = []) => link.ask(text, values, withinMs) })),
     [Symbol.asyncDispose]: async () => {
       readers.close();
+      leaders.close();
       writers.close();
     },
   };

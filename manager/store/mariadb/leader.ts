@@ -14,10 +14,11 @@ const duplicate = 1062;
 
 export function mariadbLeader(connections: Connections, codecs: Codecs): LeaderStore {
   const grouper = new Grouper(codecs);
+  const own = { read: connections.load };
   return {
     leaseIsLock: false,
     readLease: async (pool) => {
-      const [row] = await connections.read(`${codecs.lease.select} WHERE \`pool\` = ?`, [pool]);
+      const [row] = await own.read(`${codecs.lease.select} WHERE \`pool\` = ?`, [pool]);
       return row ? codecs.lease.decode(row) : null;
     },
     takeLease: (pool, holder, seen, aboveTerm) => takeLease(connections, codecs, { pool, holder, seen, aboveTerm }),
@@ -27,8 +28,8 @@ export function mariadbLeader(connections: Connections, codecs: Codecs): LeaderS
       await matchesOne(connections, "UPDATE `leases` SET `holder` = '' WHERE `pool` = ? AND `term` = ?", [pool, term]);
     },
     commit: (batch) => commit(connections, grouper, batch),
-    load: (pool, needs) => loadNeeds(connections, codecs, pool, needs),
-    loadLive: (pool) => loadLive(connections, codecs, pool),
+    load: (pool, needs) => loadNeeds(own, codecs, pool, needs),
+    loadLive: (pool) => loadLive(own, codecs, pool),
   };
 }
 

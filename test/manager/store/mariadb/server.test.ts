@@ -211,6 +211,30 @@ describe.skipIf(reason !== undefined)(`a real MariaDB${reason ? ` (skipped: ${re
     );
   });
 
+  test("readers that take every connection of theirs hold up neither what a leader reads nor what it writes", async () => {
+    const connections = await opened();
+    const slow = Array.from({ length: mariadbLimits.readers + 1 }, () => connections.read("SELECT SLEEP(10)"));
+    const ended = Promise.race(
+      slow.map((one) =>
+        one.then(
+          () => "a reader",
+          () => "a reader",
+        ),
+      ),
+    );
+    await until(
+      "all to be taken",
+      async () =>
+        (await server.admin("SHOW PROCESSLIST")).filter((one: { Info: string | null }) => one.Info?.includes("SLEEP(10)"))
+          .length === mariadbLimits.readers,
+    );
+    const leader = connections
+      .load("SELECT 1")
+      .then(() => connections.write(["DO 1"]))
+      .then(() => "the leader");
+    expect(await Promise.race([ended, leader])).toBe("the leader");
+  });
+
   test("the check asks the real server, and says of each setting what to do", async () => {
     const connections = await opened();
     const well = await checkMariadb(connections);
