@@ -37,12 +37,31 @@ describe("a manager on MariaDB", () => {
     const ended = await Promise.all(ids.map((id) => fleet.ended(id)));
     expect(ended.map((run) => run.state)).toEqual(ids.map((_, n) => (n < 15 ? "succeeded" : "failed")));
 
+    // One request whose rows are many times what the server takes in one text, all for a worker that is not there.
+    const labels = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`key${n}`, "v".repeat(250)]));
+    const wide = {
+      name: "wide",
+      labels,
+      params: { p: "" },
+      constraints: ["worker=nobody"],
+      run: { driver: "exec", program: "/bin/true" },
+    };
+    const wideId = await fleet.task(wide);
+    const waiting = await fleet.startRuns(wideId, 1_000, { params: { p: "'\\".repeat(250) } });
+
     if (fleet.manager) expect(await fleet.kill(fleet.manager, "SIGTERM")).toBe(0);
     await fleet.startManager();
     expect(await Promise.all(ids.map((id) => fleet.run(id)))).toEqual(ended);
     const second = await fleet.call("GET", "/runs?label=half=second&limit=100");
     expect(second.body.items.map((run: { id: string }) => run.id).toSorted()).toEqual(ids.slice(10).toSorted());
     expect((await fleet.call("GET", `/runs/${ids[7]}/logs`, undefined, { accept: "text/plain" })).body).toBe("7\n");
+    const found: string[] = [];
+    for (let path: string | null = `/runs?taskId=${wideId}&state=queued&limit=200`; path !== null;) {
+      const page: { items: { id: string }[]; next: string | null } = (await fleet.call("GET", path)).body;
+      found.push(...page.items.map((run) => run.id));
+      path = page.next === null ? null : `/runs?taskId=${wideId}&state=queued&limit=200&cursor=${page.next}`;
+    }
+    expect(found.toSorted()).toEqual(waiting.toSorted());
     const health = await fleet.call("GET", "/health");
     expect(health.body).toMatchObject({ status: "pass" });
     // And goes on.
