@@ -65,11 +65,15 @@ const refusals: ReadonlySet<number> = new Set([1044, 1045, 1049, 1130, 1251, 127
 /** What MySQL and old releases say to our settings: a variable, a collation or a character set that they do not have. */
 const strangers: ReadonlySet<number> = new Set([1115, 1193, 1231, 1253, 1273]);
 
-/** What mysql2 puts on an error: `errno` and `sqlState` from the server, `code` also from the network and from itself. */
+/** Node's, for what it cannot put into a text or a packet. */
+const valueCodes: ReadonlySet<string> = new Set(["ERR_INVALID_ARG_TYPE", "ERR_INVALID_ARG_VALUE", "ERR_OUT_OF_RANGE"]);
+
+/** What mysql2 puts on an error: `errno` from the server, `code` also from the network and from itself. */
 interface DriverError {
   readonly errno?: unknown;
   readonly code?: unknown;
-  readonly sqlState?: unknown;
+  /** The connection is gone with it. */
+  readonly fatal?: unknown;
   readonly message: string;
 }
 
@@ -83,8 +87,13 @@ export function storeErrorOf(error: unknown, sent = true): unknown {
   // The text of a commit holds everything that its rows hold; it belongs in no log line.
   delete (error as { sql?: unknown }).sql;
   const told = error as DriverError;
-  if (!isAnswer(told))
+  if (typeof told.code === "string" && valueCodes.has(told.code))
+    return new StoreError("permanent", true, `A value cannot be stored: ${told.message}`, { cause: error });
+  if (!isAnswer(told)) {
+    // A bug of ours throws too; to call it the network's fault would be to try it for ever.
+    if (typeof told.code !== "string" && told.fatal !== true) return error;
     return new StoreError("transient", !sent, `The database does not answer: ${reasonOf(told)}`, { cause: error });
+  }
   const number = told.errno;
   const ofRow = ofTheRows.get(number) ?? ofEngineError(number, told.message, rowEngineErrors);
   if (ofRow !== undefined) return new StoreError("permanent", true, `A row is ${ofRow}: ${told.message}`, { cause: error });

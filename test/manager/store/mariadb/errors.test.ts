@@ -67,6 +67,16 @@ describe("what an error of MariaDB means (rule 19)", () => {
     expect(storeErrorOf(told, true)).toBe(told);
   });
 
+  test("what the server and the network did not say is a bug: it comes back to be counted, and a value that cannot be written is permanent", () => {
+    const bug = new TypeError("x is not a function");
+    expect(storeErrorOf(bug, true)).toBe(bug);
+    expect(storeErrorOf(Object.assign(new Error("closed"), { fatal: true }), false)).toMatchObject({
+      kind: "transient",
+      outcomeKnown: true,
+    });
+    expect(storeErrorOf(broken("ERR_OUT_OF_RANGE"), true)).toMatchObject({ kind: "permanent", outcomeKnown: true });
+  });
+
   test("a host with several addresses is an error that says something", () => {
     const error = Object.assign(new AggregateError([new Error("connect ECONNREFUSED ::1:3306")], ""), { code: "ECONNREFUSED" });
     expect(String(storeErrorOf(error, false))).toMatch(/ECONNREFUSED ::1:3306/);
