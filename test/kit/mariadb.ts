@@ -104,6 +104,8 @@ export class MariadbServer implements AsyncDisposable {
       `--datadir=${join(this.folder, "data")}`,
       `--socket=${join(this.folder, "socket")}`,
       `--pid-file=${join(this.folder, "pid")}`,
+      // Of its own: a server that starts deletes the temporary tables of every other server that has the same one.
+      `--tmpdir=${this.folder}`,
       `--log-error=${log}`,
       `--port=${this.port}`,
       ...defaults,
