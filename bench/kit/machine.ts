@@ -10,6 +10,8 @@ export interface Machine {
   readonly cores: number;
   /** Median of an `fdatasync` of 4 KiB where the databases lie, milliseconds. */
   readonly syncMs: number;
+  /** Processes that wanted to run when the benchmarks began, over the last minute. */
+  readonly load: number;
   readonly versions: Readonly<Record<string, string>>;
   readonly line: string;
 }
@@ -26,7 +28,7 @@ export function machine(): Machine {
   }
   const bullmq = peerVersion();
   if (bullmq !== undefined) versions["BullMQ"] = bullmq;
-  const load = loadavg()[0]?.toFixed(1);
+  const load = loadavg()[0] ?? 0;
   const memoryGb = Math.round(totalmem() / 2 ** 30);
   const list = Object.entries(versions)
     .map(([name, version]) => `${name} ${version}`)
@@ -36,8 +38,9 @@ export function machine(): Machine {
     date,
     cores: cores.length,
     syncMs,
+    load,
     versions,
-    line: `${date}: ${cores.length} cores (${cores[0]?.model.trim() ?? "unknown"}), ${memoryGb} GB, Linux ${release()}, ${fileSystem()} (fdatasync of 4 KiB: ${syncMs.toFixed(2)} ms), load ${load}; ${list}`,
+    line: `${date}: ${cores.length} cores (${cores[0]?.model.trim() ?? "unknown"}), ${memoryGb} GB, Linux ${release()}, ${fileSystem()} (fdatasync of 4 KiB: ${syncMs.toFixed(2)} ms), load ${load.toFixed(1)}; ${list}`,
   };
 }
 

@@ -42,10 +42,19 @@ export function pageOf(
   const parts = new Map(kept);
   for (const { letter, title, about } of sections) {
     const own = figures.filter(({ section }) => section === letter);
-    parts.set(letter, `## (${letter}) ${title}\n\n${about}\n\n${host.line}.\n\n${markdownTable(own, figures)}\n`);
+    parts.set(
+      letter,
+      `## (${letter}) ${title}\n\n${about}\n\n${host.line}.\n\n${busyNote(host)}${markdownTable(own, figures)}\n`,
+    );
   }
   const ordered = letters.flatMap((letter) => parts.get(letter) ?? []);
   return [reading, ...ordered].join("\n");
+}
+
+/** Other work on the machine makes rates and latencies worthless, and whoever reads them must know. */
+function busyNote({ load, cores }: Machine): string {
+  if (load <= cores / 2) return "";
+  return `**The machine was busy with other work when this began (load ${load.toFixed(1)} on ${cores} cores): rates and latencies are below what it can do, and only CPU can be compared.**\n\n`;
 }
 
 /** The sections of a page that was written before, by their letters. */

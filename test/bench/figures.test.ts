@@ -78,7 +78,7 @@ describe("figures", () => {
 });
 
 describe("the page", () => {
-  const host = { date: "2026-11-21", cores: 2, syncMs: 0.1, versions: {}, line: "2026-11-21: two cores" };
+  const host = { date: "2026-11-21", cores: 2, syncMs: 0.1, load: 0.2, versions: {}, line: "2026-11-21: two cores" };
 
   test("has what was measured now, and keeps what was measured before", () => {
     const first = { ...section([]), title: "Starts" };
@@ -99,6 +99,10 @@ describe("the page", () => {
       /^# Performance[^]*## \(a\) Starts[^]*four cores[^]*x [^]*7 runs[^]*## \(c\) Processes[^]*two cores[^]*y [^]*2 runs/,
     );
     expect(after).not.toContain("| x | 1 runs");
+    expect(after).not.toContain("busy");
+    expect(pageOf({ ...host, load: 3 }, [first], [], new Map())).toContain(
+      "busy with other work when this began (load 3.0 on 2 cores)",
+    );
     expect(pageOf(host, [], [], partsOf(after))).toBe(after);
   });
 });
