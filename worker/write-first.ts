@@ -39,7 +39,7 @@ export function writeFirst(deps: {
 
   const flush = (): void => {
     try {
-      if (writes.length > 0) deps.journal.write(writes);
+      if (writes.length > 0) deps.journal.write(newest(writes));
       writes = [];
       full = null;
     } catch (error) {
@@ -100,6 +100,13 @@ function mayRunAhead(action: AgentAction, unlaunched: ReadonlySet<string>): bool
     case "settled":
       return false;
   }
+}
+
+/** Without the entries of an attempt that a later one in the same transaction replaces: a short run starts and ends in one. */
+function newest(writes: readonly JournalWrite[]): readonly JournalWrite[] {
+  const last = new Map<string, JournalWrite>();
+  for (const write of writes) if (write.write === "entry") last.set(write.entry.attempt, write);
+  return writes.filter((write) => write.write !== "entry" || last.get(write.entry.attempt) === write);
 }
 
 /** The core repeats hellos and reports by its own timers, so the oldest of them may go. */
