@@ -17,7 +17,7 @@ export const signals = {
 } as const;
 
 /** The server takes no longer sentence from a SIGNAL. */
-const sentenceChars = 120;
+const sentenceChars = 128;
 
 const open = "BEGIN NOT ATOMIC DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END; ";
 const begin = `${open}START TRANSACTION; `;
@@ -94,21 +94,34 @@ function* updates(group: UpdateGroup, charsMax: number): Generator<string> {
       yield `UPDATE ${table} SET ${set} WHERE ${where}; ${must1(`There is no ${first} to update.`)}`;
       continue;
     }
-    const sentence = `There is no ${first}, or another of ${rows.length} rows that the batch updates is not there.`;
+    const sentence = `There is no ${first} (or another of ${rows.length}) to update.`;
     yield `${joinedUpdate(group, rows)}; IF ROW_COUNT() <> ${rows.length} THEN ${raise(signals.noSuchRow, sentence)} END IF; `;
   }
 }
 
 /**
  * Many updates by primary key in one statement: twice as quick as one by one, and unlike a CASE its time grows only with the
- * number of rows. The first SELECT names the columns and gives no row.
+ * number of rows. What all rows have alike stands outside, which halves the time again. The first SELECT names the columns and
+ * gives no row.
  */
 function joinedUpdate({ table, keys, columns }: UpdateGroup, rows: readonly (readonly string[])[]): string {
-  const names = [...keys, ...columns];
+  const first = rows[0] ?? [];
+  const places = columns.map((_, index) => keys.length + index);
+  const alike = places.map((place) => rows.every((row) => row[place] === first[place]));
+  const varying = places.filter((_, index) => !alike[index]);
+  const [key = ""] = keys;
+  if (varying.length === 0 && keys.length === 1) {
+    const set = columns.map((column, index) => `${column} = ${first[places[index] ?? 0]}`).join(", ");
+    return `UPDATE ${table} SET ${set} WHERE ${key} IN (${rows.map((row) => row[0]).join(",")})`;
+  }
+  const names = [...keys, ...varying.map((place) => columns[place - keys.length])];
+  const kept = [...keys.keys(), ...varying];
+  const values = rows.map((row) => `(${kept.map((place) => row[place]).join(",")})`).join(",");
+  const on = keys.map((one) => `t.${one} = v.${one}`).join(" AND ");
+  const set = columns
+    .map((column, index) => `t.${column} = ${alike[index] ? first[places[index] ?? 0] : `v.${column}`}`)
+    .join(", ");
   const named = names.map((name) => `NULL AS ${name}`).join(",");
-  const values = rows.map((row) => `(${row.join(",")})`).join(",");
-  const on = keys.map((key) => `t.${key} = v.${key}`).join(" AND ");
-  const set = columns.map((column) => `t.${column} = v.${column}`).join(", ");
   return `UPDATE (SELECT ${named} WHERE 0 UNION ALL VALUES ${values}) v STRAIGHT_JOIN ${table} t ON ${on} SET ${set}`;
 }
 

@@ -14,7 +14,7 @@ export interface InsertGroup {
   readonly rows: string[];
 }
 
-/** Updates of the same columns of one table, each of another row. */
+/** Updates of the same columns of one table, to the same state where they have one, each of another row. */
 export interface UpdateGroup {
   readonly kind: "update";
   readonly table: string;
@@ -39,7 +39,7 @@ export type Group = InsertGroup | UpdateGroup | LoneStatement;
 /** Takes statements in the order of the batch and puts each into the earliest group that keeps that order. */
 export class Grouping {
   readonly groups: Group[] = [];
-  /** Where the open group of a kind is: by the head of its INSERT, or by table and columns. */
+  /** Where the open group of a kind is: by the head of its INSERT, or by table, columns and state. */
   readonly #open = new Map<string, number>();
   /** The last group that touches a row. */
   readonly #touched = new Map<string, number>();
@@ -65,7 +65,8 @@ export class Grouping {
   update<R>(writer: RowText<R>, keys: readonly string[], key: readonly string[], set: Partial<R>, row: string): void {
     const { columns, literals } = writer.set(set);
     if (columns.length === 0) return;
-    const shape = `${writer.table} ${columns.join()}`;
+    // Rows that go to the same state mostly end alike, and what is alike is written once.
+    const shape = `${writer.table} ${columns.join()} ${literals[columns.indexOf("`state`")] ?? ""}`;
     const open = this.#open.get(shape);
     const values = [...key, ...literals];
     // A row may be in a group but once, and not in one that comes before another statement of it.

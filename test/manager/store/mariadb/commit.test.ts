@@ -149,19 +149,40 @@ describe("values", () => {
         });
         await leader.commit({ op: "insertRun", row });
         expect((await store.run(`r${n}`))?.run).toEqual(row);
-        // The same values by the form that writes several.
+        // The same values by the two forms that write several rows: alike, and each its own.
         const end = { how: "lost", why: values.at(-1) ?? "" } as const;
-        const some = [`r${n}`, `r${Math.max(1, n - 1)}`].filter((id, at, all) => all.indexOf(id) === at);
-        await leader.commit(
-          ...some.map((id): Change => ({ op: "updateRun", id, set: { end, result: values[0] ?? null, endedAt: n } })),
-        );
-        expect((await store.run(`r${n}`))?.run).toEqual({ ...row, end, result: values[0], endedAt: n });
+        const some = [...new Set([`r${n}`, `r${Math.max(1, n - 1)}`])];
+        await leader.commit(...some.map((id): Change => ({ op: "updateRun", id, set: { end, result: values[0] ?? null } })));
+        expect((await store.run(`r${n}`))?.run).toEqual({ ...row, end, result: values[0] });
+        const each = (at: number) => ({ end, result: values.slice(0, at + 2).join("|"), endedAt: n + at });
+        await leader.commit(...some.map((id, at): Change => ({ op: "updateRun", id, set: each(at) })));
+        for (const [at, id] of some.entries()) expect((await store.run(id))?.run).toMatchObject(each(at));
       }),
       { numRuns: 15, seed: 20_261_121 },
     );
     const everyByte = Uint8Array.from({ length: 512 }, (_, at) => at % 256);
     await store.putBody("b", everyByte);
     expect(Buffer.from((await store.getBody("b")) ?? []).equals(everyByte)).toBe(true);
+  });
+
+  test("on MariaDB: of several updates in one statement each has to find its row, also one that it leaves as it was", async () => {
+    const { store } = await opened(await server.database());
+    const leader = await lead(store);
+    const ids = ["r1", "r2", "r3"];
+    await leader.commit(...ids.map((id, at): Change => ({ op: "insertRun", row: run({ id, order: at + 1 }) })));
+    for (const endedAt of [() => 5, (at: number) => at]) {
+      const updates = (of: readonly string[]) =>
+        of.map((id, at): Change => ({ op: "updateRun", id, set: { state: "failed", endedAt: endedAt(at) } }));
+      expect(await leader.commit(...updates(ids))).toBe("applied");
+      expect(await leader.commit(...updates(ids))).toBe("applied");
+      const error = await refusal(leader.commit(...updates(["r1", "gone", "r3"])));
+      expect(error).toMatchObject({
+        kind: "permanent",
+        outcomeKnown: true,
+        message: "There is no run r1 (or another of 3) to update.",
+      });
+    }
+    expect((await store.run("r3"))?.run).toMatchObject({ state: "failed", endedAt: 2 });
   });
 
   test("on MariaDB: a number that it would round is refused, for good", async () => {
