@@ -63,7 +63,7 @@ export function jsonOf(bytes: Uint8Array): unknown {
   } catch (cause) {
     throw Object.assign(problem("malformed", `the body is not JSON: ${(cause as Error).message}`), { cause });
   }
-  refuseHostile(value);
+  if (mayBeHostile(text)) refuseHostile(value);
   return value;
 }
 
@@ -76,6 +76,27 @@ export function utf8Of(bytes: Uint8Array): string | undefined {
     throw error;
   }
 }
+
+/** Whether the text could hold a reserved key (also one that is written with escapes) or more levels than are allowed. */
+function mayBeHostile(text: string): boolean {
+  if (text.includes("__proto__") || text.includes("\\u")) return true;
+  let open = 0;
+  let isString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text.charCodeAt(at);
+    if (isString) {
+      if (char === backslash) at += 1;
+      else if (char === quote) isString = false;
+    } else if (char === quote) isString = true;
+    else if (char === brace || char === bracket) {
+      open += 1;
+      if (open > requestLimits.jsonDepth) return true;
+    } else if (char === brace + 2 || char === bracket + 2) open -= 1;
+  }
+  return false;
+}
+
+const [quote, backslash, brace, bracket] = [0x22, 0x5c, 0x7b, 0x5b] as const;
 
 /**
  * Refuses `__proto__` as a key, which a schema of free keys would pass over in silence, and nesting that would overflow the

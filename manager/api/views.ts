@@ -9,9 +9,16 @@ import type { WorkerLive } from "../control/core.ts";
 import type { AttemptRecord, EventRecord, RunRecord, TaskRecord, WorkerRecord } from "../control/records.ts";
 import type { ControlPlane } from "../plane.ts";
 
-/** Wall milliseconds as ISO-8601 UTC. */
+let lastMs = Number.NaN;
+let lastInstant = "";
+
+/** Wall milliseconds as ISO-8601 UTC. The runs that one request starts have most of their instants in common. */
 export function instant(ms: number): string {
-  return new Date(ms).toISOString();
+  if (ms !== lastMs) {
+    lastInstant = new Date(ms).toISOString();
+    lastMs = ms;
+  }
+  return lastInstant;
 }
 
 function instantOrNull(ms: number | null): string | null {

@@ -134,7 +134,12 @@ export function eventsOf(row: EventRow): EventRecord[] {
   const kinds = kindsOf(row.kind);
   if (kinds.length === 1) return [row as EventRecord];
   return (row.data as Line[]).map(([at, about, by, data], i) => ({
-    ...{ pool: row.pool, number: row.number + i, at, kind: kinds[i] as EventKind, taskId: row.taskId, runId: row.runId },
+    pool: row.pool,
+    number: row.number + i,
+    at,
+    kind: kinds[i] as EventKind,
+    taskId: row.taskId,
+    runId: row.runId,
     attemptId: (about & aboutAttempt) === 0 ? null : row.attemptId,
     workerId: (about & aboutWorker) === 0 ? null : row.workerId,
     by,

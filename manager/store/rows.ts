@@ -107,7 +107,20 @@ function updateText(tableName: string, byKey: ByKey, shape: string): string {
 /** Texts and numbers go to the driver as they are; everything else as its column wants it. */
 function writerOf(column: Column): Writer {
   if (column.dataType === "string" || column.dataType === "number") return (value) => (value ?? null) as Value;
+  if (column.dataType === "json") return jsonText;
   return (value) => (value === null || value === undefined ? null : (column.mapToDriverValue(value) as Value));
+}
+
+/** JSON, with what most rows hold made without a serializer. */
+function jsonText(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "object" && !Array.isArray(value) && isEmpty(value)) return "{}";
+  return JSON.stringify(value);
+}
+
+function isEmpty(value: object): boolean {
+  for (const _ in value) return false;
+  return true;
 }
 
 function quote(name: string): string {

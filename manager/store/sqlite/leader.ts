@@ -3,7 +3,7 @@ import type { Loaded, Need } from "../../control/inputs.ts";
 import type { AttemptRecord, LiveState, RunRecord } from "../../control/records.ts";
 import { statementsOf, type DialectTexts } from "../changes-sql.ts";
 import type { Codecs } from "../codecs.ts";
-import { lastNumberOf, newestEventRow, withEventRows } from "../event-rows.ts";
+import { lastNumberOf, newestEventRow, withEventRows, type StoredChange } from "../event-rows.ts";
 import { storeErrorOf } from "./errors.ts";
 import type { SqliteFile } from "./file.ts";
 import { heldStates, terminalStates, unendedStates } from "../states.ts";
@@ -69,15 +69,26 @@ function takeLease(file: SqliteFile, codecs: Codecs, taking: Taking): LeaseRow |
 function commit(file: SqliteFile, codecs: Codecs, batch: Batch): CommitResult {
   const applied = file.transaction(() => {
     if (file.run(advanceBatch, [batch.batch, batch.pool, batch.term, batch.batch]) !== 1) return undefined;
-    for (const change of withEventRows(batch.changes)) {
-      for (const statement of statementsOf(change, codecs, texts)) {
-        const changed = file.run(statement.text, statement.values);
-        if (statement.must && changed !== 1) throw new StoreError("permanent", true, statement.must);
-      }
-    }
+    for (const change of withEventRows(batch.changes)) write(file, codecs, change);
     return true;
   });
   return applied ? "applied" : "deposed";
+}
+
+/** What every run has several of goes the short way. */
+function write(file: SqliteFile, codecs: Codecs, change: StoredChange): void {
+  if (change.op === "insertEventRow") {
+    file.run(codecs.event.insert, codecs.event.encode(change.row));
+    return;
+  }
+  if (change.op === "insertAttempt") {
+    file.run(codecs.attempt.insert, codecs.attempt.encode(change.row));
+    return;
+  }
+  for (const statement of statementsOf(change, codecs, texts)) {
+    const changed = file.run(statement.text, statement.values);
+    if (statement.must && changed !== 1) throw new StoreError("permanent", true, statement.must);
+  }
 }
 
 function loadNeed(file: SqliteFile, codecs: Codecs, pool: string, need: Need): Loaded {
