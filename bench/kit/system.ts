@@ -43,6 +43,8 @@ export class System {
   readonly #options: SystemOptions;
   readonly #managerEnv: Readonly<Record<string, string>>;
   readonly #parts: Part[] = [];
+  /** Node writes a profile only at a gentle end. */
+  readonly #profiled = new Set<Part>();
 
   private constructor(options: SystemOptions, ports: readonly number[], databaseUrl: string | undefined) {
     [this.httpPort, this.brokerPort] = ports as [number, number];
@@ -88,13 +90,18 @@ export class System {
   }
 
   startManager(): Part {
-    const { profileDir } = this.#options;
-    const profile = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`, "--cpu-prof-interval=500"];
-    const args = [...profile, join(root, "manager/main.ts")];
+    const args = [...this.#profile(), join(root, "manager/main.ts")];
     this.manager = this.#part(
       new Part({ name: "manager", folder: this.folder, command: process.execPath, args, env: this.#managerEnv }),
     );
+    if (this.#options.profileDir !== undefined) this.#profiled.add(this.manager);
     return this.manager;
+  }
+
+  /** What Node is started with besides. */
+  #profile(): string[] {
+    const { profileDir } = this.#options;
+    return profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`, "--cpu-prof-interval=500"];
   }
 
   async managerReady(): Promise<void> {
@@ -129,14 +136,12 @@ export class System {
   async realWorker(id: string, env: Readonly<Record<string, string>> = {}): Promise<Part> {
     const password = addClient(this.credentials, { username: id, pool: "default", role: "worker" });
     await this.#reloadMosquitto();
-    const { profileDir } = this.#options;
-    const profile = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`, "--cpu-prof-interval=500"];
     const worker = this.#part(
       new Part({
         name: id,
         folder: this.folder,
         command: process.execPath,
-        args: [...profile, join(root, "worker/main.ts")],
+        args: [...this.#profile(), join(root, "worker/main.ts")],
         env: {
           NODE_COMPILE_CACHE: compileCache,
           MUSTER_DATA_DIR: join(this.folder, id),
@@ -149,6 +154,7 @@ export class System {
       }),
     );
     this.workers = worker;
+    if (this.#options.profileDir !== undefined) this.#profiled.add(worker);
     await worker.ready(`worker ${id}`, async () => {
       const found = await this.call("GET", `/workers/${id}`).catch(() => undefined);
       return found?.state === "online";
@@ -191,11 +197,10 @@ export class System {
     ]) as Record<string, number>;
   }
 
-  /** Ends everything; the manager first and gently, so that a profile is written. */
+  /** Ends everything, the newest first. */
   async close(): Promise<void> {
     for (const part of this.#parts.toReversed()) {
-      const gently = this.#options.profileDir !== undefined && part !== this.load && part !== this.workers;
-      await part.end(gently ? "SIGTERM" : "SIGKILL");
+      await part.end(this.#profiled.has(part) ? "SIGTERM" : "SIGKILL");
     }
     await this.database.drop();
     removeFolder(this.folder);
