@@ -26,8 +26,8 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 60_000,
           pool: "forks",
-          // Real processes on real cores: one file at a time, after the quick ones.
-          fileParallelism: false,
+          // After the quick ones. They wait for processes and heartbeats more than they work.
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
