@@ -47,7 +47,8 @@ export class Grouping {
   /** `row` names the row among those that updates may touch. */
   insert<R>(writer: RowText<R>, record: R, row?: string): void {
     const before = row === undefined ? undefined : this.#touched.get(row);
-    const at = this.insertText(writer.insertHead, writer.row(record), before);
+    const text = writer.row(record);
+    const at = this.insertText(text.head, text.row, before);
     if (row !== undefined) this.#touched.set(row, at);
   }
 
@@ -88,7 +89,7 @@ export class Grouping {
 
   /** Rows that are inserted from here on come behind everything so far. */
   close<R>(writer: RowText<R>): void {
-    this.#open.delete(writer.insertHead);
+    for (const head of this.#open.keys()) if (head.startsWith(`INSERT INTO ${writer.table} (`)) this.#open.delete(head);
   }
 
   #begin(shape: string, group: Group): number {
