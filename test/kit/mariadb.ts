@@ -5,7 +5,18 @@
  */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, chownSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
+import {
+  accessSync,
+  chownSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createConnection, type Connection } from "mysql2/promise";
@@ -41,7 +52,7 @@ export class MariadbServer implements AsyncDisposable {
   #databases = 0;
 
   private constructor(port: number, options: readonly string[], under: string) {
-    this.folder = mkdtempSync(join(under, "muster-mariadb-"));
+    this.folder = folderIn(under);
     this.port = port;
     this.#options = options;
   }
@@ -149,6 +160,15 @@ export class MariadbServer implements AsyncDisposable {
     running.kill(signal);
     await exited;
   }
+}
+
+/** A new folder; those of test processes that were killed before they could clean up go first. */
+function folderIn(parent: string): string {
+  for (const name of readdirSync(parent)) {
+    const owner = /^muster-mariadb-(\d+)-/.exec(name)?.[1];
+    if (owner !== undefined && !existsSync(`/proc/${owner}`)) rmSync(join(parent, name), { recursive: true, force: true });
+  }
+  return mkdtempSync(join(parent, `muster-mariadb-${process.pid}-`));
 }
 
 /** Memory where there is enough: making tables takes a fifth of the time. What a crash leaves behind is the same. */
