@@ -4,13 +4,12 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { addClient, addToken } from "../../broker/credentials.ts";
+import { compileCache } from "./compile-cache.ts";
 import { freePorts } from "./ports.ts";
 import { sweep } from "./sweep.ts";
 import { until } from "./until.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-/** The launcher's: a member is up in half the time. */
-const compileCache = join(root, "node_modules/.cache/muster");
 
 type Env = Readonly<Record<string, string>>;
 
@@ -207,7 +206,7 @@ export class Fleet implements AsyncDisposable {
     const log = openSync(logFile, "a");
     const child = spawn(process.execPath, args as string[], {
       cwd: root,
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], NODE_COMPILE_CACHE: compileCache, ...env },
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...compileCache, ...env },
       stdio: ["ignore", log, log],
     });
     closeSync(log);

@@ -4,6 +4,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { sweep } from "./sweep.ts";
+import { compileCache } from "./compile-cache.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -21,6 +22,7 @@ export class WorkerProcess implements AsyncDisposable {
   constructor(worker: string, port: number, env: Readonly<Record<string, string>> = {}) {
     this.#env = {
       PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+      ...compileCache,
       HOME: this.folder,
       MUSTER_DATA_DIR: this.folder,
       MUSTER_WORKER_ID: worker,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openCredentials, removeClient } from "../../broker/credentials.ts";
 import { prepareCredentials } from "../../scripts/start/credentials.ts";
+import { compileCache } from "../kit/compile-cache.ts";
 
 const root = join(import.meta.dirname, "../..");
 let dataDir: string;
@@ -17,7 +18,7 @@ function script(name: string, args: readonly string[] = [], env: Record<string, 
   return spawnSync(process.execPath, [join(root, "scripts", `${name}.ts`), ...args], {
     cwd: join(dataDir, ".."),
     encoding: "utf8",
-    env: { PATH: process.env["PATH"] ?? "", ...env },
+    env: { PATH: process.env["PATH"] ?? "", ...compileCache, ...env },
   });
 }
 

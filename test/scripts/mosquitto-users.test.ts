@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { addClient, mosquittoPasswd, openCredentials } from "../../broker/credentials.ts";
+import { compileCache } from "../kit/compile-cache.ts";
 
 const script = join(import.meta.dirname, "../../scripts/mosquitto-users.ts");
 let folder: string;
@@ -15,7 +16,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 function run(args: readonly string[], env: Record<string, string> = {}) {
-  const all = { PATH: process.env["PATH"] ?? "", MUSTER_DATA_DIR: join(folder, "data"), ...env };
+  const all = { PATH: process.env["PATH"] ?? "", ...compileCache, MUSTER_DATA_DIR: join(folder, "data"), ...env };
   return spawnSync(process.execPath, [script, ...args], { cwd: folder, encoding: "utf8", env: all });
 }
 

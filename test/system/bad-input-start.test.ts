@@ -8,6 +8,7 @@ import { startBystander } from "../kit/bystander.ts";
 import { Fleet } from "../kit/fleet.ts";
 import { freePorts } from "../kit/ports.ts";
 import { until } from "../kit/until.ts";
+import { compileCache } from "../kit/compile-cache.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -18,7 +19,7 @@ function attemptOf(
 ): Promise<{ code: number | null; said: string }> {
   const child = spawn(process.execPath, [entry], {
     cwd: root,
-    env: { PATH: process.env["PATH"], HOME: env["MUSTER_DATA_DIR"], ...env },
+    env: { PATH: process.env["PATH"], ...compileCache, HOME: env["MUSTER_DATA_DIR"], ...env },
     timeout: 20_000,
   });
   let said = "";
