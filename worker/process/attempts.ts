@@ -10,7 +10,7 @@ import { processLimits } from "./limits.ts";
 import type { Pids } from "./pids.ts";
 import { someoneWorksIn } from "./proc.ts";
 import { readProgress } from "./progress.ts";
-import { claimVoid, makeVoid, readExit, readStarted, shimAlive, type ExitRecordRead, type Started } from "./records.ts";
+import { claimVoid, makeVoid, markOver, readExit, readStarted, shimAlive, type ExitRecordRead, type Started } from "./records.ts";
 import { readResult } from "./result.ts";
 import type { Shims } from "./shims.ts";
 import { track, type Tracked } from "./tracked.ts";
@@ -105,7 +105,7 @@ export class Attempts {
       }
       t.state = "launching";
       t.born = born;
-      t.marked = deadlines.timeoutMono !== null || deadlines.fenceMono !== null;
+      t.watched = deadlines.timeoutMono !== null || deadlines.fenceMono !== null;
       t.firstSentMono = t.sentMono = mono;
       this.#launching.add(t);
       t.shim = this.#o.shims.give(t.attempt);
@@ -188,6 +188,7 @@ export class Attempts {
     // A whole record is final; one that was not may have become whole before its shim was gone.
     const record = seen.is === "complete" ? seen : readExit(folder, t.attempt);
     const whole = record.is === "complete";
+    if (t.watched && !markOver(folder)) t.marked = true;
     const { endedWall, ...end } = readEnd(folder, record, t.marked);
     const result = readResult(`${folder}/result`, t.limits.resultBytes);
     if (whole && alone && !t.marked) this.#clean.add(t.attempt);
@@ -259,7 +260,7 @@ export class Attempts {
       t.order = { ...t.order, deadlines };
       return;
     }
-    t.marked = true;
+    t.watched = true;
     try {
       this.#o.deadlines.set(attempt, deadlines);
     } catch (error) {

@@ -135,11 +135,25 @@ export function markTerm(folder: string, by: TermBy, uptimeSeconds: number): boo
   return makeMark(`${folder}/term`, `${by} ${uptimeSeconds} end\n`);
 }
 
+/**
+ * Takes the place of the first TERM for nobody, once the attempt has ended: the watchdog, which marks before it signals, sends
+ * none any more. False when somebody sent one before, or it cannot be known.
+ */
+export function markOver(folder: string): boolean {
+  try {
+    writeFileSync(`${folder}/term`, "over 0 end\n", { flag: "wx", mode: 0o600 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Who sent the first TERM; undefined: nobody. An unreadable mark was somebody's, so it counts as the agent's. */
 export function readTerm(folder: string): TermBy | undefined {
   const record = readRecord(`${folder}/term`);
   if (record instanceof Error) return undefined;
   const by = record.text.split(" ")[0];
+  if (by === "over") return undefined;
   return by === "timedOut" || by === "fenced" ? by : "agent";
 }
 

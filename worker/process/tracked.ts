@@ -15,10 +15,12 @@ export interface Tracked {
   /** From before its launch; null when an earlier agent launched it. */
   born: PidMark | null;
   /**
-   * Somebody else may act on its shim, or has: a signal, a deadline that the watchdog keeps, an earlier agent. Then there may
-   * be marks in its folder, and its shim serves nobody after it: what was meant for this attempt must never reach another.
+   * Somebody acted on its shim: a signal, the watchdog, an earlier agent. Then there may be marks in its folder, and its shim
+   * serves nobody after it: what was meant for this attempt must never reach another.
    */
   marked: boolean;
+  /** It has a deadline, so the watchdog may act on its shim. */
+  watched: boolean;
   started: Started | null;
   /** When its launch was first, and last, told to a shim. */
   firstSentMono: number;
@@ -37,6 +39,7 @@ export function track(attempt: string, limits: LaunchOrder["limits"], state: Tra
     shim: null,
     born: null,
     marked: false,
+    watched: false,
     started: null,
     firstSentMono: 0,
     sentMono: 0,

@@ -4,7 +4,8 @@
 #
 # <folder>/deadlines/<attempt> holds "<bootId> <timeout> <fence> <grace> end": seconds of uptime, "-" for none; the agent
 # replaces it by rename and removes it with the end. Who ends an attempt first makes <attempt>/term with O_EXCL:
-# "<agent|timedOut|fenced> <uptime> end". So nobody sends TERM twice, and the end can say why.
+# "<agent|timedOut|fenced> <uptime> end". So nobody sends TERM twice, and the end can say why. When the attempt has ended by
+# itself the agent makes it ("over"): from then on its shim may serve another, and no TERM of ours can be on its way.
 
 set -u
 umask 077
@@ -28,7 +29,7 @@ claim() {
 }
 
 # Sets pid when a shim has claimed attempt $1, and succeeds when that shim lives and the attempt has not ended: boot id and
-# start time must agree before anything is signalled. The shim of an attempt with a deadline serves no other after it.
+# start time must agree before anything is signalled.
 alive() {
   pid= ticks= born= group=
   while read -r who a b c d e f; do

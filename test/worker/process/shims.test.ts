@@ -8,7 +8,7 @@ import { makeVoid, readExit, readStarted } from "../../../worker/process/records
 import { openShims, type Shims } from "../../../worker/process/shims.ts";
 import { until } from "../../kit/until.ts";
 import { agent, ask, bootId, freshFolder } from "./agents.ts";
-import { openRig, order, runs, type Ended, type Rig, type Started } from "./kit.ts";
+import { clock, openRig, order, runs, type Ended, type Rig, type Started } from "./kit.ts";
 
 const pidOf = async (rig: Rig, attempt: string): Promise<number> => (await rig.started(attempt)).process.pid;
 
@@ -101,6 +101,24 @@ describe("one shim, many attempts", () => {
     }
     for (const attempt of untouched) expect((await rig.ended(attempt)).exit).toEqual({ read: "code", code: 7 });
   }, 60_000);
+
+  test("attempts with a deadline share a shim too, but for one whose deadline passed", async () => {
+    await using rig = await openRig();
+    const late = (ms: number) => ({ deadlines: { timeoutMono: clock.now().mono + ms, fenceMono: null, graceMs: 1_000 } });
+    const pids: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      const attempt = rig.launch("/bin/true", [], late(3_600_000));
+      expect(await rig.ended(attempt)).toMatchObject({ exit: { read: "code", code: 0 }, timedOut: false, termBefore: false });
+      pids.push(await pidOf(rig, attempt));
+      await rig.host.remove(attempt);
+    }
+    expect(new Set(pids).size).toBe(1);
+    const passed = rig.launch("sleep", ["600"], late(100));
+    expect(await rig.ended(passed)).toMatchObject({ timedOut: true });
+    const next = rig.launch("/bin/true");
+    await rig.ended(next);
+    expect(await pidOf(rig, next)).not.toBe(await pidOf(rig, passed));
+  }, 30_000);
 
   test("an idle shim that somebody killed is replaced, and nobody waits for it", async () => {
     await using rig = await openRig();
