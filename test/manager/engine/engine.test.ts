@@ -40,6 +40,23 @@ describe("promise 1: what is answered is durable", () => {
     await Promise.all(Array.from({ length: 50 }, (_, i) => rig.engine.ask(createTask(`t${i}`))));
     expect(Math.max(...sizes)).toBe(50);
   });
+
+  test("requests of several sockets that are read in one turn of the event loop share one commit", async () => {
+    const rig = await makeRig();
+    const sizes: number[] = [];
+    rig.fault = async (batch, commit) => {
+      sizes.push(batch.changes.filter((change) => change.op === "insertTask").length);
+      return await commit();
+    };
+    const answers: Promise<unknown>[] = [];
+    for (let socket = 0; socket < 8; socket += 1) {
+      answers.push(rig.engine.ask(createTask(`t${socket}`)));
+      // What is done behind one socket's callback is done before the next socket is read.
+      for (let step = 0; step < 20; step += 1) await Promise.resolve();
+    }
+    await Promise.all(answers);
+    expect(sizes.filter((size) => size > 0)).toEqual([8]);
+  });
 });
 
 describe("rule 19 and 20: a database in trouble", () => {
