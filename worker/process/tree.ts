@@ -75,7 +75,8 @@ export function makeReaper(options: ReaperOptions): Reaper {
     const seen = await look(due);
     looking = false;
     const endedMs = nowMs();
-    restUntilMs = endedMs + (endedMs - begunMs) * processLimits.scanRest;
+    // A look at a few numbers is over in no time; what it lasts on a busy host is the wait for a processor.
+    if (seen.all) restUntilMs = endedMs + (endedMs - begunMs) * processLimits.scanRest;
     for (const [attempt, tree] of due) {
       // Asked for again meanwhile: this look may have passed by already.
       if (tree.dueMs > begunMs) continue;
@@ -119,6 +120,8 @@ interface Seen {
   readonly left: ReadonlySet<string>;
   /** Every process that was looked at belongs to one of our attempts. */
   readonly alone: boolean;
+  /** All of /proc was read. */
+  readonly all: boolean;
 }
 
 /** One pass over the processes that can belong to these trees: kills what does. */
@@ -156,7 +159,7 @@ function looker(options: ReaperOptions): (trees: ReadonlyMap<string, Waiting>) =
         sendSignal(pid, "SIGKILL");
       }
     }
-    return { left, alone };
+    return { left, alone, all: young === undefined };
   };
 }
 
