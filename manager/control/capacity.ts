@@ -1,7 +1,7 @@
 /** What each worker has in use, and in which of the open sets it belongs. Everything that changes either comes through here. */
 import type { Facts } from "../../schema/worker.ts";
 import { isFast, mayTake } from "./feasible.ts";
-import { setOpen, type WorkerInView } from "./openset.ts";
+import { noPlaces, setOpen, type WorkerInView } from "./openset.ts";
 import type { WorkerRecord } from "./records.ts";
 import type { AttemptCell, ControlState, WorkerCell } from "./state.ts";
 import type { Requires } from "./versions.ts";
@@ -31,6 +31,7 @@ export function makeView(row: WorkerRecord): WorkerInView {
     free: { slots: 0, memoryMb: 0, cpus: 0 },
     load: undefined,
     attempts: 0,
+    places: noPlaces(),
   };
   applyRow(view, row);
   return view;

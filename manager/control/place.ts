@@ -5,7 +5,7 @@ import { raiseAlarm } from "./alarms.ts";
 import { recall } from "./cache.ts";
 import { armWake } from "./due.ts";
 import { allows, hasRoom, mayTake, prefetchOf, suits } from "./feasible.ts";
-import type { OpenSet } from "./openset.ts";
+import { isIn, type OpenSet } from "./openset.ts";
 import type { OpenWorker } from "./placement/placement.ts";
 import { block, compileLine, dequeue, headOf, nextLine, unblock, type Line } from "./queue.ts";
 import { versionKey, type RunCell, type WorkerCell } from "./state.ts";
@@ -95,7 +95,8 @@ function chooseWorker(turn: Turn, run: RunCell, version: CompiledVersion): Worke
     };
     const chosen = askPlacement(turn, run, version, set, fits);
     // A placement of somebody else's may name whom it likes; only one that fits is taken.
-    return chosen && set.places.has(chosen.id) && fits(chosen) ? state.workers.get(chosen.id) : undefined;
+    const worker = chosen && state.workers.get(chosen.id);
+    return worker && isIn(set, worker.view) && fits(worker.view) ? worker : undefined;
   };
   if (version.definition.requires.slots === 0) return among(state.takers, false);
   return among(state.free, false) ?? among(state.eager, true);
