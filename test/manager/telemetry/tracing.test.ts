@@ -23,8 +23,10 @@ const heard = "process muster/v1/{pool}/{worker}/up/reports";
 
 async function tracedEngine(): Promise<{ readonly rig: Rig; readonly spans: Recorder }> {
   const spans = spanRecorder();
-  let rig: Rig | undefined;
-  rig = await makeRig({ watch: traceBatches({ tracing: spans, wire, stateOf: () => rig?.engine.lead?.state }) });
+  // The engine is made with its watch, which looks at the engine.
+  const made: { rig?: Rig } = {};
+  const rig = await makeRig({ watch: traceBatches({ tracing: spans, wire, stateOf: () => made.rig?.engine.lead?.state }) });
+  made.rig = rig;
   const task = createTask("t");
   if (task.kind === "createTask") {
     const retry = { attempts: 2, on: ["failed" as const], backoffSeconds: 0 };

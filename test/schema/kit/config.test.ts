@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readBrokerConfig } from "../../../broker/config.ts";
 import { readManagerConfig } from "../../../manager/config.ts";
-import { nearest } from "../../../schema/kit/config/nearest.ts";
 import { keys } from "../../../schema/kit/config/keys.ts";
 import { flagOf, type Key } from "../../../schema/kit/config/key.ts";
 import { ConfigStop } from "../../../schema/kit/config.ts";
@@ -297,9 +296,4 @@ test("certificates are read", () => {
     cert: "-----BEGIN CERTIFICATE-----\ncert",
   });
   expect(manager(env).broker).toMatchObject({ kind: "remote", username: "manager", key: "-----BEGIN PRIVATE KEY-----\nkey" });
-});
-
-test("nothing far is suggested", () => {
-  expect(nearest("htttp", ["http", "https"])).toBe("http");
-  expect(nearest("quite-another-thing", ["http", "https"])).toBeUndefined();
 });

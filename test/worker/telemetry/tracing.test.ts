@@ -26,7 +26,7 @@ function rig(agent: TestAgent, spans: Recorder = spanRecorder()) {
       return actions;
     },
     /** Some other input, which was stepped just now. */
-    did(_: unknown) {
+    did(..._stepped: unknown[]) {
       written();
     },
   };
