@@ -10,12 +10,40 @@ export function makeLog(options: { readonly name: string; readonly level: string
       name: options.name,
       level: options.level,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      // The words a token could hide under; the code never logs one, this is the second lock.
-      redact: { paths: ["token", "password", "authorization", "*.token", "*.password", "*.authorization"], censor: "[redacted]" },
+      formatters: { level: (label) => ({ level: label }), log: withoutSecrets },
+      serializers: { err: (error: Error) => withoutSecretsInside({ ...pino.stdSerializers.err(error) }) },
     },
     perTurn(pino.destination({ fd: 2, sync: true })),
   );
+}
+
+/** The words a token could hide under; the code never logs one, this is the second lock. */
+const secretWords: ReadonlySet<string> = new Set(["token", "password", "authorization"]);
+const censored = "[redacted]";
+
+/**
+ * The fields, with what stands under such a word replaced, here and one level down. By hand: pino's own redaction cost each
+ * request two thirds of its log line.
+ */
+export function withoutSecrets(fields: Record<string, unknown>): Record<string, unknown> {
+  let safe = fields;
+  for (const key in fields) {
+    const value = fields[key];
+    const shown = secretWords.has(key) ? censored : isPlain(value) ? withoutSecretsInside(value) : value;
+    if (shown !== value) safe = { ...safe, [key]: shown };
+  }
+  return safe;
+}
+
+function withoutSecretsInside(fields: Record<string, unknown>): Record<string, unknown> {
+  let safe = fields;
+  for (const key in fields) if (secretWords.has(key)) safe = { ...safe, [key]: censored };
+  return safe;
+}
+
+/** Errors are written by a serializer of their own. */
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 /** Beyond this the lines of one turn are written at once. */
