@@ -11,7 +11,9 @@ export function makeLog(options: { readonly name: string; readonly level: string
       level: options.level,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: withoutSecrets },
-      serializers: { err: (error: Error) => withoutSecretsInside({ ...pino.stdSerializers.err(error) }) },
+      serializers: {
+        err: (error: unknown) => (error instanceof Error ? withoutSecretsInside({ ...pino.stdSerializers.err(error) }) : error),
+      },
     },
     perTurn(pino.destination({ fd: 2, sync: true })),
   );
