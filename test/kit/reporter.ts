@@ -21,10 +21,17 @@ export function countOf(modules: readonly TestModule[], unhandled: readonly Seri
       const result = test.result();
       if (result.state === "passed") counts.passed += 1;
       else if (result.state !== "skipped") counts.failed += 1;
-      else counts.skipped.push(`${module.relativeModuleId} > ${test.fullName}: ${result.note ?? "no reason given"}`);
+      else counts.skipped.push(`${module.relativeModuleId} > ${skipped(test.fullName, result.note)}`);
     }
   }
   return counts;
+}
+
+/** A test that did not run, and why: its own note, or what its suite has in its name, because suites have no notes. */
+export function skipped(fullName: string, note: string | undefined): string {
+  const [, before, reason, after] = /^(.*?) \(skipped: (.*)\)( > .*)?$/.exec(fullName) ?? [];
+  if (note !== undefined || reason === undefined) return `${fullName}: ${note ?? "no reason given"}`;
+  return `${before}${after ?? ""}: ${reason}`;
 }
 
 /** The last line. */

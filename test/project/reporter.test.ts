@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { skipped } from "../kit/reporter.ts";
 
 const root = join(import.meta.dirname, "../..");
 const folder = mkdtempSync(join(tmpdir(), "muster-reporter-"));
@@ -63,4 +64,11 @@ test("a hook that failed makes the run fail", () => {
   );
   expect(done.lines.at(-1)).toMatch(/^1 passed, [1-9] failed/);
   expect(done.status).toBe(1);
+});
+
+test("a suite that cannot run here says why in its name, and each of its tests says it", () => {
+  const reason = "not on this host: mariadbd (apt-get install mariadb-server)";
+  expect(skipped(`the store (skipped: ${reason}) > rule 19 > a row`, undefined)).toBe(`the store > rule 19 > a row: ${reason}`);
+  expect(skipped("a test", "no root here")).toBe("a test: no root here");
+  expect(skipped("a test", undefined)).toBe("a test: no reason given");
 });
