@@ -34,26 +34,37 @@ interface Pattern {
   /** What the column `kind` says; short, because it lies in three indexes. */
   readonly name: string;
   readonly kinds: readonly EventKind[];
+  /** Those of the kinds that name a worker: each event of them does, and none of the others. */
+  readonly ofWorker: readonly EventKind[];
 }
 
 /** What is written together, the longest first. Listed, so that a filter by kind knows every row that may hold it. */
 const together: readonly Pattern[] = [
-  { name: "accepted+running+ended", kinds: ["attemptAccepted", "attemptRunning", "attemptEnded", "runEnded"] },
-  { name: "accepted+ended", kinds: ["attemptAccepted", "attemptEnded", "runEnded"] },
-  { name: "running+ended", kinds: ["attemptRunning", "attemptEnded", "runEnded"] },
-  { name: "queued+sent", kinds: ["runQueued", "attemptSent"] },
-  { name: "ended", kinds: ["attemptEnded", "runEnded"] },
-  { name: "accepted+running", kinds: ["attemptAccepted", "attemptRunning"] },
+  allOfWorker("accepted+running+ended", ["attemptAccepted", "attemptRunning", "attemptEnded", "runEnded"]),
+  allOfWorker("accepted+ended", ["attemptAccepted", "attemptEnded", "runEnded"]),
+  allOfWorker("running+ended", ["attemptRunning", "attemptEnded", "runEnded"]),
+  { name: "queued+sent", kinds: ["runQueued", "attemptSent"], ofWorker: ["attemptSent"] },
+  allOfWorker("ended", ["attemptEnded", "runEnded"]),
+  allOfWorker("accepted+running", ["attemptAccepted", "attemptRunning"]),
 ];
 const byName = new Map(together.map((pattern) => [pattern.name, pattern.kinds]));
 const byFirst = Map.groupBy(together, (pattern) => pattern.kinds[0]);
 
+function allOfWorker(name: string, kinds: readonly EventKind[]): Pattern {
+  return { name, kinds, ofWorker: kinds };
+}
+
 /** Events in one row at the most. */
 export const eventsPerRow = Math.max(...together.map(({ kinds }) => kinds.length));
 
-/** The values of the column `kind` whose rows hold an event of one of these kinds. */
-export function kindTextsOf(kinds: readonly EventKind[]): string[] {
-  const patterns = together.filter((pattern) => pattern.kinds.some((kind) => kinds.includes(kind)));
+/**
+ * The values of the column `kind` whose rows hold an event of one of these kinds; `of: "worker"`, of a row that has a worker:
+ * one that is about this worker.
+ */
+export function kindTextsOf(kinds: readonly EventKind[], of: "anything" | "worker"): string[] {
+  const patterns = together.filter((pattern) =>
+    (of === "worker" ? pattern.ofWorker : pattern.kinds).some((kind) => kinds.includes(kind)),
+  );
   return [...new Set<string>([...kinds, ...patterns.map(({ name }) => name)])];
 }
 
@@ -77,7 +88,7 @@ export function withEventRows(changes: readonly Change[]): StoredChange[] {
       at += 1;
       continue;
     }
-    const pattern = byFirst.get(change.row.kind)?.find((one) => fits(one.kinds, changes, at));
+    const pattern = byFirst.get(change.row.kind)?.find((one) => fits(one, changes, at));
     stored.push({ op: "insertEventRow", row: pattern ? severalRow(pattern, changes, at) : change.row });
     at += pattern?.kinds.length ?? 1;
   }
@@ -89,10 +100,13 @@ function eventAt(changes: readonly Change[], at: number): EventRecord | undefine
   return change?.op === "insertEvent" ? change.row : undefined;
 }
 
-/** Whether the events from `at` on are of these kinds, of one run, consecutive, and about one attempt and worker at most. */
-function fits(kinds: readonly EventKind[], changes: readonly Change[], at: number): boolean {
+/**
+ * Whether the events from `at` on are of the pattern's kinds, of one run, consecutive, about one attempt and worker at most, and
+ * name a worker where the pattern says so.
+ */
+function fits({ kinds, ofWorker }: Pattern, changes: readonly Change[], at: number): boolean {
   const first = eventAt(changes, at);
-  if (!first || first.runId === null) return false;
+  if (!first || first.runId === null || (first.workerId !== null) !== ofWorker.includes(first.kind)) return false;
   let { attemptId, workerId } = first;
   for (let i = 1; i < kinds.length; i += 1) {
     const event = eventAt(changes, at + i);
@@ -104,7 +118,8 @@ function fits(kinds: readonly EventKind[], changes: readonly Change[], at: numbe
       event.pool !== first.pool ||
       event.taskId !== first.taskId ||
       (event.attemptId !== null && attemptId !== null && event.attemptId !== attemptId) ||
-      (event.workerId !== null && workerId !== null && event.workerId !== workerId)
+      (event.workerId !== null && workerId !== null && event.workerId !== workerId) ||
+      (event.workerId !== null) !== ofWorker.includes(event.kind)
     )
       return false;
     attemptId ??= event.attemptId;

@@ -50,7 +50,7 @@ async function eventsOfPool(reader: Reader, pool: string, filter: EventFilter): 
     filter.workerId === undefined ? undefined : eq(events.workerId, filter.workerId),
   );
   const index = indexOf(filter);
-  const texts = filter.kinds && kindTextsOf(filter.kinds);
+  const texts = filter.kinds && kindTextsOf(filter.kinds, filter.workerId === undefined ? "anything" : "worker");
   const wanted = (event: EventRecord): boolean =>
     (filter.workerId === undefined || event.workerId === filter.workerId) && (filter.kinds?.includes(event.kind) ?? true);
   const streams = !texts
@@ -76,7 +76,10 @@ function indexOf(filter: EventFilter): string {
   return filter.kinds ? "events_by_kind" : "PRIMARY";
 }
 
-/** The events of the rows that `by` finds, as far as they are `wanted`. */
+/**
+ * The events of the rows that `by` finds, as far as they are `wanted`. Every row that it finds holds one that is (a row's kinds
+ * say which of its events name the worker), so one look at so many rows gives as many events: no page reads on and on.
+ */
 function stream(
   reader: Reader,
   index: string,
@@ -87,24 +90,16 @@ function stream(
   const { events } = reader.tables;
   return {
     async fetch(after, limit) {
-      const found: EventRecord[] = [];
       const afterNumber = after?.number ?? 0;
-      // The row that holds the first event after it may begin at it or before.
-      let from = afterNumber - eventsPerRow + 1;
-      for (;;) {
-        const rows = await reader.db
-          .select()
-          .from(events, ...reader.by(index))
-          .where(and(by, eq(events.pool, pool), gt(events.number, from)))
-          .orderBy(asc(events.number))
-          .limit(limit);
-        for (const row of rows)
-          for (const event of eventsOf(row)) if (event.number > afterNumber && wanted(event)) found.push(event);
-        const last = rows.at(-1);
-        // A row may hold nothing that is wanted: only the end of the rows is the end of the stream.
-        if (found.length >= limit || rows.length < limit || !last) return found;
-        from = last.number;
-      }
+      // The row that holds the first event after it may begin at it or before; those that begin there may hold nothing after it.
+      const before = eventsPerRow - 1;
+      const rows = await reader.db
+        .select()
+        .from(events, ...reader.by(index))
+        .where(and(by, eq(events.pool, pool), gt(events.number, afterNumber - before)))
+        .orderBy(asc(events.number))
+        .limit(limit + before);
+      return rows.flatMap((row) => eventsOf(row).filter((event) => event.number > afterNumber && wanted(event)));
     },
   };
 }
