@@ -48,9 +48,8 @@ alive() {
   [ "${20}" = "$ticks" ] && [ "$3" = "$group" ] && [ "$1" != Z ] && [ "$1" != X ]
 } 2>/dev/null
 
-# KILL to the group, then to whatever left it but carries the tag, until nothing is found.
-kill_tree() {
-  if alive "$1"; then kill -s KILL -- "-$group" 2>/dev/null; fi
+# KILL to whatever carries the tag, until nothing is found.
+kill_tagged() {
   round=0
   while [ "$round" -lt 20 ]; do
     round=$((round + 1))
@@ -75,12 +74,16 @@ pass() {
     set +C
     why= since=
     read -r why since _ <"../attempts/$1/term"
+    # It has ended by itself meanwhile, and its shim may serve another.
+    [ "$why" != over ] || return
     # An unreadable mark is a full disk's: no grace can be counted from it.
     case $since in '' | *[!0-9]*) since=0 ;; esac
     [ "$up" -ge $((since + $3)) ] || return
+    # Only now, with `term` there: a shim whose attempt has that mark never serves another, whenever this KILL arrives.
+    kill -s KILL -- "-$group"
   fi
   # Also when the shim is gone: what it left behind must not outlive the fence (rule 8).
-  kill_tree "$1"
+  kill_tagged "$1"
   # Nothing more to watch, unless it may still start.
   if ! alive "$1" && [ -n "$pid" ]; then rm -f "$1"; fi
 } 2>/dev/null

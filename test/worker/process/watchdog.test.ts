@@ -1,0 +1,49 @@
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { readBootId, readStat } from "../../../worker/process/proc.ts";
+import { until } from "../../kit/until.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "muster-watchdog-"));
+  for (const name of ["deadlines", "attempts/a1"]) mkdirSync(join(folder, name), { recursive: true });
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const script = readFileSync(resolve(import.meta.dirname, "../../../worker/process/watchdog.sh"), "utf8");
+
+/** The watchdog as it would be if the scheduler let it stand, once, behind its look at an attempt that is past its deadline. */
+function standing(): string {
+  const scan = '  kill_tagged "$1"\n';
+  expect(script.split(scan)).toHaveLength(2);
+  const gate = `  : >${folder}/stands\n  while ! [ -e ${folder}/go ]; do sleep 0.05; done\n`;
+  return script.replace(scan, gate + scan);
+}
+
+test("a deadline that passed before the attempt was claimed does not kill a group without a mark: its shim may serve another by then", async () => {
+  const boot = readBootId() ?? "";
+  const uptime = Math.floor(Number(readFileSync("/proc/uptime", "latin1").split(" ")[0]));
+  writeFileSync(join(folder, "deadlines/a1"), `${boot} ${uptime - 1} - 60 end\n`);
+  writeFileSync(join(folder, "attempts/a1/exit"), " ".repeat(64));
+  writeFileSync(join(folder, "watchdog.sh"), standing());
+  const watchdog = spawn("sh", [join(folder, "watchdog.sh"), folder, boot], { stdio: "ignore" });
+  const shim = spawn("sleep", ["60"], { stdio: "ignore", detached: true });
+  try {
+    const died = new Promise<NodeJS.Signals | null>((done) => shim.once("exit", (_code, signal) => done(signal)));
+    await until("the watchdog to stand", () => existsSync(join(folder, "stands")));
+    const stat = readStat(shim.pid ?? 0);
+    const claim = `a1 ${stat?.pid} ${stat?.startTicks} ${boot} ${stat?.group} ${stat?.session} end\n`;
+    writeFileSync(join(folder, "attempts/a1/started"), claim);
+    writeFileSync(join(folder, "go"), "");
+    // It is ended in good order at the next look: marked first, then asked.
+    expect(await died).toBe("SIGTERM");
+    expect(readFileSync(join(folder, "attempts/a1/term"), "latin1")).toMatch(/^timedOut \d+ end\n$/);
+  } finally {
+    watchdog.kill("SIGKILL");
+    shim.kill("SIGKILL");
+    spawnSync("pkill", ["-KILL", "-f", join(folder, "watchdog.sh")]);
+  }
+});
