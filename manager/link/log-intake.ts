@@ -10,17 +10,24 @@ export interface LogIntakeDeps {
   readonly log: Log;
   /** Bytes of one stream that are kept; a worker that ignores its own bound gets a gap here. */
   readonly streamBytes: number;
+  /** Characters of output that may wait; `waitingChars` when not said. */
+  readonly waitingChars?: number;
   readonly acknowledge: (pool: string, workerId: string, item: Extract<DownItem, { readonly kind: "logsAck" }>) => void;
 }
 
 /** Messages of one worker that may wait for the disk; what comes after is dropped and, being unacknowledged, comes again. */
 const waitingPerWorker = 32;
+/** Characters of output that may wait for all workers together. */
+const waitingChars = 67_108_864;
+/** What a message takes in memory beside its output. */
+const messageChars = 1_000;
 const ownersKept = 10_000;
 
 export class LogIntake {
   readonly figures = { stored: 0, storedBytes: 0, dropped: 0, foreign: 0, failed: 0 };
   readonly #deps: LogIntakeDeps;
   readonly #waiting = new Map<string, { count: number; tail: Promise<void> }>();
+  #waitingChars = 0;
   /** Attempt → its worker; insertion order is the order of forgetting. */
   readonly #owners = new Map<string, string>();
 
@@ -31,11 +38,14 @@ export class LogIntake {
   /** Returns at once. One worker's messages are stored one after the other, so that offsets grow in order. */
   take(pool: string, workerId: string, message: Logs): void {
     const lane = this.#waiting.get(workerId) ?? { count: 0, tail: Promise.resolve() };
-    if (lane.count >= waitingPerWorker) {
+    const chars = messageChars + message.bytes.length;
+    const full = this.#waitingChars + chars > (this.#deps.waitingChars ?? waitingChars);
+    if (lane.count >= waitingPerWorker || full) {
       this.figures.dropped += 1;
       return;
     }
     lane.count += 1;
+    this.#waitingChars += chars;
     lane.tail = lane.tail.then(async () => {
       try {
         await this.#store(pool, workerId, message);
@@ -47,6 +57,7 @@ export class LogIntake {
         );
       }
       lane.count -= 1;
+      this.#waitingChars -= chars;
       if (lane.count === 0) this.#waiting.delete(workerId);
     });
     this.#waiting.set(workerId, lane);

@@ -6,8 +6,14 @@ export const mariadbLimits = {
   leaderReaders: 4,
   /** Connections that write: a manager that leads several pools commits for them side by side. */
   writers: 4,
-  /** Statements that wait for a connection; the next one is refused, and may be tried again. */
+  /** Connections for bodies, secrets, migrations and checks. */
+  sessions: 2,
+  /** Connections for output: no commit waits behind it. */
+  outputs: 4,
+  /** Statements that wait for a connection of one kind; the next one is refused, and may be tried again. */
   waiting: 1_000,
+  /** The same for output: an append for each worker that talks; their bytes are bounded where they come in. */
+  outputsWaiting: 100_000,
   /** From the first packet to a connection that is ready: TLS, password and settings. */
   connectMs: 5_000,
   /** One commit. A server that says nothing for so long has an unknown outcome; the lease is long still by then. */

@@ -1,6 +1,7 @@
 /**
- * Connections to MariaDB: some for everyone who looks, some for the leaders' commits. No write is tried twice here: whoever
- * asked knows whether that is safe.
+ * Connections to MariaDB: some for everyone who looks, some for what leaders read, some for their commits, some for output and
+ * some for the rest, so that none of these waits behind another. No write is tried twice here: whoever asked knows whether that
+ * is safe.
  */
 import { doubledDelayMs, pause } from "../../../schema/kit/backoff.ts";
 import { mariadbLimits } from "../../../schema/limits/mariadb.ts";
@@ -9,7 +10,7 @@ import { StoreError } from "../store.ts";
 import { parseMariadbUrl, tlsOptions, type MariadbAddress } from "./address.ts";
 import { refusalOf } from "./errors.ts";
 import { Lane } from "./lane.ts";
-import { openLink, type Answer } from "./link.ts";
+import { openLink, type Answer, type Link } from "./link.ts";
 
 /** What the protocol adds to a statement's text, rounded up. */
 const packetHeadBytes = 64;
@@ -37,6 +38,8 @@ export interface Connections extends AsyncDisposable {
    * each of its statements.
    */
   session<T>(work: (session: Session) => Promise<T>, withinMs?: number): Promise<T>;
+  /** The same for output, of which there may be any amount. */
+  output<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 
 export interface OpenConnectionsOptions {
@@ -62,6 +65,9 @@ export async function openConnections(url: string, options: OpenConnectionsOptio
   const readers = new Lane(() => open(true), mariadbLimits.readers);
   const leaders = new Lane(() => open(true), mariadbLimits.leaderReaders);
   const writers = new Lane(() => open(false), mariadbLimits.writers);
+  const sessions = new Lane(() => open(false), mariadbLimits.sessions);
+  const outputs = new Lane(() => open(false), mariadbLimits.outputs, mariadbLimits.outputsWaiting);
+  const lanes = [readers, leaders, writers, sessions, outputs];
   await firstAnswer(writers, address, options);
   return {
     address,
@@ -79,14 +85,16 @@ export async function openConnections(url: string, options: OpenConnectionsOptio
         }
         return last;
       }),
-    session: async (work, withinMs = mariadbLimits.writeMs) =>
-      await writers.use((link) => work({ query: (text, values = []) => link.ask(text, values, withinMs) })),
+    session: async (work, withinMs = mariadbLimits.writeMs) => await sessions.use((link) => work(sessionOn(link, withinMs))),
+    output: async (work) => await outputs.use((link) => work(sessionOn(link, mariadbLimits.writeMs))),
     [Symbol.asyncDispose]: async () => {
-      readers.close();
-      leaders.close();
-      writers.close();
+      for (const lane of lanes) lane.close();
     },
   };
+}
+
+function sessionOn(link: Link, withinMs: number): Session {
+  return { query: (text, values = []) => link.ask(text, values, withinMs) };
 }
 
 async function readTwice(readers: Lane, text: string, values: readonly Value[]): Promise<unknown[][]> {

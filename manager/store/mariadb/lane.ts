@@ -9,15 +9,17 @@ import type { Link } from "./link.ts";
 export class Lane {
   readonly #open: () => Promise<Link>;
   readonly #size: number;
+  readonly #waitingMax: number;
   readonly #idle: Link[] = [];
   readonly #waiting: ((turn: Turn) => void)[] = [];
   readonly #busy = new Set<Link>();
   #taken = 0;
   #closed = false;
 
-  constructor(open: () => Promise<Link>, size: number) {
+  constructor(open: () => Promise<Link>, size: number, waitingMax: number = mariadbLimits.waiting) {
     this.#open = open;
     this.#size = size;
+    this.#waitingMax = waitingMax;
   }
 
   /** How many use a connection or make one, and how many wait for theirs. */
@@ -72,11 +74,11 @@ export class Lane {
       this.#taken += 1;
       return "go";
     }
-    if (this.#waiting.length >= mariadbLimits.waiting) {
+    if (this.#waiting.length >= this.#waitingMax) {
       throw new StoreError(
         "transient",
         true,
-        `All ${this.#size} connections to the database are taken, and ${this.#waiting.length} statements wait (mariadbLimits.waiting).`,
+        `All ${this.#size} connections to the database are taken, and ${this.#waiting.length} statements wait.`,
       );
     }
     return new Promise((resolve) => this.#waiting.push(resolve));

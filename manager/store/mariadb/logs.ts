@@ -13,7 +13,7 @@ import type { LogPiece, LogStore, LogStream } from "../logstore.ts";
 import type { Value } from "../rows.ts";
 import { StoreError } from "../store.ts";
 import { Turns } from "../turns.ts";
-import type { Connections } from "./connection.ts";
+import type { Connections, Session } from "./connection.ts";
 import { readLog } from "./log-read.ts";
 
 const compress = promisify(zstdCompress);
@@ -74,23 +74,25 @@ async function append(
   streamBytes: number,
 ): Promise<number> {
   for (let tries = 0; tries < mariadbLimits.logAppendTries; tries += 1) {
-    const tail = await tailOf(connections, attemptId, stream);
-    const end = tail?.end ?? 0;
-    const rest = remainder(piece, end);
-    if (!rest) return end;
-    const appended = await appendedTo(tail ?? { end: 0, kept: 0, gaps: 0, last: null }, rest, streamBytes);
-    if (await write(connections, { attemptId, stream }, tail, appended)) return appended.end;
+    const end = await connections.output(async (session) => {
+      const tail = await tailOf(session, attemptId, stream);
+      const rest = remainder(piece, tail?.end ?? 0);
+      if (!rest) return tail?.end ?? 0;
+      const appended = await appendedTo(tail ?? { end: 0, kept: 0, gaps: 0, last: null }, rest, streamBytes);
+      return (await write(session, { attemptId, stream }, tail, appended)) ? appended.end : null;
+    });
+    if (end !== null) return end;
   }
   throw new StoreError("transient", true, `Others append to ${stream} of attempt ${attemptId} all the time.`);
 }
 
-async function tailOf(connections: Connections, attemptId: string, stream: LogStream): Promise<Tail | null> {
+async function tailOf(session: Session, attemptId: string, stream: LogStream): Promise<Tail | null> {
   // A large last chunk is complete: nothing is joined to it, so its bytes stay where they are.
   const text =
     "SELECT s.`end`, s.`kept`, s.`gaps`, c.`offset`, c.`length`, c.`why`, IF(c.`length` < ?, c.`bytes`, NULL)" +
     " FROM `log_streams` s JOIN `log_chunks` c ON c.`attempt_id` = s.`attempt_id` AND c.`stream` = s.`stream` AND c.`offset` = s.`last`" +
     " WHERE s.`attempt_id` = ? AND s.`stream` = ?";
-  const [row] = await connections.read(text, [mariadbLimits.logJoinBytes, attemptId, stream]);
+  const [row] = (await session.query(text, [mariadbLimits.logJoinBytes, attemptId, stream])).rows;
   if (!row) return null;
   const [end, kept, gaps, offset, length] = row.slice(0, 5).map(Number) as [number, number, number, number, number];
   return { end, kept, gaps, last: { offset, length, why: row[5] as string | null, packed: row[6] as Uint8Array | null } };
@@ -137,7 +139,7 @@ async function chunksOf(tail: Tail, bytes: Uint8Array): Promise<Chunk[]> {
 
 /** True: durable. False: somebody else was first, and nothing was written. */
 async function write(
-  connections: Connections,
+  session: Session,
   of: { readonly attemptId: string; readonly stream: LogStream },
   tail: Tail | null,
   appended: Appended,
@@ -190,7 +192,7 @@ async function write(
   }
   const block = `BEGIN NOT ATOMIC DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END; START TRANSACTION; ${statements.join("; ")}; COMMIT; END`;
   try {
-    await connections.session(async (session) => await session.query(block, values));
+    await session.query(block, values);
     return true;
   } catch (error) {
     if (isConflict(error)) return false;
@@ -210,7 +212,7 @@ function isConflict(error: unknown): boolean {
 /** Chunks first: while some are left, the stream's row keeps its end. */
 async function remove(connections: Connections, attemptId: string): Promise<void> {
   const some = `DELETE FROM \`log_chunks\` WHERE \`attempt_id\` = ? LIMIT ${mariadbLimits.logChunkRows}`;
-  await connections.session(async (session) => {
+  await connections.output(async (session) => {
     while ((await session.query(some, [attemptId])).matched > 0);
     await session.query("DELETE FROM `log_streams` WHERE `attempt_id` = ?", [attemptId]);
   });

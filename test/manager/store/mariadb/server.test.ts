@@ -235,6 +235,36 @@ describe.skipIf(reason !== undefined)(`a real MariaDB${reason ? ` (skipped: ${re
     expect(await Promise.race([ended, leader])).toBe("the leader");
   });
 
+  test("output that takes every connection of its own holds up neither commits nor anybody else", async () => {
+    const [connections, other] = [await opened(migrated), await opened(migrated)];
+    const logs = openMariadbLogs(connections);
+    const word = (attempt: string, offset: number) =>
+      logs.append(attempt, "stdout", { kind: "bytes", offset, bytes: Buffer.from("word") });
+    const attempts = Array.from({ length: 30 }, (_, at) => `held${at}`);
+    await Promise.all(attempts.map((attempt) => word(attempt, 0)));
+    const letGo = Promise.withResolvers<void>();
+    const locked = Promise.withResolvers<void>();
+    const holder = other.session(async (session) => {
+      await session.query("START TRANSACTION");
+      await session.query("SELECT * FROM log_streams WHERE attempt_id LIKE 'held%' FOR UPDATE");
+      locked.resolve();
+      await letGo.promise;
+      await session.query("ROLLBACK");
+    });
+    await locked.promise;
+    const appends = attempts.map((attempt) => word(attempt, 4));
+    await until("an append to wait", () => runningWith("UPDATE `log_streams`"));
+    const others = connections
+      .write(["DO 1"])
+      .then(() => connections.session((session) => session.query("DO 2")))
+      .then(() => connections.read("SELECT 3"))
+      .then(() => "the others");
+    expect(await Promise.race([Promise.race(appends).then(() => "output"), others])).toBe("the others");
+    letGo.resolve();
+    await holder;
+    expect(await Promise.all(appends)).toEqual(attempts.map(() => 8));
+  });
+
   test("the check asks the real server, and says of each setting what to do", async () => {
     const connections = await opened();
     const well = await checkMariadb(connections);
