@@ -53,7 +53,7 @@ export function mustBeOf(types: readonly string[], type: string | undefined): vo
   throw problem("unsupported-type", `the content type must be ${types.join(" or ")}${type === undefined ? "" : `, not ${type}`}`);
 }
 
-/** The JSON value of the bytes; 400 for what is not UTF-8, not JSON, too deep, or has a reserved key. */
+/** The JSON value of the bytes; 400 for what is not UTF-8, not JSON, too deep, has a reserved key or text that is not Unicode. */
 export function jsonOf(bytes: Uint8Array): unknown {
   const text = utf8Of(bytes);
   if (text === undefined) throw problem("malformed", "the body is not valid UTF-8");
@@ -77,7 +77,10 @@ export function utf8Of(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** Whether the text could hold a reserved key (also one that is written with escapes) or more levels than are allowed. */
+/**
+ * Whether the text could hold a reserved key (also one that is written with escapes), half a character (which in UTF-8 only an
+ * escape can be) or more levels than are allowed.
+ */
 function mayBeHostile(text: string): boolean {
   if (text.includes("__proto__") || text.includes("\\u")) return true;
   let open = 0;
@@ -98,26 +101,37 @@ function mayBeHostile(text: string): boolean {
 
 const [quote, backslash, brace, bracket] = [0x22, 0x5c, 0x7b, 0x5b] as const;
 
-/**
- * Refuses `__proto__` as a key, which a schema of free keys would pass over in silence, and nesting that would overflow the
- * stack of whoever walks it. It goes down no further than that itself.
- */
-function refuseHostile(root: unknown): void {
-  const found = isObject(root) ? hostilePath(root, requestLimits.jsonDepth) : undefined;
-  if (found === undefined) return;
-  if (found === "deep") throw problem("malformed", `the body is nested deeper than ${requestLimits.jsonDepth} levels`);
-  const pointer = found.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-  throw problem("malformed", `${pointer} is a reserved word`, { errors: [{ at: pointer, message: "is a reserved word" }] });
+interface Hostile {
+  readonly path: readonly string[];
+  readonly message: string;
 }
 
-/** The keys that lead to a reserved one; `deep` when there are more levels than are left. */
-function hostilePath(value: object, levels: number): string[] | "deep" | undefined {
+const reserved = "is a reserved word";
+const notUnicode = "has half of a surrogate pair, which is no character: no database could keep it";
+
+/**
+ * Refuses `__proto__` as a key, which a schema of free keys would pass over in silence; lone surrogates, which databases replace,
+ * so that two names become one; and nesting that would overflow the stack of whoever walks it. It goes down no further itself.
+ */
+function refuseHostile(root: unknown): void {
+  const found = hostileIn(root, requestLimits.jsonDepth);
+  if (found === undefined) return;
+  if (found === "deep") throw problem("malformed", `the body is nested deeper than ${requestLimits.jsonDepth} levels`);
+  const pointer = found.path.map((key) => `/${key.toWellFormed().replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+  const { message } = found;
+  throw problem("malformed", `${pointer || "the body"} ${message}`, { errors: [{ at: pointer, message }] });
+}
+
+/** The first of them, with the keys that lead to it; `deep` when there are more levels than are left. */
+function hostileIn(value: unknown, levels: number): Hostile | "deep" | undefined {
+  if (typeof value === "string") return value.isWellFormed() ? undefined : { path: [], message: notUnicode };
+  if (!isObject(value)) return undefined;
   if (levels === 0) return "deep";
   for (const key in value) {
-    if (key === "__proto__") return [key];
-    const child = (value as Record<string, unknown>)[key];
-    const found = isObject(child) ? hostilePath(child, levels - 1) : undefined;
-    if (found !== undefined) return found === "deep" ? found : [key, ...found];
+    if (key === "__proto__") return { path: [key], message: reserved };
+    if (!key.isWellFormed()) return { path: [key], message: notUnicode };
+    const found = hostileIn((value as Record<string, unknown>)[key], levels - 1);
+    if (found !== undefined) return found === "deep" ? found : { path: [key, ...found.path], message: found.message };
   }
   return undefined;
 }

@@ -32,7 +32,10 @@ const rawBytes = 65_536;
 export function parseUplink(workerId: string, kind: UplinkKind, payload: Uint8Array): Parsed {
   let json: unknown;
   try {
-    json = JSON.parse(strictUtf8.decode(payload));
+    const text = strictUtf8.decode(payload);
+    json = JSON.parse(text);
+    // In UTF-8 only an escape can be half of a surrogate pair.
+    if (text.includes("\\u")) json = wellFormed(json, wireLimits.jsonDepth + envelopeLevels);
   } catch (error) {
     return { kind: "unreadable", why: `it is not JSON: ${error instanceof Error ? error.message : String(error)}` };
   }
@@ -58,6 +61,20 @@ export function parseUplink(workerId: string, kind: UplinkKind, payload: Uint8Ar
         : { kind: "unreadable", why: issueSentence(parsed.error.issues) };
     }
   }
+}
+
+/** Around an item: the message and its list. */
+const envelopeLevels = 2;
+
+/**
+ * The value with U+FFFD in place of lone surrogates, as the databases would keep it: what the core has in memory and what is
+ * stored must be the same, and an end is worth more than one character of its text. Deeper than `levels` it stays as it is.
+ */
+function wellFormed(value: unknown, levels: number): unknown {
+  if (typeof value === "string") return value.toWellFormed();
+  if (typeof value !== "object" || value === null || levels === 0) return value;
+  if (Array.isArray(value)) return value.map((one) => wellFormed(one, levels - 1));
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key.toWellFormed(), wellFormed(one, levels - 1)]));
 }
 
 type Issues = readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
@@ -111,7 +128,7 @@ function readItem(raw: unknown): { readonly item: Report } | { readonly why: str
   if (isDeeperThan(wireLimits.jsonDepth, raw)) return { why: tooDeep, raw: "" };
   const parsed = report.safeParse(raw);
   if (parsed.success) return { item: parsed.data };
-  return { why: issueSentence(parsed.error.issues), raw: JSON.stringify(raw).slice(0, rawBytes) };
+  return { why: issueSentence(parsed.error.issues), raw: JSON.stringify(raw).slice(0, rawBytes).toWellFormed() };
 }
 
 const namedParts = report

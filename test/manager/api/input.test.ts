@@ -47,6 +47,28 @@ describe("bodies", () => {
     expect(({} as Record<string, unknown>)["name"]).toBeUndefined();
   });
 
+  const ill = String.raw`a\ud800`;
+  test.each([
+    [`{"name":"${ill}","run":{"driver":"exec","program":"x"}}`, "/name"],
+    [`{"name":"a","labels":{"zone":"${ill}"}}`, "/labels/zone"],
+    [`{"name":"a","labels":{"${ill}":"1"}}`, "/labels/a\uFFFD"],
+    [`{"name":"a","run":{"driver":"mine","options":{"a":["b",{"c":"\\udc00\\ud83d"}]}}}`, "/run/options/a/1/c"],
+    [`"${ill}"`, ""],
+  ])("%s, which holds half a character, is refused by name", async (body, at) => {
+    const response = await send(body);
+    expect(response.status).toBe(400);
+    const { code, errors } = await problemIn(response);
+    expect(code).toBe("malformed");
+    expect(errors).toEqual([{ at, message: expect.stringContaining("surrogate") }]);
+  });
+
+  test("whole characters may be written with escapes", async () => {
+    const definition = taskInput.parse(taskOf());
+    r.plane.answer = () => ({ kind: "task", task: taskRow(), version: versionRow({ definition }), created: true });
+    const body = JSON.stringify(taskOf({ params: { a: "x" } })).replace('"x"', String.raw`"\ud83d\ude00 \u00e9 \\ud800"`);
+    expect((await send(body)).status).toBe(201);
+  });
+
   test("a value may say __proto__", async () => {
     const definition = taskInput.parse(taskOf());
     r.plane.answer = () => ({ kind: "task", task: taskRow(), version: versionRow({ definition }), created: true });

@@ -32,6 +32,18 @@ describe("one unreadable item never takes its neighbours with it", () => {
   });
 });
 
+test("half a character in a text becomes U+FFFD, as the databases keep it, and takes nothing else with it", () => {
+  const result = { "a\ud800": ["\udc00", "😀", { deep: "x\ud83d" }] };
+  const end = { ...accepted(1), kind: "end", end: { how: "exited", code: 0 }, message: "cut \ud83d", result };
+  const parsed = parseUplink("w1", "reports", bytes({ ...head, items: [end, accepted(2)] }));
+  if (parsed.kind !== "input" || parsed.input.kind !== "reports") throw new Error("not reports");
+  expect(parsed.input.message.unreadable).toEqual([]);
+  expect(parsed.input.message.items).toEqual([
+    { ...end, message: "cut \uFFFD", result: { "a\uFFFD": ["\uFFFD", "😀", { deep: "x\uFFFD" }] } },
+    accepted(2),
+  ]);
+});
+
 describe("JSON that is nested so deep that walking it would exhaust the stack", () => {
   const deep = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
   const reportsWith = (result: string): Uint8Array => {
