@@ -27,19 +27,37 @@ const unclassifiedTries = 3;
  * after a try with an unknown outcome the lease row's `batch` tells whether it landed (rules 17 and 19).
  */
 export async function commitUntilHeld(batch: Batch, deps: CommitDeps): Promise<CommitOutcome> {
+  const told = await tryUntilAnswered(batch, deps);
+  switch (told.kind) {
+    case "applied":
+    case "stopped":
+      return told;
+    case "unchanged":
+      return told.unknown ? await whatLanded(batch, deps) : { kind: "deposed" };
+    case "refused":
+      return await settleFailure(batch, told.error, told.unknown, deps);
+  }
+}
+
+/** What the store said in the end; `unknown`: after a try that may have landed, or may land yet. */
+type Told =
+  | { readonly kind: "applied" | "stopped" }
+  | { readonly kind: "unchanged"; readonly unknown: boolean }
+  | { readonly kind: "refused"; readonly error: StoreError; readonly unknown: boolean };
+
+async function tryUntilAnswered(batch: Batch, deps: CommitDeps): Promise<Told> {
   let unknown = false;
   let unclassified = 0;
   for (let tries = 0; !deps.signal.aborted; tries += 1) {
     try {
       const result = await deps.store.commit(batch);
-      if (result === "applied") return { kind: "applied" };
-      return unknown ? await whatLanded(batch, deps) : { kind: "deposed" };
+      return result === "applied" ? { kind: "applied" } : { kind: "unchanged", unknown };
     } catch (cause) {
       if (!(cause instanceof StoreError)) unclassified += 1;
       const error = asStoreError(cause, unclassified);
       if (!error.outcomeKnown) unknown = true;
       deps.onTrouble(error);
-      if (error.kind === "permanent") return await settleFailure(batch, error, unknown, deps);
+      if (error.kind === "permanent") return { kind: "refused", error, unknown };
       await pause(doubledDelayMs(tries, deps.retry), deps.signal);
     }
   }
@@ -68,13 +86,16 @@ async function whatLanded(batch: Batch, deps: CommitDeps): Promise<CommitOutcome
 
 /**
  * The rows cannot be. If an earlier try may have landed all the same, an empty batch of the same number decides: it changes
- * a row exactly when that try did not land (rule 19).
+ * a row exactly when that try did not land (rule 19). Only an answer decides: when the empty batch's own was lost, either of the
+ * two may be what landed, and no one may be told that it was refused. Then it is as with a lost term: everything is thrown away
+ * and loaded again.
  */
 async function settleFailure(batch: Batch, error: StoreError, unknown: boolean, deps: CommitDeps): Promise<CommitOutcome> {
   if (!unknown) return { kind: "failed", error, numberUsed: false };
-  const empty = await commitUntilHeld({ ...batch, changes: [] }, deps);
+  const empty = await tryUntilAnswered({ ...batch, changes: [] }, deps);
+  if (empty.kind === "stopped") return { kind: "stopped" };
   if (empty.kind === "applied") return { kind: "failed", error, numberUsed: true };
-  return empty.kind === "deposed" ? await whatLanded(batch, deps) : empty;
+  return empty.kind === "unchanged" && !empty.unknown ? await whatLanded(batch, deps) : { kind: "deposed" };
 }
 
 /**

@@ -89,6 +89,25 @@ describe("a batch is committed until it holds", () => {
     expect(landed.row.batch).toBe(8);
   });
 
+  test("an empty batch whose own answer was lost decides nothing: nobody is told that the rows were refused", async () => {
+    const first = fails("transient", false);
+    const second = fails("permanent", true);
+    const emptyLanded = new ScriptedStore([first, second, landsAndFails("transient")]);
+    expect(await run(emptyLanded)).toEqual({ kind: "deposed" });
+    // The first try arrives while the empty batch is on its way, and takes the number from it.
+    const contentLanded = new ScriptedStore([
+      first,
+      second,
+      (store) => {
+        plain(store, batch);
+        throw new StoreError("transient", false, "no answer");
+      },
+    ]);
+    expect(await run(contentLanded)).toEqual({ kind: "deposed" });
+    const neither = new ScriptedStore([first, second, first]);
+    expect(await run(neither)).toMatchObject({ kind: "failed", numberUsed: true });
+  });
+
   test("an error that nobody classified is permanent at its third time", async () => {
     const odd = (): CommitResult => {
       throw new Error("error 12345");
