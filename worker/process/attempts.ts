@@ -149,7 +149,11 @@ export class Attempts {
     if (t.started === null && !this.#lookForStart(t, exit)) return;
     if (t.started === null) return;
     if (exit.is !== "complete" && exit.is !== "norun") {
-      if (shimAlive(t.started, this.#o.bootId)) return;
+      if (shimAlive(t.started, this.#o.bootId)) {
+        // Nobody can tell whether it serves the attempt still or waits for the next: let go, it leaves when that is over.
+        if (exit.is === "unreadable" && t.shim) this.#o.shims.letGo(t.shim);
+        return;
+      }
       // A shim that died between the two looks has written before.
       exit = readExit(folder, attempt);
     }

@@ -45,7 +45,6 @@ function exitOf(record: ExitRecordRead, folder: string, termed: boolean): ExitRe
     case "unreadable":
       return { read: "unreadable", why: record.why };
     case "norun":
-    case "noroom":
       return { read: "unreadable", why: "its program was not executed" };
   }
 }
@@ -60,8 +59,6 @@ export function notExecuted(
   exit: ExitRecordRead,
   folder: string,
 ): { readonly how: "failedToStart" | "refused"; readonly why: string } | undefined {
-  if (exit.is === "noroom")
-    return { how: "refused", why: "the worker's disk is full: there was no room for the record of its start" };
   const shellsCode = exit.is === "complete" && (exit.code === 126 || exit.code === 127);
   if (exit.is !== "norun" && !shellsCode) return undefined;
   const said = shellError(`${folder}/stderr`);

@@ -62,19 +62,17 @@ shim() {
 serve() {
   cd "$folder/attempts/$id" || return
   # Rule 23: whose line of this attempt is the first in `started` decides whether it runs; see decision 011.
-  if ! echo "$id $me" >>started; then
-    record "0 noroom"
-    ring
-    return
-  fi
+  # Who cannot write his line says nothing, for another shim may have written one; the agent calls the attempt off in the end.
+  echo "$id $me" >>started || exit 0
   first=
   while read -r who claim; do
     case $who in "$id") first=$claim; break ;; esac
   done <started
   case $first in "$me") ;; *) return ;; esac
   # `no` when the file is not this attempt's (any more); empty when the program was not started; `sub` when a subshell tried.
-  ran= code=126
+  ran=no code=126
   if [ -f launch ]; then
+    ran=
     # In the foreground: a background child of a shell without job control ignores INT and QUIT for ever.
     . ./launch
     code=$?
@@ -82,7 +80,8 @@ serve() {
   umask 077
   cd "$folder" || exit 0
   case $ran in
-    no) return ;;
+    # It leaves: an idle shim beside a blank record would look as if the program still ran.
+    no) exit 0 ;;
     '') record "$code norun" ;;
     sub)
       word=

@@ -1,6 +1,7 @@
 /** The small files by which an attempt is known to every agent that comes after: `started`, `exit`, `term`, `signal`. */
-import { appendFileSync, closeSync, constants, fstatSync, openSync, readSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, closeSync, constants, fstatSync, openSync, readSync, rmSync, statSync, writeFileSync } from "node:fs";
 import type { ProcessId } from "../agent/records.ts";
+import { voidLaunchFile } from "./launch-file.ts";
 import { isAlive, readStat } from "./proc.ts";
 
 /** What a shim wrote into `started`: its process, its group and its session. */
@@ -24,8 +25,6 @@ export type ExitRecordRead =
   | { readonly is: "complete"; readonly code: number; readonly wall: number }
   /** The program could not be executed at all; `code` is the shell's. */
   | { readonly is: "norun"; readonly code: number }
-  /** There was no room for `started`; the program was not executed. */
-  | { readonly is: "noroom" }
   | { readonly is: "unreadable"; readonly why: string };
 
 /** The room that an exit record needs: an id of 36 characters, a code, two words. */
@@ -105,13 +104,23 @@ export function makeVoid(folder: string, attempt: string): boolean {
 /** The same, for a file of which no maker lives. */
 export function claimVoid(folder: string, attempt: string): boolean {
   try {
-    appendFileSync(`${folder}/started`, `${attempt} void end\n`, { mode: 0o600 });
+    // A line of its own also behind a claim that was cut short.
+    appendFileSync(`${folder}/started`, `\n${attempt} void end\n`, { mode: 0o600 });
     return readStarted(folder, attempt).is === "void";
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // Without room for our line there was none for another's.
-    if (code === "ENOSPC" || code === "EDQUOT") return readStarted(folder, attempt).is !== "complete";
-    throw error;
+    if (code !== "ENOSPC" && code !== "EDQUOT") throw error;
+    // There may be room for the line of a shim that stalled, a moment later: it finds nothing to start then.
+    launchNothing(folder);
+    return readStarted(folder, attempt).is !== "complete";
+  }
+}
+
+function launchNothing(folder: string): void {
+  try {
+    voidLaunchFile(`${folder}/launch`);
+  } catch {
+    rmSync(`${folder}/launch`, { force: true });
   }
 }
 
@@ -122,11 +131,10 @@ export function readExit(folder: string, attempt: string): ExitRecordRead {
   const { text } = record;
   // An empty file is no blank: its 64 bytes are its room.
   if (text.trim() === "" && text.length >= blankExit.length) return { is: "blank" };
-  const match = /^([A-Za-z0-9_-]+) ([0-9]{1,3}) (?:(norun|noroom) )?end\n/.exec(text);
+  const match = /^([A-Za-z0-9_-]+) ([0-9]{1,3}) (?:(norun) )?end\n/.exec(text);
   if (!match || match[1] !== attempt)
     return { is: "unreadable", why: `the exit record reads ${JSON.stringify(text.trim().slice(0, 60))}` };
-  if (match[3] === "noroom") return { is: "noroom" };
-  if (match[3] === "norun") return { is: "norun", code: Number(match[2]) };
+  if (match[3] !== undefined) return { is: "norun", code: Number(match[2]) };
   return { is: "complete", code: Number(match[2]), wall: record.wall };
 }
 

@@ -4,7 +4,10 @@ import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { afterEach } from "vitest";
+import { silentLog } from "../../../schema/kit/log.ts";
 import type { LaunchOrder } from "../../../worker/process/host.ts";
+import { findLauncherShell, startLauncher } from "../../../worker/process/launcher.ts";
+import { openShims, type Shims } from "../../../worker/process/shims.ts";
 import { limits, temporaryFolder, type Started } from "./kit.ts";
 
 const folders: string[] = [];
@@ -47,3 +50,21 @@ export function agent(folder: string, orders: readonly LaunchOrder[]): Agent {
 export const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
 /** What recovery is asked about an attempt. */
 export const ask = (attempt: string, launchBootId: string | null = bootId) => ({ attempt, launchBootId, limits });
+
+/** Shims of another launcher on the same folder: such as an order finds that was told twice. */
+export function lateShims(folder: string): Shims & AsyncDisposable {
+  const launcher = startLauncher({
+    folder,
+    bootId,
+    shell: findLauncherShell(),
+    log: silentLog(),
+    onRestart: () => undefined,
+  });
+  const shims = openShims({ folder, launcher });
+  return Object.assign(shims, {
+    [Symbol.asyncDispose]: async () => {
+      shims.close();
+      launcher.close();
+    },
+  });
+}

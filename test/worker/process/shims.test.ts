@@ -2,12 +2,9 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { silentLog } from "../../../schema/kit/log.ts";
-import { findLauncherShell, startLauncher } from "../../../worker/process/launcher.ts";
 import { makeVoid, readExit, readStarted } from "../../../worker/process/records.ts";
-import { openShims, type Shims } from "../../../worker/process/shims.ts";
 import { until } from "../../kit/until.ts";
-import { agent, ask, bootId, freshFolder } from "./agents.ts";
+import { agent, ask, bootId, freshFolder, lateShims } from "./agents.ts";
 import { clock, openRig, order, runs, type Ended, type Rig, type Started } from "./kit.ts";
 
 const pidOf = async (rig: Rig, attempt: string): Promise<number> => (await rig.started(attempt)).process.pid;
@@ -33,24 +30,6 @@ async function runAll(rig: Rig, scripts: readonly string[], most: number): Promi
 function claimIn(folder: string, attempt: string): { readonly pid: number } | undefined {
   const record = readStarted(folder, attempt);
   return record.is === "complete" ? record.started : undefined;
-}
-
-/** Shims of another launcher on the same folder: such as an order finds that was told twice. */
-function lateShims(folder: string): Shims & AsyncDisposable {
-  const launcher = startLauncher({
-    folder,
-    bootId,
-    shell: findLauncherShell(),
-    log: silentLog(),
-    onRestart: () => undefined,
-  });
-  const shims = openShims({ folder, launcher });
-  return Object.assign(shims, {
-    [Symbol.asyncDispose]: async () => {
-      shims.close();
-      launcher.close();
-    },
-  });
 }
 
 describe("one shim, many attempts", () => {
