@@ -2,7 +2,7 @@
 import type { Alarm, Figures, WorkerLive } from "./control/core.ts";
 import type { Request } from "./control/inputs.ts";
 import type { Outcome } from "./control/outputs.ts";
-import type { EventRecord } from "./control/records.ts";
+import type { EventRecord, RunRecord } from "./control/records.ts";
 
 export interface ControlPlane {
   /** The pools that this manager leads or can forward to. */
@@ -12,8 +12,8 @@ export interface ControlPlane {
    * `not-taken` (never stepped) or `outcome-unknown` (rule 20).
    */
   ask(pool: string, request: Request): Promise<Outcome>;
-  /** Why a run that is not terminal waits, in one sentence; null when this manager does not know. */
-  reasonOf(pool: string, runId: string): string | null;
+  /** Why a run that is not terminal in its row waits, in one sentence; null when this manager does not know. */
+  reasonOf(run: Pick<RunRecord, "id" | "pool" | "state">): string | null;
   workerLive(pool: string, workerId: string): WorkerLive | null;
   figures(pool: string): Figures | null;
   alarms(): readonly Alarm[];

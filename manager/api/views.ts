@@ -34,7 +34,7 @@ export function runSummaryOf(run: RunRecord, plane: Pick<ControlPlane, "reasonOf
     taskVersion: run.taskVersion,
     pool: run.pool,
     state: run.state,
-    reason: isTerminal(run.state) ? (run.end ? endSentence(run.end) : null) : plane.reasonOf(run.pool, run.id),
+    reason: isTerminal(run.state) ? (run.end ? endSentence(run.end) : null) : plane.reasonOf(run),
     workerId: run.workerId,
     labels: run.labels,
     createdAt: instant(run.createdAt),

@@ -2,14 +2,19 @@
 import type { Now } from "../../schema/given.ts";
 import { isStanding } from "./alarms.ts";
 import type { Alarm, Figures, WorkerLive } from "./core.ts";
+import type { RunRecord } from "./records.ts";
 import { beyond, waiting } from "./queue.ts";
 import { whyQueued, whyRetrying, whyUnreachable } from "./reason.ts";
 import { heardSince, isReachable, type ControlState, type WorkerCell } from "./state.ts";
 
-/** One sentence about a run that is not terminal; null when there is nothing to say, or it is not known here. */
-export function reasonOf(state: ControlState, runId: string, now: Now): string | null {
-  const run = state.runs.get(runId);
-  if (!run) return beyond(state.queue) > 0 ? "it waits in the queue behind older runs" : null;
+/**
+ * One sentence about a run that is not terminal, as the reader's committed row has it; null when there is nothing to say, or it
+ * is not known here. Memory may be a commit ahead of the row: of that nothing is said (rule 20).
+ */
+export function reasonOf(state: ControlState, shown: Pick<RunRecord, "id" | "state">, now: Now): string | null {
+  const run = state.runs.get(shown.id);
+  if (!run) return shown.state === "queued" && beyond(state.queue) > 0 ? "it waits in the queue behind older runs" : null;
+  if (run.row.state !== shown.state) return null;
   switch (run.row.state) {
     case "queued":
       return whyQueued(state, run, now);

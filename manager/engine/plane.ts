@@ -48,9 +48,9 @@ export function makePlane(deps: PlaneDeps, feed: EventFeed): ControlPlane {
       }
       return await engine.ask(request);
     },
-    reasonOf: (pool, runId) => {
-      const lead = leadOf(pool);
-      return lead ? reasonOf(lead.state, runId, deps.clock.now()) : null;
+    reasonOf: (run) => {
+      const lead = leadOf(run.pool);
+      return lead ? reasonOf(lead.state, run, deps.clock.now()) : null;
     },
     workerLive: (pool, workerId) => {
       const lead = leadOf(pool);

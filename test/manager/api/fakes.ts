@@ -35,7 +35,7 @@ export function fakePlane(): FakePlane {
       this.asked.push({ pool, request });
       return await this.answer(pool, request);
     },
-    reasonOf: (_, runId) => `why ${runId} waits`,
+    reasonOf: (run) => `why ${run.id} waits`,
     workerLive(_, workerId) {
       return this.live[workerId] ?? null;
     },

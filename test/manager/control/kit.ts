@@ -11,6 +11,7 @@ import type { Note, Outcome } from "../../../manager/control/outputs.ts";
 import roundRobin from "../../../manager/control/placement/round-robin.ts";
 import type { AttemptRecord, EventRecord, RunRecord } from "../../../manager/control/records.ts";
 import type { ControlState } from "../../../manager/control/state.ts";
+import { reasonOf } from "../../../manager/control/view.ts";
 import { stepBatch } from "../../../manager/engine/turn.ts";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
 import type { Store } from "../../../manager/store/store.ts";
@@ -235,4 +236,10 @@ export function itemsOf<K extends DownItem["kind"]>(said: Said, kind: K, workerI
 
 export function kindsOf(said: Said): string[] {
   return said.events.map((event) => event.kind);
+}
+
+/** Why a run waits, asked by someone who sees what the core has. */
+export function reasonNow(bench: Bench, runId: string): string | null {
+  const state = bench.state.runs.get(runId)?.row.state ?? "queued";
+  return reasonOf(bench.state, { id: runId, state }, bench.now);
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { alarms, figures, reasonOf, workerLive } from "../../../manager/control/view.ts";
+import { alarms, figures, workerLive } from "../../../manager/control/view.ts";
 import { epochOf, Hand, joined } from "./hand.ts";
-import { attemptOf, itemsOf, kindsOf, makeTask, openBench, optionsWith, start, type Bench } from "./kit.ts";
+import { attemptOf, itemsOf, kindsOf, makeTask, openBench, optionsWith, reasonNow, start, type Bench } from "./kit.ts";
 
 async function running(
   bench: Bench,
@@ -25,7 +25,7 @@ test("silence: unreachable after 2.5 intervals, lost after 7.5, and a heartbeat 
   await bench.pass(2_000);
   expect(await stateOf(bench, "a")).toBe("unreachable");
   expect((await bench.run(run)).state).toBe("unreachable");
-  expect(reasonOf(bench.state, run, bench.now)).toBe("worker a has not been heard for 26 s");
+  expect(reasonNow(bench, run)).toBe("worker a has not been heard for 26 s");
   expect(kindsOf(await a.beat())).toEqual(["workerOnline"]);
   expect((await bench.run(run)).state).toBe("running");
   await bench.pass(74_000);

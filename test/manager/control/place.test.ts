@@ -3,10 +3,10 @@ import leastLoaded from "../../../manager/control/placement/least-loaded.ts";
 import twoChoices from "../../../manager/control/placement/two-choices.ts";
 import type { Placement } from "../../../manager/control/placement/placement.ts";
 import { needsOf } from "../../../manager/control/needs.ts";
-import { alarms, figures, reasonOf } from "../../../manager/control/view.ts";
+import { alarms, figures } from "../../../manager/control/view.ts";
 import { taskInput } from "../../../schema/task.ts";
 import { joined, type Hand } from "./hand.ts";
-import { asker, attemptOf, itemsOf, makeTask, openBench, optionsWith, start, startOf, type Bench } from "./kit.ts";
+import { asker, attemptOf, itemsOf, makeTask, openBench, optionsWith, reasonNow, start, startOf, type Bench } from "./kit.ts";
 
 async function counts(bench: Bench): Promise<Record<string, number>> {
   const all: Record<string, number> = {};
@@ -59,9 +59,9 @@ test("memory and cpus are never overdrawn, and the reason says what is short", a
   const task = await makeTask(bench, { requires: { slots: 1, memoryMb: 60, cpus: 0.5 } });
   await start(bench, task);
   const waits = await start(bench, task);
-  expect(reasonOf(bench.state, waits, bench.now)).toBe("1 worker: 1 has too little free memory");
+  expect(reasonNow(bench, waits)).toBe("1 worker: 1 has too little free memory");
   const huge = await start(bench, await makeTask(bench, { requires: { slots: 20 } }));
-  expect(reasonOf(bench.state, huge, bench.now)).toBe("1 worker: 1 has only 10 slots");
+  expect(reasonNow(bench, huge)).toBe("1 worker: 1 has only 10 slots");
 });
 
 test("a run that needs no slot goes to a full worker", async () => {
@@ -79,7 +79,7 @@ test("a blocked head never blocks those that fit, and goes first once it fits", 
   const picky = await start(bench, await makeTask(bench, { constraints: ["label.disk=ssd"] }));
   const easy = await start(bench, await makeTask(bench));
   expect((await bench.run(easy)).state).toBe("starting");
-  expect(reasonOf(bench.state, picky, bench.now)).toBe("1 worker: 1 has label disk=hdd (wanted: label.disk=ssd)");
+  expect(reasonNow(bench, picky)).toBe("1 worker: 1 has label disk=hdd (wanted: label.disk=ssd)");
   await bench.ask({ kind: "labelWorker", workerId: "a", labels: { disk: "ssd" }, ...asker });
   expect((await bench.run(picky)).state).toBe("starting");
 });
@@ -91,16 +91,16 @@ test("the reason counts workers by what keeps them", async () => {
   await joined(bench, "c");
   await bench.ask({ kind: "drainWorker", workerId: "a", on: true, ...asker });
   const run = await start(bench, await makeTask(bench, { constraints: ["label.zone in (x,y)"] }));
-  expect(reasonOf(bench.state, run, bench.now)).toBe("3 workers: 2 lack label zone, 1 is draining");
+  expect(reasonNow(bench, run)).toBe("3 workers: 2 lack label zone, 1 is draining");
 });
 
 test("drivers, interpreters and large bodies are placement reasons, not failures", async () => {
   const bench = await openBench();
   await joined(bench, "a", { http: false, facts: { drivers: ["exec", "script"], interpreters: { sh: "1" } } });
   const perl = await start(bench, await makeTask(bench, { run: { driver: "script", interpreter: "perl", script: "1" } }));
-  expect(reasonOf(bench.state, perl, bench.now)).toBe("1 worker: 1 lacks interpreter perl");
+  expect(reasonNow(bench, perl)).toBe("1 worker: 1 lacks interpreter perl");
   const other = await start(bench, await makeTask(bench, { run: { driver: "ssh" } }));
-  expect(reasonOf(bench.state, other, bench.now)).toBe("1 worker: 1 lacks driver ssh");
+  expect(reasonNow(bench, other)).toBe("1 worker: 1 lacks driver ssh");
   const definition = taskInput.parse({
     name: "large",
     run: { driver: "script", interpreter: "sh", script: null },
@@ -109,7 +109,7 @@ test("drivers, interpreters and large bodies are placement reasons, not failures
   const body = { sha256: "c".repeat(64), size: 90_000 };
   await bench.ask({ kind: "createTask", id: "large", store: { definition, body, script: body }, ...asker });
   const large = await start(bench, "large");
-  expect(reasonOf(bench.state, large, bench.now)).toBe("1 worker: 1 cannot fetch the large body over HTTP");
+  expect(reasonNow(bench, large)).toBe("1 worker: 1 cannot fetch the large body over HTTP");
   const b = await joined(bench, "b");
   await bench.pass(1_000);
   const attempt = await attemptOf(bench, large);
@@ -134,7 +134,7 @@ test("a start that names its worker goes there or waits for it", async () => {
   const first = await start(bench, task, { workerId: "b" });
   const second = await start(bench, task, { workerId: "b" });
   expect((await attemptOf(bench, first)).workerId).toBe("b");
-  expect(reasonOf(bench.state, second, bench.now)).toBe("worker b, which was asked for, is full");
+  expect(reasonNow(bench, second)).toBe("worker b, which was asked for, is full");
   await b.finish((await attemptOf(bench, first)).id);
   expect((await attemptOf(bench, second)).workerId).toBe("b");
   // One end just now does not make it a worker whose slots come free all the time.
@@ -169,7 +169,7 @@ test("a worker that refuses everything rests, and the queue is not burnt on it",
   });
   expect(refused).toBeLessThan(60);
   const [run] = (await bench.store.runs({ limit: 1, cursor: null })).items;
-  expect(reasonOf(bench.state, run?.id as string, bench.now)).toContain("disk full");
+  expect(reasonNow(bench, run?.id as string)).toContain("disk full");
 });
 
 test("a placement that throws, or names a worker that does not fit, stops nothing", async () => {

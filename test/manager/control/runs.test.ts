@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { reasonOf } from "../../../manager/control/view.ts";
 import { joined } from "./hand.ts";
-import { asker, attemptOf, itemsOf, kindsOf, makeTask, openBench, start, startOf } from "./kit.ts";
+import { asker, attemptOf, itemsOf, kindsOf, makeTask, openBench, reasonNow, start, startOf } from "./kit.ts";
 
 test("a start is sent whole, and its reports make it succeed", async () => {
   const bench = await openBench();
@@ -87,7 +87,7 @@ test("a failed run is tried again after a doubling pause, and no more often than
   const run = await start(bench, await makeTask(bench, { retry: { attempts: 3, backoffSeconds: 4, on: ["failed"] } }));
   await a.finish((await attemptOf(bench, run)).id, { how: "exited", code: 1 });
   expect((await bench.run(run)).state).toBe("retrying");
-  expect(reasonOf(bench.state, run, bench.now)).toMatch(/^exited 1; try 2 of 3 in [45] s$/);
+  expect(reasonNow(bench, run)).toMatch(/^exited 1; try 2 of 3 in [45] s$/);
   expect(itemsOf(await bench.pass(3_900), "start")).toHaveLength(0);
   expect(itemsOf(await bench.pass(1_200), "start")).toMatchObject([{ number: 2, env: { MUSTER_ATTEMPT: "2" } }]);
   await a.finish((await attemptOf(bench, run)).id, { how: "exited", code: 1 });
@@ -117,7 +117,7 @@ test("a refused attempt is no try, and the run goes to another worker", async ()
   const b = await joined(bench, "b");
   await a.report(a.next((await attemptOf(bench, run)).id, "end", { end: { how: "refused", why: "disk full" } }));
   expect(await bench.run(run)).toMatchObject({ state: "queued", tries: 0, placements: 1 });
-  expect(reasonOf(bench.state, run, bench.now)).toContain("a refused: disk full");
+  expect(reasonNow(bench, run)).toContain("a refused: disk full");
   await bench.pass(300);
   const second = await attemptOf(bench, run);
   expect(second).toMatchObject({ number: 2, workerId: "b" });
@@ -138,7 +138,7 @@ test("a run that its only worker refuses is neither stuck nor tried in a hot loo
   });
   expect(placements).toBeGreaterThan(3);
   expect(placements).toBeLessThan(15);
-  expect(reasonOf(bench.state, run, bench.now)).toMatch(/refused/);
+  expect(reasonNow(bench, run)).toMatch(/refused/);
 });
 
 test("a terminal run never changes again: late ends become events", async () => {
@@ -214,4 +214,17 @@ test("a signal is for running runs only", async () => {
   expect(await signal("HUP")).toMatchObject({ code: "impossible" });
   expect(itemsOf(await signal("SIGHUP"), "signal")).toEqual([{ kind: "signal", attempt, signal: "SIGHUP" }]);
   expect((await bench.ask({ kind: "signalRun", runId: "nobody", signal: "SIGHUP", ...asker })).code).toBe("not-found");
+});
+
+test("of a commit in flight nothing is said: the reason goes with the state that the reader was given", async () => {
+  const bench = await openBench();
+  await joined(bench, "a");
+  const id = await start(bench, await makeTask(bench));
+  expect(bench.state.runs.get(id)?.row.state).toBe("starting");
+  expect(reasonOf(bench.state, { id, state: "starting" }, bench.now)).toContain("has not answered yet");
+  expect(reasonOf(bench.state, { id, state: "queued" }, bench.now)).toBeNull();
+  // Its end is in the batch on its way, while part of the queue is in the store only.
+  bench.state.queue.queued += 3;
+  expect(reasonOf(bench.state, { id: "ended", state: "running" }, bench.now)).toBeNull();
+  expect(reasonOf(bench.state, { id: "waits", state: "queued" }, bench.now)).toBe("it waits in the queue behind older runs");
 });
