@@ -5,7 +5,7 @@ export type Log = Logger;
 
 /** The process's log. `level` is one of pino's; `name` is manager, worker or broker. Lines go to standard error. */
 export function makeLog(options: { readonly name: string; readonly level: string }): Log {
-  return pino(
+  const log = pino(
     {
       name: options.name,
       level: options.level,
@@ -17,6 +17,12 @@ export function makeLog(options: { readonly name: string; readonly level: string
     },
     perTurn(pino.destination({ fd: 2, sync: true })),
   );
+  // What a child is bound to is written once, past the formatter above; its own children inherit this.
+  const { child } = log;
+  log.child = function (this: Log, bindings, more) {
+    return child.call(this, withoutSecrets(bindings), more) as ReturnType<typeof child>;
+  } as typeof child;
+  return log;
 }
 
 /** The words a token could hide under; the code never logs one, this is the second lock. */

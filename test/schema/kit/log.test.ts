@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { withoutSecrets } from "../../../schema/kit/log.ts";
+import { makeLog, withoutSecrets } from "../../../schema/kit/log.ts";
 
 test("what stands under a word for a secret is not shown, here or one level down, and the caller's object stays", () => {
   const err = Object.assign(new Error("x"), { token: "t" });
@@ -19,4 +19,15 @@ test("what stands under a word for a secret is not shown, here or one level down
 test("fields without secrets are taken as they are", () => {
   const fields = { message: "reports", attemptIds: ["a"], items: 3, nested: { a: 1 } };
   expect(withoutSecrets(fields)).toBe(fields);
+});
+
+test("what a child of the log is bound to shows no secret either, nor what a child of that is", () => {
+  const child = makeLog({ name: "manager", level: "info" }).child({ token: "a", req: { password: "b", path: "/" } });
+  const shown = { name: "manager", token: "[redacted]", req: { password: "[redacted]", path: "/" } };
+  expect(child.bindings()).toMatchObject(shown);
+  expect(child.child({ authorization: "c", pool: "p" }).bindings()).toMatchObject({
+    ...shown,
+    authorization: "[redacted]",
+    pool: "p",
+  });
 });
