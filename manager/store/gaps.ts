@@ -22,6 +22,16 @@ export function withGap(gaps: readonly Gap[], next: Gap, gapsMax: number): Gap[]
   return [...gaps, next];
 }
 
+/**
+ * The piece as it is kept at the stream's end: bytes that follow the last gap at the bound become part of it, or a stream of a
+ * byte, a gap, a byte and so on would cost without end.
+ */
+export function withinGaps(piece: LogPiece, gaps: readonly Gap[], gapsMax: number): LogPiece {
+  const last = gaps.at(-1);
+  if (piece.kind === "gap" || gaps.length < gapsMax || !last || last.offset + last.length !== piece.offset) return piece;
+  return { kind: "gap", offset: piece.offset, length: piece.bytes.length, why: last.why };
+}
+
 /** A stretch of held bytes that belongs to a reading: `at` counts in the held bytes, `offset` in the stream. */
 export type Stretch =
   | { readonly kind: "bytes"; readonly offset: number; readonly at: number; readonly length: number }

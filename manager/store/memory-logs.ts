@@ -1,5 +1,5 @@
 import { storeLimits } from "../../schema/limits.ts";
-import { endOf, remainder, stretches, withGap, type Gap } from "./gaps.ts";
+import { endOf, remainder, stretches, withGap, withinGaps, type Gap } from "./gaps.ts";
 import type { LogPiece, LogStore } from "./logstore.ts";
 
 interface Held {
@@ -16,8 +16,9 @@ export function openMemoryLogs(): LogStore {
     append: async (attemptId, stream, piece) => {
       const before = held(attemptId, stream);
       const end = endOf(before.gaps, before.bytes.length);
-      const rest = remainder(piece, end);
-      if (!rest) return end;
+      const more = remainder(piece, end);
+      if (!more) return end;
+      const rest = withinGaps(more, before.gaps, storeLimits.logGaps);
       const after =
         rest.kind === "bytes"
           ? { bytes: Buffer.concat([before.bytes, rest.bytes]), gaps: before.gaps }

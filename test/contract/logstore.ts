@@ -186,6 +186,16 @@ export function logStoreContract(name: string, open: () => Promise<LogStoreForTe
       expect(end).toBe(at);
       expect(pieces).toHaveLength(storeLimits.logGaps);
       expect(pieces.at(-1)).toEqual([storeLimits.logGaps - 1, 21, `reason ${storeLimits.logGaps - 1}`]);
+      // Bytes between gaps do not let them go on: they are taken, and become part of the last one.
+      for (let more = 0; more < 3; more += 1) {
+        expect(await logs.append("a1", "stdout", bytes(at, "b"))).toBe(at + 1);
+        expect(await logs.append("a1", "stdout", gap(at + 1, 1, `more ${more}`))).toBe(at + 2);
+        at += 2;
+      }
+      const after = await read(logs);
+      expect(after.pieces).toHaveLength(storeLimits.logGaps);
+      expect(after.pieces.at(-1)).toEqual([storeLimits.logGaps - 1, 27, `reason ${storeLimits.logGaps - 1}`]);
+      expect(after.end).toBe(at);
     });
   });
 }

@@ -100,6 +100,9 @@ async function tailOf(session: Session, attemptId: string, stream: LogStream): P
 
 async function appendedTo(tail: Tail, rest: LogPiece, streamBytes: number): Promise<Appended> {
   if (rest.kind === "gap") return withGap(tail, [], rest);
+  const why = tail.gaps >= storeLimits.logGaps ? (tail.last?.why ?? null) : null;
+  // At the bound they become part of the gap before them, or a stream of a byte, a gap, a byte and so on would cost without end.
+  if (why !== null) return withGap(tail, [], { length: rest.bytes.length, why });
   const room = Math.max(0, streamBytes - tail.kept);
   const bytes = rest.bytes.subarray(0, room);
   const chunks = bytes.length === 0 ? [] : await chunksOf(tail, bytes);
@@ -110,8 +113,8 @@ async function appendedTo(tail: Tail, rest: LogPiece, streamBytes: number): Prom
     last: chunks.at(-1) ?? tail.last,
   };
   if (bytes.length === rest.bytes.length) return { ...grown, chunks };
-  const why = `only the first ${streamBytes} bytes of a stream are kept`;
-  return withGap(grown, chunks, { length: rest.bytes.length - bytes.length, why });
+  const beyond = `only the first ${streamBytes} bytes of a stream are kept`;
+  return withGap(grown, chunks, { length: rest.bytes.length - bytes.length, why: beyond });
 }
 
 /** One gap goes on for the same reason; at the bound one reason speaks for all, as a stream must not cost without end. */
