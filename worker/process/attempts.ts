@@ -140,6 +140,14 @@ export class Attempts {
     }
   }
 
+  /** What the poll does for each, whoever rang or did not. */
+  lookAfter(t: Tracked): void {
+    this.look(t.attempt);
+    this.chase(t);
+    this.ease(t);
+    if (t.state === "running") this.lookAtProgress(t);
+  }
+
   /** Something may have happened to the attempt: reads its files and tells the listener what is new. */
   look(attempt: string): void {
     const t = this.#live.get(attempt);

@@ -34,6 +34,8 @@ export const processLimits = {
   idleShimsKept: 2,
   idleShimMs: 30_000,
   fifosAtOnce: 32,
+  mkfifoMs: 5_000,
+  fifoTries: 3,
   /** Shims that have left, after which the launcher is told to forget its dead children. */
   shimsPerSweep: 16,
   /** Process ids given out since an attempt began, up to which each is looked at; beyond it all of /proc is read. */

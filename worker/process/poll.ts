@@ -21,27 +21,32 @@ export function startPoll(options: {
   let stopped = false;
 
   const round = async (): Promise<void> => {
-    doorbell.look();
-    deadlines.keepWatched();
-    shims.tend();
+    // Each by itself: what fails for one must not keep the others from being looked at.
+    const failures: unknown[] = [];
+    const attempted = (act: () => void): void => {
+      try {
+        act();
+      } catch (error) {
+        failures.push(error);
+      }
+    };
+    attempted(() => doorbell.look());
+    attempted(() => deadlines.keepWatched());
+    attempted(() => shims.tend());
     let looked = 0;
     for (const t of attempts.all()) {
       if (stopped) return;
-      attempts.look(t.attempt);
-      attempts.chase(t);
-      attempts.ease(t);
-      if (t.state === "running") attempts.lookAtProgress(t);
+      attempted(() => attempts.lookAfter(t));
       if (++looked % processLimits.looksPerTurn === 0) await turn();
     }
+    // A disk that fails now may work at the next look; ending the agent would help nobody.
+    if (failures.length > 0) log.error({ err: failures[0], count: failures.length }, "a look at the attempts failed");
   };
   const again = (): void => {
     timer = setTimeout(() => {
-      // A disk that fails now may work at the next look; ending the agent would help nobody.
-      round()
-        .catch((error: unknown) => log.error({ err: error }, "a look at the attempts failed"))
-        .finally(() => {
-          if (!stopped) again();
-        });
+      void round().finally(() => {
+        if (!stopped) again();
+      });
     }, processLimits.pollMs);
   };
   let timer: NodeJS.Timeout;

@@ -52,7 +52,7 @@ export async function openPosixHost(options: ProcessHostOptions): Promise<Proces
 
   const pids = openPids();
   const launcher = startLauncher({ folder, bootId, shell, log, onRestart: () => attempts.launchAgain() });
-  const shims = openShims({ folder, launcher });
+  const shims = openShims({ folder, launcher, log });
   const spares = openSpares(`${folder}/spare`);
   const reaper = makeReaper({
     tagPrefix: tagPrefix(attemptsFolder),

@@ -1,18 +1,17 @@
 /** The shims of this agent: each serves one attempt at a time, and the next when nothing is left of the last one. */
-import { spawnSync } from "node:child_process";
-import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, rmSync, writeSync } from "node:fs";
 import { processClock } from "../../schema/kit/clock.ts";
+import type { Log } from "../../schema/kit/log.ts";
+import { makeFifos, type Fifos } from "./fifos.ts";
 import type { Launcher } from "./launcher.ts";
 import { processLimits } from "./limits.ts";
-import { isAlive, readStat } from "./proc.ts";
 import type { Started } from "./records.ts";
-import { systemPath } from "./who.ts";
 
 /** A shim as the agent holds it: by the writing end of its fifo. When that closes, the shim leaves after its attempt. */
 export interface Shim {
-  readonly fifo: string;
+  fifo: string;
   attempt: string | null;
-  /** Null once it was let go. */
+  /** Null before it has a fifo, and once it was let go. */
   file: number | null;
   /** Known since its first claim. */
   group: number | null;
@@ -20,7 +19,10 @@ export interface Shim {
 }
 
 export interface Shims {
-  /** Gives the attempt to a shim that is free, or to a new one. */
+  /**
+   * Gives the attempt to a shim that is free, or to a new one. It never throws: a shim that the host cannot make just now
+   * claims nothing, and the attempt is given anew later.
+   */
   give(attempt: string): Shim;
   /** Gives it to a new one: nobody knows what became of the shim that had it. */
   giveToNew(attempt: string): Shim;
@@ -38,21 +40,8 @@ export interface Shims {
 }
 
 /** `folder` is the worker's own; fifos lie in a folder of this process below it. Throws when the host has no mkfifo(1). */
-export function openShims(options: { readonly folder: string; readonly launcher: Launcher }): Shims {
-  return new Pool(options.launcher, fifosFor(`${options.folder}/shims`));
-}
-
-/** Some file systems, such as those that a virtual machine shares with its host, have no fifos; /tmp has. */
-function fifosFor(folder: string): Fifos {
-  try {
-    return makeFifos(folder);
-  } catch (error) {
-    try {
-      return makeFifos(mkdtempSync("/tmp/muster-shims-"));
-    } catch {
-      throw error;
-    }
-  }
+export function openShims(options: { readonly folder: string; readonly launcher: Launcher; readonly log: Log }): Shims {
+  return new Pool(options.launcher, (onMade) => makeFifos(`${options.folder}/shims`, options.log, onMade));
 }
 
 class Pool implements Shims {
@@ -62,11 +51,16 @@ class Pool implements Shims {
   readonly #idle: Shim[] = [];
   readonly #held = new Set<Shim>();
   readonly #byGroup = new Map<number, Shim>();
+  /** New ones that have no fifo yet, in their order. */
+  readonly #waiting = new Set<Shim>();
+  /** Batches of fifos of which none could be used, one after the other. */
+  #vain = 0;
   #left = 0;
 
-  constructor(launcher: Launcher, fifos: Fifos) {
+  constructor(launcher: Launcher, fifos: (onMade: () => void) => Fifos) {
     this.#launcher = launcher;
-    this.#fifos = fifos;
+    this.#fifos = fifos(() => this.#beginWaiting());
+    this.#fifos.make();
   }
 
   give(attempt: string): Shim {
@@ -75,14 +69,46 @@ class Pool implements Shims {
   }
 
   giveToNew(attempt: string): Shim {
-    const fifo = this.#fifos.next();
-    // For both, so that the first line waits in the fifo until the shim is there to read it.
-    const file = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
-    const shim: Shim = { fifo, attempt: null, file, group: null, idleSinceMs: 0 };
+    const shim: Shim = { fifo: "", attempt, file: null, group: null, idleSinceMs: 0 };
+    if (this.#waiting.size > 0 || !this.#begin(shim, attempt)) {
+      this.#waiting.add(shim);
+      this.#fifos.make();
+    }
+    return shim;
+  }
+
+  #begin(shim: Shim, attempt: string): boolean {
+    const fifo = this.#fifos.take();
+    if (fifo === undefined) return false;
+    try {
+      // For both, so that the first line waits in the fifo until the shim is there to read it.
+      shim.file = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+    } catch {
+      // Somebody removed it, and the others with it; or the agent has too many files open.
+      this.#fifos.forget();
+      return false;
+    }
+    shim.fifo = fifo;
     this.#held.add(shim);
     this.#launcher.send(`.shim ${fifo}\n`);
-    this.#tell(shim, attempt);
-    return shim;
+    return this.#tell(shim, attempt);
+  }
+
+  #beginWaiting(): void {
+    this.#vain++;
+    for (const shim of this.#waiting) {
+      // Called off meanwhile when it has no attempt.
+      if (shim.attempt !== null && !this.#begin(shim, shim.attempt)) break;
+      this.#waiting.delete(shim);
+      this.#vain = 0;
+    }
+    if (this.#waiting.size > 0 && this.#vain < processLimits.fifoTries) {
+      this.#fifos.make();
+      return;
+    }
+    // Given anew when nobody has claimed their attempts for a while.
+    this.#waiting.clear();
+    this.#vain = 0;
   }
 
   claimed(shim: Shim, started: Started): void {
@@ -114,7 +140,11 @@ class Pool implements Shims {
     closeSync(shim.file);
     shim.file = null;
     this.#held.delete(shim);
-    rmSync(shim.fifo, { force: true });
+    try {
+      rmSync(shim.fifo, { force: true });
+    } catch {
+      // It goes with its folder.
+    }
     // Without it a shell keeps a line for every child it ever had.
     if (++this.#left % processLimits.shimsPerSweep === 0) this.#launcher.send(".sweep\n");
   }
@@ -134,6 +164,7 @@ class Pool implements Shims {
   close(): void {
     for (const shim of this.#held) this.letGo(shim);
     this.#idle.length = 0;
+    this.#waiting.clear();
     this.#fifos.close();
   }
 
@@ -154,50 +185,5 @@ class Pool implements Shims {
     shim.attempt = null;
     if (shim.group !== null && this.#byGroup.get(shim.group) === shim) this.#byGroup.delete(shim.group);
     this.letGo(shim);
-  }
-}
-
-interface Fifos {
-  next(): string;
-  close(): void;
-}
-
-/** Makes fifos a few at a time: Node cannot, and mkfifo(1) costs as much for one as for many. */
-function makeFifos(parent: string): Fifos {
-  mkdirSync(parent, { recursive: true, mode: 0o700 });
-  removeOthers(parent);
-  const folder = `${parent}/${process.pid}.${readStat(process.pid)?.startTicks ?? 0}.${openings++}`;
-  mkdirSync(folder, { mode: 0o700 });
-  const ready: string[] = [];
-  let made = 0;
-  const make = (): void => {
-    const names = Array.from({ length: processLimits.fifosAtOnce }, () => `${folder}/${made++}`);
-    const { status, error, stderr } = spawnSync("mkfifo", ["-m", "600", ...names], {
-      env: { PATH: systemPath },
-      encoding: "utf8",
-      timeout: 5_000,
-    });
-    if (status !== 0) throw new Error(`fifos for the shims cannot be made in ${folder}: ${error?.message ?? stderr.trim()}`);
-    ready.push(...names.reverse());
-  };
-  make();
-  return {
-    next: () => {
-      if (ready.length === 0) make();
-      return ready.pop() as string;
-    },
-    close: () => rmSync(folder, { recursive: true, force: true }),
-  };
-}
-
-/** A process may open more than one host; each has fifos of its own. */
-let openings = 0;
-
-/** What agents that are gone left: their shims hold their fifos open as long as they need them. */
-function removeOthers(parent: string): void {
-  for (const name of readdirSync(parent)) {
-    const [pid, startTicks] = name.split(".").map(Number);
-    const stat = readStat(pid ?? 0);
-    if (!isAlive(stat) || stat.startTicks !== startTicks) rmSync(`${parent}/${name}`, { recursive: true, force: true });
   }
 }

@@ -60,7 +60,7 @@ export function lateShims(folder: string): Shims & AsyncDisposable {
     log: silentLog(),
     onRestart: () => undefined,
   });
-  const shims = openShims({ folder, launcher });
+  const shims = openShims({ folder, launcher, log: silentLog() });
   return Object.assign(shims, {
     [Symbol.asyncDispose]: async () => {
       shims.close();

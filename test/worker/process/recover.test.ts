@@ -13,7 +13,7 @@ describe("recovery", () => {
       { attempt: "never", found: "neverStarted" },
       { attempt: "unknown", found: "neverStarted" },
     ]);
-    expect(readFileSync(join(rig.host.folderOf("never"), "started"), "latin1")).toBe("never void end\n");
+    expect(readFileSync(join(rig.host.folderOf("never"), "started"), "latin1")).toBe("\nnever void end\n");
   });
 
   test("of a start under way: either it is void and never runs, or it is alive; never both", async () => {

@@ -4,9 +4,10 @@ import { expect, test } from "vitest";
 import { silentLog } from "../../../schema/kit/log.ts";
 import { findLauncherShell, startLauncher } from "../../../worker/process/launcher.ts";
 import { readBootId } from "../../../worker/process/proc.ts";
+import { readStarted } from "../../../worker/process/records.ts";
 import { openShims } from "../../../worker/process/shims.ts";
 import { until } from "../../kit/until.ts";
-import { openRig } from "./kit.ts";
+import { openRig, runs } from "./kit.ts";
 
 test("while a folder is removed there is no moment at which a repeated launch could run its program again", async () => {
   await using rig = await openRig();
@@ -46,9 +47,13 @@ test("an order that comes late finds no program any more", async () => {
     log: silentLog(),
     onRestart: () => undefined,
   });
-  const shims = openShims({ folder: rig.folder, launcher: late });
+  const shims = openShims({ folder: rig.folder, launcher: late, log: silentLog() });
   shims.give(attempt);
-  await until("the late shim to have given up", () => readFileSync(join(folder, "exit"), "latin1").includes("norun"));
+  const claim = await until("its claim", () => {
+    const record = readStarted(folder, attempt);
+    return record.is === "complete" ? record.started : undefined;
+  });
+  await until("the late shim to have given up", () => !runs(claim.pid));
   shims.close();
   late.close();
   expect(readFileSync(witness, "utf8")).toBe("ran\n");

@@ -1,0 +1,53 @@
+/** A host that cannot make what a launch needs: nothing is lost, and the agent goes on. */
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { Log } from "../../../schema/kit/log.ts";
+import type { Attempts } from "../../../worker/process/attempts.ts";
+import { startPoll } from "../../../worker/process/poll.ts";
+import { until } from "../../kit/until.ts";
+import { openRig } from "./kit.ts";
+
+test("the shims' fifos are made anew when somebody removed them", async () => {
+  await using rig = await openRig();
+  await rig.ended(rig.launch("/bin/true"));
+  rmSync(join(rig.folder, "shims"), { recursive: true });
+  // More than one batch of fifos, and more than there are idle shims.
+  const attempts = Array.from({ length: 40 }, () => rig.launch("/bin/sh", ["-c", "exit 4"]));
+  for (const attempt of attempts) expect((await rig.ended(attempt)).exit).toEqual({ read: "code", code: 4 });
+}, 30_000);
+
+test("the shims' fifos are made in /tmp where the data folder can have none", async () => {
+  await using rig = await openRig();
+  await rig.ended(rig.launch("/bin/true"));
+  rmSync(join(rig.folder, "shims"), { recursive: true });
+  writeFileSync(join(rig.folder, "shims"), "");
+  const attempts = Array.from({ length: 4 }, () => rig.launch("/bin/sh", ["-c", "exit 4"]));
+  for (const attempt of attempts) expect((await rig.ended(attempt)).exit).toEqual({ read: "code", code: 4 });
+});
+
+test("an attempt that cannot be looked at keeps no other from being looked at", async () => {
+  const looked: string[] = [];
+  const said: unknown[] = [];
+  const attempts = {
+    all: () => [{ attempt: "a" }, { attempt: "b" }],
+    lookAfter: ({ attempt }: { attempt: string }) => {
+      looked.push(attempt);
+      if (attempt === "a") throw new Error("EIO");
+    },
+  } as unknown as Attempts;
+  const broken = (): never => {
+    throw new Error("EIO");
+  };
+  const poll = startPoll({
+    attempts,
+    doorbell: { look: broken, close: () => undefined },
+    deadlines: { keepWatched: broken } as never,
+    shims: { tend: broken } as never,
+    log: { error: (...words: unknown[]) => said.push(words) } as unknown as Log,
+  });
+  await until("two rounds", () => looked.length >= 4);
+  poll.stop();
+  expect(looked.slice(0, 4)).toEqual(["a", "b", "a", "b"]);
+  expect(said[0]).toMatchObject([{ count: 4 }, expect.stringContaining("look")]);
+});
