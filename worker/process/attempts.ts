@@ -14,7 +14,7 @@ import { claimVoid, makeVoid, markOver, readExit, readStarted, shimAlive, type E
 import { readResult } from "./result.ts";
 import type { Shims } from "./shims.ts";
 import { track, type Tracked } from "./tracked.ts";
-import type { Reaper } from "./tree.ts";
+import type { Around, Reaper } from "./tree.ts";
 
 export interface AttemptsOptions {
   readonly attemptsFolder: string;
@@ -34,7 +34,7 @@ export class Attempts {
   readonly #o: AttemptsOptions;
   readonly #live = new Map<string, Tracked>();
   /** Ended ones of which nothing can have got away: their folders may serve others. */
-  readonly #clean = new Set<string>();
+  readonly #clean = new Map<string, Around>();
   readonly #launching = new Set<Tracked>();
   #queue: Tracked[] = [];
   #turn: NodeJS.Immediate | undefined;
@@ -83,9 +83,11 @@ export class Attempts {
     for (const t of this.#live.values()) if (t.state === "launching") this.#giveAnew(t);
   }
 
-  /** Whether the folder of an ended attempt may serve another; asked once. */
-  wasClean(attempt: string): boolean {
-    return this.#clean.delete(attempt);
+  /** Who may know the folder of an ended attempt; asked once. */
+  aroundEnd(attempt: string): Around {
+    const around = this.#clean.get(attempt) ?? "unsure";
+    this.#clean.delete(attempt);
+    return around;
   }
 
   #launchSome(): void {
@@ -168,7 +170,7 @@ export class Attempts {
     const not = notExecuted(exit, folder);
     if (not) return this.#notStarted(t, not);
     t.state = "ending";
-    this.#o.reaper.reap(attempt, t, (alone) => this.#ended(t, exit, alone));
+    this.#o.reaper.reap(attempt, t, (around) => this.#ended(t, exit, around));
   }
 
   /** True when it has started, and is still to be looked at. */
@@ -193,7 +195,7 @@ export class Attempts {
     return false;
   }
 
-  #ended(t: Tracked, seen: ExitRecordRead, alone: boolean): void {
+  #ended(t: Tracked, seen: ExitRecordRead, around: Around): void {
     if (this.#live.get(t.attempt) !== t) return;
     const folder = this.folderOf(t.attempt);
     this.lookAtProgress(t);
@@ -203,7 +205,7 @@ export class Attempts {
     if (t.watched && !markOver(folder)) t.marked = true;
     const { endedWall, ...end } = readEnd(folder, record, t.marked);
     const result = readResult(`${folder}/result`, t.limits.resultBytes);
-    if (whole && alone && !t.marked) this.#clean.add(t.attempt);
+    if (whole && around !== "unsure" && !t.marked) this.#clean.set(t.attempt, around);
     this.#forget(t, whole);
     this.#o.listener.ended({ attempt: t.attempt, ...end, result, endedWall: endedWall ?? this.#o.clock.now().wall });
   }

@@ -117,7 +117,7 @@ function fill(
       : program;
   const why = "why" in text ? text.why : unfit(text);
   if (why === undefined) fillLaunchFile(`${at}/launch`, text as LaunchText, options.style);
-  else if (at !== folder) options.spares.keep(at);
+  else if (at !== folder) options.spares.keep(at, false);
   return why === undefined ? undefined : failed({ why });
 }
 

@@ -95,7 +95,8 @@ export async function openPosixHost(options: ProcessHostOptions): Promise<Proces
     folderOf: (attempt) => attempts.folderOf(attempt),
     remove: async (attempt) => {
       const used = attempts.folderOf(attempt);
-      if (!attempts.wasClean(attempt) || !spares.keep(used)) await removeFolder(used);
+      const around = attempts.aroundEnd(attempt);
+      if (around === "unsure" || !spares.keep(used, around === "strangers")) await removeFolder(used);
     },
     [Symbol.asyncDispose]: async () => {
       poll.stop();

@@ -11,6 +11,7 @@ import {
   constants,
   readdirSync,
   renameSync,
+  rmdirSync,
   rmSync,
   unlinkSync,
   writeSync,
@@ -25,9 +26,9 @@ export interface Spares {
   take(): string | undefined;
   /**
    * Takes over the folder of an attempt of which nothing can be alive; false when it is not fit, or enough are kept. Then it
-   * is for the caller to remove.
+   * is for the caller to remove. `newOutputs`: somebody else may hold its output files.
    */
-  keep(folder: string): boolean;
+  keep(folder: string, newOutputs: boolean): boolean;
   discard(folder: string): void;
 }
 
@@ -39,11 +40,11 @@ export function openSpares(folder: string): Spares {
   let made = 0;
   return {
     take: () => free.pop(),
-    keep: (used) => {
+    keep: (used, newOutputs) => {
       if (free.length >= processLimits.spareFolders) return false;
       const spare = used.startsWith(`${folder}/`) ? used : `${folder}/${made++}`;
       try {
-        if (!emptied(used)) return false;
+        if (!emptied(used, newOutputs)) return false;
         if (spare !== used) renameSync(used, spare);
       } catch {
         // A file of it is not what it was made as: its process was free to do that.
@@ -57,23 +58,25 @@ export function openSpares(folder: string): Spares {
 }
 
 /** Makes it as it was before its first attempt. False, or an error, when its process left more than plain output. */
-function emptied(folder: string): boolean {
+function emptied(folder: string, newOutputs: boolean): boolean {
   // First of all: a launch line that was told twice may still wait in a fifo, and as soon as `started` is blank its shim
   // could claim the attempt anew (rule 23).
   voidLaunchFile(`${folder}/launch`);
   const uid = process.getuid?.() ?? 0;
   const own = (stat: Stats, mode: number): boolean => stat.uid === uid && (stat.mode & 0o7777) === mode;
-  if (!own(lstatSync(folder), 0o700) || readdirSync(`${folder}/work`).length > 0) return false;
+  if (!own(lstatSync(folder), 0o700)) return false;
+  // A new one, though it is empty: it may be the working directory of somebody whom the attempt asked for something.
+  rmdirSync(`${folder}/work`);
+  mkdirSync(`${folder}/work`, { mode: 0o700 });
   for (const name of readdirSync(folder)) {
+    if (name === "work") continue;
     const path = `${folder}/${name}`;
     const stat = lstatSync(path);
-    if (name === "work") {
-      if (!stat.isDirectory() || !own(stat, 0o700)) return false;
-    } else if (!stat.isFile() || stat.nlink !== 1 || stat.uid !== uid) {
+    if (!stat.isFile() || stat.nlink !== 1 || stat.uid !== uid) {
       return false;
     } else if (records.has(name)) {
       if (!own(stat, 0o600)) return false;
-    } else if (!outputs.has(name) || stat.size > 0 || !own(stat, 0o644)) {
+    } else if (newOutputs || !outputs.has(name) || stat.size > 0 || !own(stat, 0o644)) {
       // What was written is not written over: a file that is new costs less than one that is cut to nothing.
       unlinkSync(path);
     }

@@ -15,20 +15,25 @@ export interface TreeOf {
   readonly born: PidMark | null;
 }
 
+/**
+ * Who is there that is younger than the attempt. `strangers`: only processes that were seen to be somebody else's, which may
+ * know its files for all that: a daemon's that did something for it. `unsure`: something of it may have got away.
+ */
+export type Around = "nobody" | "strangers" | "unsure";
+
 /** One look at /proc serves all trees that wait for it. */
 export interface Reaper {
   /**
-   * Kills what is left of the attempt, but for its shim, and calls `empty` once a look has found nothing. `alone`: each
-   * process that is younger than the attempt was seen to belong to somebody else, so nothing of it can have got away.
+   * Kills what is left of the attempt, but for its shim, and calls `empty` once a look has found nothing.
    */
-  reap(attempt: string, tree: TreeOf, empty: (alone: boolean) => void): void;
+  reap(attempt: string, tree: TreeOf, empty: (around: Around) => void): void;
   close(): void;
 }
 
 interface Waiting {
   started: Started | null;
   born: PidMark | null;
-  readonly empty: ((alone: boolean) => void)[];
+  readonly empty: ((around: Around) => void)[];
   readonly sinceMs: number;
   /** How often it was found not to be empty. */
   rounds: number;
@@ -82,7 +87,7 @@ export function makeReaper(options: ReaperOptions): Reaper {
       if (tree.dueMs > begunMs) continue;
       if (!seen.left.has(attempt)) {
         trees.delete(attempt);
-        for (const empty of tree.empty) empty(seen.alone && tree.rounds === 0);
+        for (const empty of tree.empty) empty(tree.rounds === 0 ? seen.around : "unsure");
         continue;
       }
       tree.dueMs = endedMs + Math.min(processLimits.scanAgainMaxMs, processLimits.scanAgainMs * 2 ** tree.rounds++);
@@ -118,8 +123,7 @@ export function makeReaper(options: ReaperOptions): Reaper {
 interface Seen {
   /** Attempts of which some process was found alive. */
   readonly left: ReadonlySet<string>;
-  /** Every process that was looked at belongs to one of our attempts. */
-  readonly alone: boolean;
+  readonly around: Around;
   /** All of /proc was read. */
   readonly all: boolean;
 }
@@ -132,7 +136,7 @@ function looker(options: ReaperOptions): (trees: ReadonlyMap<string, Waiting>) =
     const left = new Set<string>();
     const groups = groupsOf(trees, options.bootId);
     const young = bornSince(trees, options.pids);
-    let alone = young !== undefined;
+    let around: Around = young === undefined ? "unsure" : "nobody";
     let looked = 0;
     for (const pid of young ?? listPids()) {
       if (++looked % processLimits.looksPerTurn === 0) await turn();
@@ -153,13 +157,14 @@ function looker(options: ReaperOptions): (trees: ReadonlyMap<string, Waiting>) =
       // A process that left the group still has the tag, unless it cleared its environment.
       const tagged = readTag(pid, prefix);
       if (tagged === undefined) {
-        alone &&= stat.kernel || isStrangers(stat, young, ancestors, options.attemptOf);
+        if (stat.kernel || around === "unsure") continue;
+        around = isStrangers(stat, young, ancestors, options.attemptOf) ? "strangers" : "unsure";
       } else if (trees.has(tagged)) {
         left.add(tagged);
         sendSignal(pid, "SIGKILL");
       }
     }
-    return { left, alone, all: young === undefined };
+    return { left, around, all: young === undefined };
   };
 }
 

@@ -1,7 +1,9 @@
 /** Shims serve attempts one after the other: nothing of one attempt may reach the next. */
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { sendSignal } from "../../../worker/process/proc.ts";
 import { makeVoid, readExit, readStarted } from "../../../worker/process/records.ts";
 import { until } from "../../kit/until.ts";
 import { agent, ask, bootId, freshFolder, lateShims } from "./agents.ts";
@@ -176,6 +178,24 @@ describe("a folder that serves again", () => {
     await rig.ended(next);
     expect(rig.output(next).toString()).toBe("");
   });
+
+  test("is not the working directory, nor has the output files, of what a daemon runs for the attempt before", async () => {
+    await using rig = await openRig();
+    const [door, ready, gate, done] = ["door", "ready", "gate", "done"].map((name) => join(rig.folder, name));
+    spawnSync("mkfifo", [door as string]);
+    // Older than the attempt, and so is its child's parent: it is somebody else's, and is not ended with the attempt.
+    const wait = `>'${ready}'; while ! [ -e '${gate}' ]; do sleep 0.02; done; echo stray; echo stray >file; >'${done}'`;
+    const serve = `read -r d <'${door}'; (cd "$d" && exec >>../stdout && ${wait}) & wait`;
+    const daemon = spawn("/bin/sh", ["-c", serve], { detached: true, stdio: "ignore", env: { PATH: process.env["PATH"] } });
+    onTestFinished(() => void sendSignal(-(daemon.pid as number), "SIGKILL"));
+    const first = rig.launch("/bin/sh", ["-c", `pwd >'${door}'; while ! [ -e '${ready}' ]; do sleep 0.02; done`]);
+    await rig.ended(first);
+    await rig.host.remove(first);
+    const look = `>'${gate}'; while ! [ -e '${done}' ]; do sleep 0.02; done; ls`;
+    const next = rig.launch("/bin/sh", ["-c", look]);
+    await rig.ended(next);
+    expect(rig.output(next).toString()).toBe("");
+  }, 30_000);
 
   test("runs nothing for an order that was meant for the attempt before", async () => {
     await using rig = await openRig();
