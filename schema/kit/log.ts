@@ -20,7 +20,7 @@ export function makeLog(options: { readonly name: string; readonly level: string
   // What a child is bound to is written once, past the formatter above; its own children inherit this.
   const { child } = log;
   log.child = function (this: Log, bindings, more) {
-    return child.call(this, withoutSecrets(bindings), more) as ReturnType<typeof child>;
+    return child.call(this, withoutSecrets(bindings), more);
   } as typeof child;
   return log;
 }
