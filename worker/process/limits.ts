@@ -29,6 +29,7 @@ export const processLimits = {
   startLookMaxMs: 1_000,
   /** A shim that serves its attempt for longer than this is let go: it costs the agent nothing then. */
   shimKeptMs: 10_000,
+  attemptsPerShim: 256,
   /** Shims that wait for an attempt, and how many of them stay when nobody has needed them for so long. */
   idleShims: 64,
   idleShimsKept: 2,

@@ -12,6 +12,8 @@ export interface Stat {
   readonly kernel: boolean;
   /** Field 22, in clock ticks since boot. */
   readonly startTicks: number;
+  /** Fields 19, 40 and 41: nice value, realtime priority, policy. */
+  readonly scheduling: string;
 }
 
 /** PF_KTHREAD in field 9 (include/linux/sched.h). */
@@ -54,6 +56,7 @@ export function parseStat(line: string): Stat | undefined {
     session: Number(fields[3]),
     kernel: (Number(fields[6]) & kernelThread) !== 0,
     startTicks: Number(fields[19]),
+    scheduling: `${fields[16]} ${fields[37]} ${fields[38]}`,
   };
   return Number.isSafeInteger(stat.pid) && Number.isSafeInteger(stat.startTicks) && stat.state !== "" ? stat : undefined;
 }

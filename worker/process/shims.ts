@@ -5,6 +5,7 @@ import type { Log } from "../../schema/kit/log.ts";
 import { makeFifos, type Fifos } from "./fifos.ts";
 import type { Launcher } from "./launcher.ts";
 import { processLimits } from "./limits.ts";
+import { isAlive, readStat } from "./proc.ts";
 import type { Started } from "./records.ts";
 
 /** A shim as the agent holds it: by the writing end of its fifo. When that closes, the shim leaves after its attempt. */
@@ -15,7 +16,17 @@ export interface Shim {
   file: number | null;
   /** Known since its first claim. */
   group: number | null;
+  /** Null before its first claim. */
+  made: Made | null;
+  /** Attempts that it was given. */
+  served: number;
   idleSinceMs: number;
+}
+
+/** What a shim was when it was made, as far as that is seen at the price of one small file. */
+interface Made {
+  readonly startTicks: number;
+  readonly scheduling: string;
 }
 
 export interface Shims {
@@ -69,7 +80,7 @@ class Pool implements Shims {
   }
 
   giveToNew(attempt: string): Shim {
-    const shim: Shim = { fifo: "", attempt, file: null, group: null, idleSinceMs: 0 };
+    const shim: Shim = { fifo: "", attempt, file: null, group: null, made: null, served: 0, idleSinceMs: 0 };
     if (this.#waiting.size > 0 || !this.#begin(shim, attempt)) {
       this.#waiting.add(shim);
       this.#fifos.make();
@@ -115,6 +126,9 @@ class Pool implements Shims {
     if (shim.file === null || shim.group !== null) return;
     shim.group = started.group;
     this.#byGroup.set(started.group, shim);
+    // Its program may have changed it already, but hardly the launcher, from which it has all that.
+    const scheduling = readStat(readStat(started.pid)?.parent ?? 0)?.scheduling;
+    if (scheduling !== undefined) shim.made = { startTicks: started.startTicks, scheduling };
     try {
       // From now on the shim is the only reader: a write fails when it is gone.
       const file = openSync(shim.fifo, constants.O_WRONLY | constants.O_NONBLOCK);
@@ -127,7 +141,8 @@ class Pool implements Shims {
 
   free(shim: Shim, again: boolean): void {
     shim.attempt = null;
-    if (!again || shim.file === null || shim.group === null || this.#idle.length >= processLimits.idleShims) {
+    const room = this.#idle.length < processLimits.idleShims && shim.served < processLimits.attemptsPerShim;
+    if (!again || shim.file === null || shim.group === null || !room || !isAsMade(shim.group, shim.made)) {
       this.#drop(shim);
       return;
     }
@@ -174,6 +189,7 @@ class Pool implements Shims {
     try {
       writeSync(shim.file, `${attempt}\n`);
       shim.attempt = attempt;
+      shim.served++;
       return true;
     } catch {
       this.#drop(shim);
@@ -186,4 +202,10 @@ class Pool implements Shims {
     if (shim.group !== null && this.#byGroup.get(shim.group) === shim) this.#byGroup.delete(shim.group);
     this.letGo(shim);
   }
+}
+
+/** An attempt may have acted on its process group, of which the shim is one: reniced it, or stopped it. */
+function isAsMade(pid: number, made: Made | null): boolean {
+  const stat = readStat(pid);
+  return isAlive(stat) && stat.state !== "T" && stat.startTicks === made?.startTicks && stat.scheduling === made.scheduling;
 }

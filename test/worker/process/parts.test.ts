@@ -21,10 +21,19 @@ function file(bytes: string | Buffer): string {
 
 describe("/proc", () => {
   test("a stat line is read behind whatever the program calls itself", () => {
-    const rest = `S 7 8 9 0 -1 ${Array.from({ length: 12 }, (_, i) => i).join(" ")} 20 0 1 0 4711 1000`;
+    const rest = `S 7 8 9 0 -1 ${Array.from({ length: 12 }, (_, i) => i).join(" ")} 20 0 1 0 4711 1000 ${Array.from({ length: 20 }, (_, i) => 100 + i).join(" ")}`;
     const fields = rest.split(" ");
     const line = `42 (a) S 1 (b\n) ${[...fields.slice(0, 19), "4711", ...fields.slice(20)].join(" ")}`;
-    expect(parseStat(line)).toEqual({ pid: 42, state: "S", parent: 7, group: 8, session: 9, kernel: false, startTicks: 4711 });
+    expect(parseStat(line)).toEqual({
+      pid: 42,
+      state: "S",
+      parent: 7,
+      group: 8,
+      session: 9,
+      kernel: false,
+      startTicks: 4711,
+      scheduling: "10 113 114",
+    });
     expect(parseStat("")).toBeUndefined();
     expect(parseStat("42 (x) S")).toBeUndefined();
     expect(readStat(process.pid)).toMatchObject({ pid: process.pid, parent: process.ppid });

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { processLimits } from "../../../worker/process/limits.ts";
 import { sendSignal } from "../../../worker/process/proc.ts";
 import { makeVoid, readExit, readStarted } from "../../../worker/process/records.ts";
 import { until } from "../../kit/until.ts";
@@ -99,6 +100,29 @@ describe("one shim, many attempts", () => {
     const next = rig.launch("/bin/true");
     await rig.ended(next);
     expect(await pidOf(rig, next)).not.toBe(await pidOf(rig, passed));
+  }, 30_000);
+
+  test("what an attempt did to the scheduling of its process group is no later attempt's", async () => {
+    await using rig = await openRig();
+    const group = "$(ps -o pgid= -p $$)";
+    const changes = [`renice -n 10 -g ${group} >&2`, `for p in $(pgrep -g ${group}); do chrt -b -p 0 $p; done; true`];
+    const { outputs } = await runAll(rig, ["nice; chrt -p $$", ...changes.flatMap((change) => [change, "nice; chrt -p $$"])], 1);
+    const scheduling = (output: string | undefined): string => (output ?? "").replaceAll(/pid \d+/g, "pid");
+    expect([outputs[2], outputs[4]].map(scheduling)).toEqual([outputs[0], outputs[0]].map(scheduling));
+    const pids = rig.told.filter(([kind]) => kind === "started").map(([, event]) => (event as Started).process.pid);
+    expect(pids[0]).toBe(pids[1]);
+    expect(new Set(pids).size).toBe(3);
+  });
+
+  test("a shim serves only so many attempts: what cannot be seen of it does not stay for ever", async () => {
+    await using rig = await openRig();
+    await runAll(
+      rig,
+      Array.from({ length: processLimits.attemptsPerShim + 1 }, () => ":"),
+      1,
+    );
+    const pids = rig.told.filter(([kind]) => kind === "started").map(([, event]) => (event as Started).process.pid);
+    expect(new Set(pids).size).toBe(2);
   }, 30_000);
 
   test("an idle shim that somebody killed is replaced, and nobody waits for it", async () => {
