@@ -31,25 +31,21 @@ export function makeFifos(parent: string, log: Log, onMade: () => void): Fifos {
   let making = false;
   let closed = false;
 
-  const makeIn = (folder: string, then: (failed: Error | null) => void): void => {
-    const names = Array.from({ length: processLimits.fifosAtOnce }, () => `${folder}/${made++}`);
-    const options = { env: { PATH: systemPath }, timeout: processLimits.mkfifoMs };
-    execFile("mkfifo", ["-m", "600", ...names], options, (failed) => {
-      if (failed === null) ready.push(...names.reverse());
-      then(failed);
-    });
-  };
-  /** As `makeIn`, also when the folder cannot be made. */
-  const tryIn = (folder: () => string, then: (failed: Error | null) => void): void => {
+  const tryIn = (folderOf: () => string, then: (failed: Error | null) => void): void => {
     try {
-      makeIn(folder(), then);
+      const folder = folderOf();
+      const paths = Array.from({ length: processLimits.fifosAtOnce }, () => `${folder}/${made++}`);
+      mkfifo(paths, (failed) => {
+        if (failed === null) ready.push(...paths.reverse());
+        then(failed);
+      });
     } catch (error) {
       setImmediate(then, error as Error);
     }
   };
   const done = (failed: Error | null): void => {
     making = false;
-    if (closed) return remove();
+    if (closed) return removeFolders([own, spare], log);
     if (failed) log.error({ err: failed }, `fifos for the shims cannot be made in ${own}, nor in /tmp; launches wait for them`);
     onMade();
   };
@@ -67,16 +63,6 @@ export function makeFifos(parent: string, log: Log, onMade: () => void): Fifos {
     };
     tryIn(below, (failed) => (failed === null ? done(null) : tryIn(elsewhere, done)));
   };
-  const remove = (): void => {
-    for (const folder of [own, spare]) {
-      try {
-        if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-      } catch (error) {
-        log.warn({ err: error }, `the folder of the shims' fifos cannot be removed`);
-      }
-    }
-  };
-
   return {
     take: () => {
       if (ready.length <= processLimits.fifosAtOnce / 4) make();
@@ -88,9 +74,23 @@ export function makeFifos(parent: string, log: Log, onMade: () => void): Fifos {
     },
     close: () => {
       closed = true;
-      if (!making) remove();
+      if (!making) removeFolders([own, spare], log);
     },
   };
+}
+
+function mkfifo(paths: readonly string[], then: (failed: Error | null) => void): void {
+  execFile("mkfifo", ["-m", "600", ...paths], { env: { PATH: systemPath }, timeout: processLimits.mkfifoMs }, then);
+}
+
+function removeFolders(folders: readonly (string | undefined)[], log: Log): void {
+  for (const folder of folders) {
+    try {
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    } catch (error) {
+      log.warn({ err: error }, "the folder of the shims' fifos cannot be removed");
+    }
+  }
 }
 
 /** A process may open more than one host; each has fifos of its own. */
