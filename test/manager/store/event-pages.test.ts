@@ -78,3 +78,46 @@ describe("a page of the events of a worker with a long history", () => {
     }
   });
 });
+
+test("a filter that an index serves in part walks a bounded stretch in one statement, and finds what lies far off", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "muster-events-"));
+  const path = join(folder, "muster.db");
+  const store = await openSqliteStore({ file: path });
+  const { commit } = await lead(store);
+  const rows = [1, 2, 60_000, 1_000_000, 1_000_001, 9_000_000].map((number) =>
+    event({
+      number,
+      kind: number % 2 === 0 ? "attemptEnded" : "workerLost",
+      runId: null,
+      taskId: `t${number % 3}`,
+      workerId: "w1",
+    }),
+  );
+  await commit(...rows.map((row): Change => ({ op: "insertEvent", row })));
+  await store[Symbol.asyncDispose]();
+  const file = openSqliteFile(path, 0);
+  const spans: number[] = [];
+  const all: SqliteFile["all"] = (text, values) => {
+    const [from, to] = values.filter((value) => typeof value === "number");
+    if (text.includes("<=")) spans.push(Number(to) - Number(from));
+    return file.all(text, values);
+  };
+  const reads = sqliteReads({ ...file, all }, codecsOf(tables));
+  for (const filter of [
+    { kinds: ["attemptEnded"] as const },
+    { taskId: "t1" },
+    { taskId: "t0", kinds: ["attemptEnded"] as const },
+  ]) {
+    spans.length = 0;
+    expect((await reads.events({ limit: 50, after: {}, workerId: "w1", ...filter })).map((one) => one.number)).toEqual(
+      rows
+        .filter((row) => !("taskId" in filter) || row.taskId === filter.taskId)
+        .filter((row) => !("kinds" in filter) || row.kind === "attemptEnded")
+        .map((row) => row.number),
+    );
+    expect(spans).toHaveLength(4);
+    expect(Math.max(...spans)).toBeLessThanOrEqual(20_000);
+  }
+  file.close();
+  rmSync(folder, { recursive: true });
+});
