@@ -83,7 +83,9 @@ function startService(name: string): void {
 
 /** The image's health check in this service's container: its exit code. */
 async function health(name: string): Promise<number | null> {
-  return (await outcome(asUser(image.healthcheck ?? [], environment(name, secrets)))).code;
+  // In a container nobody else listens; here a Muster of this host may, on the broker's usual port.
+  const env = { ...environment(name, secrets), MUSTER_BROKER_PORT: "9" };
+  return (await outcome(asUser(image.healthcheck ?? [], env))).code;
 }
 
 describe("the image", () => {
