@@ -3,7 +3,7 @@
  * like any other, over a socket of its own: last will, hello, sync, reports numbered without gaps, bounded on the wire and sent again
  * until they are acknowledged, heartbeats at the interval that the manager gives.
  */
-import type { Connection } from "../../broker/broker.ts";
+import type { Connector, Connection } from "../../broker/broker.ts";
 import { mqttConnector } from "../../broker/mqtt.ts";
 import { liveDigest } from "../../schema/digest.ts";
 import { bootClock } from "../../schema/kit/clock.ts";
@@ -66,7 +66,7 @@ export class SimulatedWorker {
     const { id, password, brokerUrl } = this.#options;
     const connector = mqttConnector({ url: brokerUrl, username: id, password });
     const gone: Status = { st: "gone", ep: this.#epoch, cn: 1 };
-    const connection = await connector.connect(
+    const connection = await patiently(connector).connect(
       {
         clientId: id,
         will: { topic: uplinkTopic(prefix, pool, id, "status"), payload: bytes(gone), retain: true },
@@ -245,4 +245,22 @@ export class SimulatedWorker {
 
 function bytes(message: object): Buffer {
   return Buffer.from(JSON.stringify(message));
+}
+
+const refusedAtMost = 100;
+
+/** A broker takes only so many new connections in a second, and a fleet that joins at once is refused and comes again, as real workers do. */
+function patiently(connector: Connector): Connector {
+  return {
+    async connect(options, signal) {
+      for (let refused = 1; ; refused += 1) {
+        try {
+          return await connector.connect(options, signal);
+        } catch (error) {
+          if (refused === refusedAtMost) throw error;
+          await new Promise((done) => setTimeout(done, 100 + Math.random() * 200));
+        }
+      }
+    },
+  };
 }
