@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { storeLimits } from "../../../schema/limits.ts";
 import { StoreError, type BodyStore } from "../store.ts";
-import type { Connections } from "./connection.ts";
+import type { Connections, Session } from "./connection.ts";
 
 export function mariadbBodies(connections: Connections): BodyStore {
   return {
@@ -36,22 +36,28 @@ export function mariadbBodies(connections: Connections): BodyStore {
 async function putBody(connections: Connections, sha256: string, bytes: Uint8Array): Promise<void> {
   const isThere = async (): Promise<boolean> =>
     (await connections.read("SELECT 1 FROM `bodies` WHERE `sha256` = ? AND `part` = 0", [sha256])).length > 0;
-  if (await isThere()) return;
+  for (let again = true; !(await isThere()); again = false) {
+    try {
+      await connections.session((session) => insertParts(session, sha256, bytes));
+      return;
+    } catch (error) {
+      // Another manager, or another request of this one, wrote the same bytes meanwhile.
+      if (isPermanent(error) && (await isThere())) return;
+      // A process that stood still for seconds between two parts finds its transaction ended by the server.
+      if (isPermanent(error) || !again) throw error;
+    }
+  }
+}
+
+async function insertParts(session: Session, sha256: string, bytes: Uint8Array): Promise<void> {
   const partBytes = storeLimits.bodyPartBytes;
   const parts = Math.max(1, Math.ceil(bytes.length / partBytes));
-  try {
-    await connections.session(async (session) => {
-      await session.query("START TRANSACTION");
-      for (let part = 0; part < parts; part += 1) {
-        const slice = bytes.subarray(part * partBytes, (part + 1) * partBytes);
-        await session.query("INSERT INTO `bodies` (`sha256`, `part`, `bytes`) VALUES (?, ?, ?)", [sha256, part, slice]);
-      }
-      await session.query("COMMIT");
-    });
-  } catch (error) {
-    // Another manager, or another request of this one, wrote the same bytes meanwhile.
-    if (!isPermanent(error) || !(await isThere())) throw error;
+  await session.query("START TRANSACTION");
+  for (let part = 0; part < parts; part += 1) {
+    const slice = bytes.subarray(part * partBytes, (part + 1) * partBytes);
+    await session.query("INSERT INTO `bodies` (`sha256`, `part`, `bytes`) VALUES (?, ?, ?)", [sha256, part, slice]);
   }
+  await session.query("COMMIT");
 }
 
 function isPermanent(error: unknown): boolean {
