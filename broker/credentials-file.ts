@@ -1,10 +1,11 @@
 /** `credentials.json`: read whole, replaced whole by a rename, under a lock that two writers cannot hold at once. */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import * as z from "zod";
 import { id } from "../schema/ids.ts";
 import { brokerLimits } from "../schema/limits.ts";
+import { replaceFile } from "./replace-file.ts";
 import { clientHashPattern, tokenHashPattern } from "./secrets.ts";
 
 const tokenEntry = z.strictObject({ name: id, hash: z.string().regex(tokenHashPattern) });
@@ -78,7 +79,7 @@ export function changeCredentials<T>(file: string, change: (content: Credentials
       const [issue] = checked.error.issues;
       throw new Error(`not written to ${file}: ${issue?.path.join(".")}: ${issue?.message}`);
     }
-    replace(file, `${JSON.stringify(checked.data, undefined, 2)}\n`);
+    replaceFile(`the credentials file ${file}`, file, `${JSON.stringify(checked.data, undefined, 2)}\n`);
     changes += 1;
     return result;
   });
@@ -97,36 +98,5 @@ function locked<T>(file: string, act: () => T): T {
     return act();
   } finally {
     lock.close();
-  }
-}
-
-function replace(file: string, text: string): void {
-  const fresh = `${file}.${process.pid}.new`;
-  try {
-    // A leftover of an earlier crash may have other rights; `wx` makes ours anew with 0600.
-    rmSync(fresh, { force: true });
-    const handle = openSync(fresh, "wx", 0o600);
-    try {
-      writeFileSync(handle, text);
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(fresh, file);
-    syncFolder(dirname(file));
-  } catch (error) {
-    rmSync(fresh, { force: true });
-    throw new Error(`the credentials file ${file} cannot be written: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-/** Makes the rename itself durable. Windows has no handle on a folder and needs none. */
-function syncFolder(folder: string): void {
-  if (process.platform === "win32") return;
-  const handle = openSync(folder, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
   }
 }

@@ -2,11 +2,11 @@
  * `node scripts/muster.mjs mosquitto:users <file> [--preset]`: writes Mosquitto's password file for everybody whom
  * credentials.json lets in. With `--preset` the manager's password is MUSTER_BROKER_PASSWORD, for unattended installs.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { addClient, mosquittoPasswd } from "../broker/credentials.ts";
 import { ensureManagerClient } from "../broker/first-manager.ts";
+import { replaceFile } from "../broker/replace-file.ts";
 import { defaultPool, managerUsername } from "../schema/ids.ts";
 import { configOrExit } from "../schema/kit/config.ts";
 import { readHostConfig } from "./config.ts";
@@ -40,25 +40,6 @@ function letManagerIn(credentialsFile: string, preset: boolean, password: string
   return undefined;
 }
 
-/** Mosquitto may read it at any moment, so it is there whole or not at all. */
-function replaceFile(file: string, text: string): void {
-  const fresh = `${file}.${process.pid}.new`;
-  try {
-    rmSync(fresh, { force: true });
-    const handle = openSync(fresh, "wx", 0o600);
-    try {
-      writeFileSync(handle, text);
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(fresh, file);
-  } catch (error) {
-    rmSync(fresh, { force: true });
-    throw new Error(`${file} cannot be written: ${(error as Error).message}`, { cause: error });
-  }
-}
-
 function main(): void {
   const argv = process.argv.slice(2);
   if (argv.includes("--help")) {
@@ -68,7 +49,8 @@ function main(): void {
   const { file, preset } = parse(argv);
   const { credentialsFile, brokerPassword } = configOrExit(() => readHostConfig());
   const password = letManagerIn(credentialsFile, preset, brokerPassword);
-  replaceFile(resolve(file), mosquittoPasswd(credentialsFile));
+  const whole = resolve(file);
+  replaceFile(whole, whole, mosquittoPasswd(credentialsFile));
   if (password !== undefined)
     process.stdout.write(`The manager comes in with MUSTER_BROKER_PASSWORD=${password} (shown this once)\n`);
 }
