@@ -11,7 +11,7 @@ import {
 import type { BrokerTls } from "../broker/settings.ts";
 import { managerUsername } from "../schema/ids.ts";
 import { absolute } from "../schema/kit/config/layers.ts";
-import { readTracing, type TracingSettings } from "../schema/kit/tracing-settings.ts";
+import { readTracing, type TracingSettings } from "../schema/kit/tracing/settings.ts";
 import { deepFreeze, nameOf, readValues, refusal, type Read } from "../schema/kit/config.ts";
 import { plainMariadb } from "./store/mariadb/address.ts";
 import { shortId } from "../schema/kit/random.ts";

@@ -3,7 +3,7 @@ import { brokerClient, hostInUrl, isLoopback, makeDataDir, type BrokerClient } f
 import { managerUsername } from "../schema/ids.ts";
 import { absolute, type Switch } from "../schema/kit/config/layers.ts";
 import { deepFreeze, nameOf, readValues, refusal, type Read } from "../schema/kit/config.ts";
-import { readTracing, type TracingSettings } from "../schema/kit/tracing-settings.ts";
+import { readTracing, type TracingSettings } from "../schema/kit/tracing/settings.ts";
 import { version } from "../schema/kit/version.ts";
 import { requestLimits } from "../schema/limits.ts";
 import type { Labels } from "../schema/task.ts";

@@ -4,7 +4,7 @@
  */
 import type { End } from "../../schema/end.ts";
 import type { Attributes, Tracing } from "../../schema/kit/tracing.ts";
-import { messageAttributes, processedName, type Wire } from "../../schema/kit/tracing-messages.ts";
+import { messageAttributes, processedName, type Wire } from "../../schema/kit/tracing/messages.ts";
 import { tracingLimits } from "../../schema/limits/tracing.ts";
 import type { Report, Reports } from "../../schema/messages.ts";
 import { isTerminal } from "../../schema/run.ts";

@@ -1,6 +1,6 @@
 /** Commands on their way down: the span of each item that belongs to a run, and its context in the item. */
 import type { OpenSpan, Tracing } from "../../schema/kit/tracing.ts";
-import { messageAttributes, publishedName, type Wire } from "../../schema/kit/tracing-messages.ts";
+import { messageAttributes, publishedName, type Wire } from "../../schema/kit/tracing/messages.ts";
 import type { DownItem } from "../../schema/messages.ts";
 import { isSampled } from "../../schema/trace.ts";
 

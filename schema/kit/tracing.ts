@@ -4,7 +4,7 @@
  */
 import type { Clock } from "./clock.ts";
 import type { Log } from "./log.ts";
-import type { TracingSettings } from "./tracing-settings.ts";
+import type { TracingSettings } from "./tracing/settings.ts";
 
 export type SpanKind = "internal" | "server" | "client" | "producer" | "consumer";
 
@@ -71,6 +71,6 @@ export async function openTracing(
   deps: { readonly clock: Clock; readonly log: Log },
 ): Promise<Tracing | undefined> {
   if (settings === null) return undefined;
-  const { startTracing } = await import("./tracing-sdk.ts");
+  const { startTracing } = await import("./tracing/sdk.ts");
   return startTracing(settings, deps);
 }

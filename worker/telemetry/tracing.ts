@@ -9,7 +9,7 @@ import type { End } from "../../schema/end.ts";
 import { processClock } from "../../schema/kit/clock.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import { openTracing, type OpenSpan, type Tracing } from "../../schema/kit/tracing.ts";
-import { messageAttributes, processedName, publishedName, type Wire } from "../../schema/kit/tracing-messages.ts";
+import { messageAttributes, processedName, publishedName, type Wire } from "../../schema/kit/tracing/messages.ts";
 import { tracingLimits } from "../../schema/limits/tracing.ts";
 import type { Commands, DownItem, Report } from "../../schema/messages.ts";
 import type { UplinkKind } from "../../schema/topics.ts";

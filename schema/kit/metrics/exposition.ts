@@ -46,7 +46,7 @@ export function expose(families: readonly Family[]): Exposition {
       const registry = format === "application/openmetrics-text" ? open : plain;
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
-    specs: [...families.map(({ spec }) => spec), ...librarySpecs(plain, families)],
+    specs: [...families.map(({ spec }) => spec), ...promClientSpecs(plain, families)],
   };
 }
 
@@ -89,12 +89,13 @@ function shownOf(family: Family): Shown {
   };
 }
 
-/** The library's types know only its own classes. */
+/** The types of prom-client know only its own classes. */
 function metricOf(shown: Shown): Metric {
   return shown as unknown as Metric;
 }
 
-function librarySpecs(plain: Registry, ours: readonly Family[]): MetricSpec[] {
+/** Of what prom-client itself says of the process. */
+function promClientSpecs(plain: Registry, ours: readonly Family[]): MetricSpec[] {
   const own = new Set(ours.map(({ spec }) => spec.name));
   return (plain.getMetricsAsArray() as unknown as (Shown & { readonly labelNames?: readonly string[] })[])
     .filter(({ name }) => !own.has(name))

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { silentLog, type Log } from "../../../schema/kit/log.ts";
-import { SpanQueue } from "../../../schema/kit/tracing-queue.ts";
-import { until } from "../../kit/until.ts";
+import { silentLog, type Log } from "../../../../schema/kit/log.ts";
+import { SpanQueue } from "../../../../schema/kit/tracing/queue.ts";
+import { until } from "../../../kit/until.ts";
 
 const quick = { waitingSpans: 10, spansPerExport: 4, gatherMs: 0, pauseFirstMs: 0, pauseMaxMs: 0, logMs: 1_000, closeMs: 50 };
 

@@ -3,10 +3,10 @@
  * so; here one export at a time is handed to it and waited for, so that what was taken, what failed and what found no room is
  * known exactly, and an endpoint that is away costs this much memory and no more.
  */
-import { tracingLimits } from "../limits/tracing.ts";
-import { doubledDelayMs, pause } from "./backoff.ts";
-import type { Log } from "./log.ts";
-import type { TracingFigures } from "./tracing.ts";
+import { tracingLimits } from "../../limits/tracing.ts";
+import { doubledDelayMs, pause } from "../backoff.ts";
+import type { Log } from "../log.ts";
+import type { TracingFigures } from "../tracing.ts";
 
 export interface SpanQueueDeps {
   /** Resolves when the endpoint has taken every span that was ended, rejects when it did not. */

@@ -14,15 +14,15 @@ import {
   type SpanContext,
 } from "@opentelemetry/api";
 import { NodeSDK } from "@opentelemetry/sdk-node";
-import { formatTraceparent, parseTraceparent } from "../trace.ts";
-import { pause } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
-import type { Log } from "./log.ts";
-import { tracingLimits } from "../limits/tracing.ts";
-import { SpanQueue } from "./tracing-queue.ts";
-import type { OpenSpan, SpanKind, SpanStart, Tracing } from "./tracing.ts";
-import { makeIds, type Ids } from "./tracing-ids.ts";
-import type { TracingSettings } from "./tracing-settings.ts";
+import { formatTraceparent, parseTraceparent } from "../../trace.ts";
+import { pause } from "../backoff.ts";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { tracingLimits } from "../../limits/tracing.ts";
+import { SpanQueue } from "./queue.ts";
+import type { OpenSpan, SpanKind, SpanStart, Tracing } from "../tracing.ts";
+import { makeIds, type Ids } from "./ids.ts";
+import type { TracingSettings } from "./settings.ts";
 
 const kinds: Readonly<Record<SpanKind, ApiKind>> = {
   internal: ApiKind.INTERNAL,

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from "vitest";
-import { processClock } from "../../../schema/kit/clock.ts";
-import { silentLog } from "../../../schema/kit/log.ts";
-import { openTracing, type Tracing } from "../../../schema/kit/tracing.ts";
-import { OtlpReceiver } from "../../kit/otlp.ts";
+import { processClock } from "../../../../schema/kit/clock.ts";
+import { silentLog } from "../../../../schema/kit/log.ts";
+import { openTracing, type Tracing } from "../../../../schema/kit/tracing.ts";
+import { OtlpReceiver } from "../../../kit/otlp.ts";
 
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
 const parent = `00-${traceId}-00f067aa0ba902b7-01`;

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { resolve } from "node:path";
 import { expect, test } from "vitest";
-import { readTracing } from "../../../schema/kit/tracing-settings.ts";
+import { readTracing } from "../../../../schema/kit/tracing/settings.ts";
 
 const own = { "service.name": "muster-worker", "service.instance.id": "w1" };
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" };
@@ -47,7 +47,7 @@ function loaded(part: "manager" | "worker", packages: string, settings: object |
   const script = `await import("./${part}/${part}.ts"); const { openTracing } = await import("./schema/kit/tracing.ts");
     await openTracing(${JSON.stringify(settings)}, {}); console.log("not loaded");`;
   const args = ["--import", `data:text/javascript,${encodeURIComponent(hook)}`, "--input-type=module", "-e", script];
-  return execFileSync(process.execPath, args, { cwd: resolve(import.meta.dirname, "../../.."), encoding: "utf8" }).trim();
+  return execFileSync(process.execPath, args, { cwd: resolve(import.meta.dirname, "../../../.."), encoding: "utf8" }).trim();
 }
 
 test("without an endpoint a worker loads nothing of OpenTelemetry, and a manager no SDK (its API comes with other packages)", () => {

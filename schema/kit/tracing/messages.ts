@@ -2,8 +2,8 @@
  * How spans of messages are named. Source: OpenTelemetry's semantic conventions for messaging spans; MQTT 3.1.1 has no
  * headers, so the context travels in each item of a message's body.
  */
-import { commandsTopic, uplinkTopic, type UplinkKind } from "../topics.ts";
-import type { Attributes } from "./tracing.ts";
+import { commandsTopic, uplinkTopic, type UplinkKind } from "../../topics.ts";
+import type { Attributes } from "../tracing.ts";
 
 /** How messages are named on this system. */
 export interface Wire {
