@@ -34,7 +34,7 @@ test.each([
   ["a file that cannot be loaded", `import "./gone.ts"; test("a", () => {});`, "0 passed, 1 failed", 1],
   [
     "an error that nobody caught",
-    `test("a", async () => { setTimeout(() => { throw new Error("late"); }); await new Promise((r) => setTimeout(r, 50)); });`,
+    `test("a", async () => { await new Promise((late) => setTimeout(() => { late(); throw new Error("late"); })); });`,
     "1 passed, 1 failed",
     1,
   ],
