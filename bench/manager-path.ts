@@ -25,6 +25,7 @@ import { makeLog } from "../schema/kit/log.ts";
 import { shortId, systemDice } from "../schema/kit/random.ts";
 import { managerLimits, timing } from "../schema/limits.ts";
 import type { Commands, StartItem } from "../schema/messages.ts";
+import { newcomer } from "../test/kit/hello.ts";
 
 const { values } = parseArgs({
   options: {
@@ -85,15 +86,7 @@ class SimulatedWorker {
       facts,
       labels: { zone: "a" },
       capacity: { slots: 200, memoryMb: 8_000, cpus: 4 },
-      highestTerm: 0,
-      highestAck: 0,
-      firstUnackedSeq: 1,
-      newestSeq: 0,
-      versions: [1],
-      survives: true,
-      http: false,
-      draining: false,
-      inventory: { part: 1, of: 1, items: [] },
+      ...newcomer,
     });
   }
 

@@ -14,6 +14,7 @@ import { managerLimits, timing } from "../../schema/limits.ts";
 import type { Report, StartItem as StartCommand } from "../../schema/messages.ts";
 import { taskInput } from "../../schema/task.ts";
 import { answer } from "../kit/answering.ts";
+import { newcomer } from "../../test/kit/hello.ts";
 
 export interface FleetAsk {
   readonly workers: number;
@@ -113,15 +114,7 @@ class Fleet {
         },
         labels: { zone: `z${n % 10}` },
         capacity: { slots, memoryMb: 8_192, cpus: 4 },
-        highestTerm: 0,
-        highestAck: 0,
-        firstUnackedSeq: 1,
-        newestSeq: 0,
-        versions: [1],
-        survives: true,
-        http: false,
-        draining: false,
-        inventory: { part: 1, of: 1, items: [] },
+        ...newcomer,
       },
     };
   }

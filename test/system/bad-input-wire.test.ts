@@ -7,6 +7,7 @@ import { commandsTopic, downlinkFilter, uplinkTopic, type UplinkKind } from "../
 import { startBystander, type Bystander } from "../kit/bystander.ts";
 import { Fleet, type Member } from "../kit/fleet.ts";
 import { until } from "../kit/until.ts";
+import { newcomer } from "../kit/hello.ts";
 
 /** More than any bound, so that it is the broker that says no and not our own client. */
 const unbounded = 10_000_000;
@@ -84,15 +85,7 @@ const hello = {
   facts,
   labels: {},
   capacity: { slots: 0, memoryMb: 0, cpus: 0 },
-  highestTerm: 0,
-  highestAck: 0,
-  firstUnackedSeq: 1,
-  newestSeq: 0,
-  versions: [1],
-  survives: true,
-  http: false,
-  draining: false,
-  inventory: { part: 1, of: 1, items: [] },
+  ...newcomer,
 };
 const deep = `${"[".repeat(30_000)}${"]".repeat(30_000)}`;
 const ended = { start: 1, kind: "end", at: 1, end: { how: "exited", code: 0 } };

@@ -15,6 +15,7 @@ import type { EngineWatch } from "../../../manager/engine/watch.ts";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
 import type { Batch, CommitResult, Store } from "../../../manager/store/store.ts";
 import { until } from "../../kit/until.ts";
+import { newcomer } from "../../kit/hello.ts";
 
 type Fault = (batch: Batch, commit: () => Promise<CommitResult>) => Promise<CommitResult>;
 
@@ -124,15 +125,7 @@ export function hello(workerId: string): Parameters<PoolEngine["post"]>[0] {
       },
       labels: {},
       capacity: { slots: 1, memoryMb: 1, cpus: 1 },
-      highestTerm: 0,
-      highestAck: 0,
-      firstUnackedSeq: 1,
-      newestSeq: 0,
-      versions: [1],
-      survives: true,
-      http: false,
-      draining: false,
-      inventory: { part: 1, of: 1, items: [] },
+      ...newcomer,
     },
   };
 }
