@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 
@@ -95,4 +95,13 @@ test("the files named beside a station lie beside it", () => {
       expect(existsSync(join(root, place)), `${other} beside ${station}`).toBe(true);
     }
   }
+});
+
+test("every file that the page names is there", () => {
+  const named = new Set([...page.matchAll(/`((?:[\w-]+\/)*[\w-]+\.ts)`/g)].map((match) => match[1]!));
+  const there = ["schema", "broker", "manager", "worker", "scripts"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((file) => join(folder, file)),
+  );
+  expect(named.size).toBeGreaterThan(30);
+  expect([...named].filter((name) => !there.some((file) => file === name || file.endsWith(`/${name}`)))).toEqual([]);
 });
