@@ -1,5 +1,5 @@
 import { pause } from "../schema/kit/backoff.ts";
-import type { Clock } from "../schema/kit/clock.ts";
+import type { Clock, Timers } from "../schema/kit/clock.ts";
 import type { LeaderStore, LeaseRow } from "./store/store.ts";
 
 export interface LeaderDeps {
@@ -8,6 +8,8 @@ export interface LeaderDeps {
   /** Names this manager process in the lease row; shown to operators. */
   readonly holder: string;
   readonly clock: Clock;
+  /** This process's own when none are given. */
+  readonly timers?: Timers | undefined;
   readonly timing: { readonly leaseRenewMs: number; readonly leaseStillMs: number };
   readonly signal: AbortSignal;
   /** The lease could not be read or taken; the sentence says why. It is tried again. */
@@ -39,7 +41,7 @@ export async function becomeLeader(deps: LeaderDeps, aboveTerm: number): Promise
     } catch (error) {
       deps.onTrouble(error instanceof Error ? error : new Error(String(error)));
     }
-    await pause(deps.timing.leaseRenewMs / 2, deps.signal);
+    await pause(deps.timing.leaseRenewMs / 2, deps.signal, deps.timers);
   }
   return undefined;
 }
@@ -52,10 +54,11 @@ export async function giveLeaseBack(
   store: Pick<LeaderStore, "releaseLease">,
   lease: Pick<LeaseRow, "pool" | "term">,
   withinMs: number,
+  timers?: Timers,
 ): Promise<void> {
   const given = store.releaseLease(lease.pool, lease.term).catch(() => undefined);
   const enough = new AbortController();
-  await Promise.race([given, pause(withinMs, enough.signal)]);
+  await Promise.race([given, pause(withinMs, enough.signal, timers)]);
   enough.abort();
 }
 

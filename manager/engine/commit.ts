@@ -1,4 +1,5 @@
 import { doubledDelayMs, pause } from "../../schema/kit/backoff.ts";
+import type { Timers } from "../../schema/kit/clock.ts";
 import { StoreError, type Batch, type LeaderStore } from "../store/store.ts";
 
 /**
@@ -17,6 +18,8 @@ export interface CommitDeps {
   /** Told of each try that failed for the time being; the engine closes its door until the batch holds. */
   readonly onTrouble: (error: StoreError) => void;
   readonly retry: { readonly firstMs: number; readonly maxMs: number };
+  /** This process's own when none are given. */
+  readonly timers?: Timers | undefined;
 }
 
 /** An error of a code that nobody classified is permanent at its third time (rule 19). */
@@ -58,7 +61,7 @@ async function tryUntilAnswered(batch: Batch, deps: CommitDeps): Promise<Told> {
       if (!error.outcomeKnown) unknown = true;
       deps.onTrouble(error);
       if (error.kind === "permanent") return { kind: "refused", error, unknown };
-      await pause(doubledDelayMs(tries, deps.retry), deps.signal);
+      await pause(doubledDelayMs(tries, deps.retry), deps.signal, deps.timers);
     }
   }
   return { kind: "stopped" };
@@ -78,7 +81,7 @@ async function whatLanded(batch: Batch, deps: CommitDeps): Promise<CommitOutcome
       return lease?.term === batch.term && lease.batch === batch.batch ? { kind: "applied" } : { kind: "deposed" };
     } catch (cause) {
       deps.onTrouble(asStoreError(cause, 0));
-      await pause(doubledDelayMs(tries, deps.retry), deps.signal);
+      await pause(doubledDelayMs(tries, deps.retry), deps.signal, deps.timers);
     }
   }
   return { kind: "stopped" };
@@ -104,7 +107,7 @@ async function settleFailure(batch: Batch, error: StoreError, unknown: boolean, 
  */
 export async function readUntilHeld<T>(
   read: () => Promise<T>,
-  deps: Pick<CommitDeps, "signal" | "onTrouble" | "retry">,
+  deps: Pick<CommitDeps, "signal" | "onTrouble" | "retry" | "timers">,
 ): Promise<T> {
   let unclassified = 0;
   for (let tries = 0; ; tries += 1) {
@@ -115,7 +118,7 @@ export async function readUntilHeld<T>(
       const error = asStoreError(cause, unclassified);
       if (error.kind === "permanent" || deps.signal.aborted) throw error;
       deps.onTrouble(error);
-      await pause(doubledDelayMs(tries, deps.retry), deps.signal);
+      await pause(doubledDelayMs(tries, deps.retry), deps.signal, deps.timers);
     }
   }
 }

@@ -1,10 +1,11 @@
+import { processTimers, type Timers } from "../../schema/kit/clock.ts";
 import { problem, ProblemError } from "../../schema/problem.ts";
 import type { Answer, Outcome } from "../control/outputs.ts";
 
 interface Waiter {
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: ProblemError) => void;
-  readonly timer: NodeJS.Timeout;
+  readonly cancel: () => void;
 }
 
 /**
@@ -14,10 +15,12 @@ interface Waiter {
 export class Door {
   readonly #waiters = new Map<number, Waiter>();
   readonly #answerWithinMs: number;
+  readonly #timers: Timers;
   #lastTicket = 0;
 
-  constructor(options: { readonly answerWithinMs: number }) {
+  constructor(options: { readonly answerWithinMs: number; readonly timers?: Timers | undefined }) {
     this.#answerWithinMs = options.answerWithinMs;
+    this.#timers = options.timers ?? processTimers;
   }
 
   /** A new waiter. Unanswered after `answerWithinMs` it is told that the outcome is unknown; the batch goes on without it. */
@@ -25,8 +28,8 @@ export class Door {
     this.#lastTicket += 1;
     const ticket = this.#lastTicket;
     const outcome = new Promise<Outcome>((resolve, reject) => {
-      const timer = setTimeout(() => this.unknown(ticket), this.#answerWithinMs);
-      this.#waiters.set(ticket, { resolve, reject, timer });
+      const cancel = this.#timers.after(this.#answerWithinMs, () => this.unknown(ticket));
+      this.#waiters.set(ticket, { resolve, reject, cancel });
     });
     return { ticket, outcome };
   }
@@ -66,7 +69,7 @@ export class Door {
     const waiter = this.#waiters.get(ticket);
     if (!waiter) return undefined;
     this.#waiters.delete(ticket);
-    clearTimeout(waiter.timer);
+    waiter.cancel();
     return waiter;
   }
 }

@@ -2,50 +2,27 @@
  * The manager's engine for one pool: take what waits → step the core → commit in one transaction → only then publish and
  * answer. What arrives during a commit is the next batch, so throughput does not hang on the database's fsync.
  */
-import type { Dice } from "../../schema/given.ts";
-import type { Clock } from "../../schema/kit/clock.ts";
-import type { Log } from "../../schema/kit/log.ts";
 import { Service } from "../../schema/kit/service.ts";
 import { managerLimits } from "../../schema/limits.ts";
 import { problem } from "../../schema/problem.ts";
 import { createControl } from "../control/create.ts";
-import type { ControlOptions } from "../control/core.ts";
 import { nextDue } from "../control/due.ts";
 import type { Input, Request } from "../control/inputs.ts";
 import type { Outcome } from "../control/outputs.ts";
-import type { EventRecord } from "../control/records.ts";
 import type { ControlState } from "../control/state.ts";
 import { becomeLeader, giveLeaseBack } from "../leader.ts";
-import type { LeaderStore, LeaseRow, StoreError } from "../store/store.ts";
-import { commitUntilHeld, readUntilHeld, type CommitOutcome } from "./commit.ts";
+import type { LeaseRow, StoreError } from "../store/store.ts";
+import { commitUntilHeld, readUntilHeld, type CommitDeps, type CommitOutcome } from "./commit.ts";
+import type { EngineDeps } from "./deps.ts";
 import { Door } from "./door.ts";
 import type { Lead } from "./lead.ts";
 import { LogAcks, type LogAck } from "./log-acks.ts";
 import { InputQueue, type Waiting } from "./queue.ts";
-import { release, type Released } from "./release.ts";
+import { release } from "./release.ts";
 import { salvage, type Onward } from "./salvage.ts";
 import { TroubleBook, type Trouble } from "./trouble.ts";
 import { runTurn, stepBatch, type Decided, type Turn } from "./turn.ts";
-import { untilWoken } from "./wake.ts";
-import type { EngineWatch } from "./watch.ts";
-
-export interface EngineDeps {
-  readonly store: LeaderStore;
-  readonly clock: Clock;
-  readonly dice: Dice;
-  readonly log: Log;
-  readonly holder: string;
-  readonly options: Omit<ControlOptions, "term">;
-  readonly timing: {
-    readonly leaseRenewMs: number;
-    readonly leaseStillMs: number;
-    readonly tickMs: number;
-    readonly answerWithinMs: number;
-  };
-  readonly send: (workerId: string, term: number, command: Released["commands"][number]) => void;
-  readonly onEvents: (events: readonly EventRecord[]) => void;
-  readonly watch?: EngineWatch;
-}
+import { untilArrived, untilWoken } from "./wake.ts";
 
 const commitRetry = { firstMs: 50, maxMs: 2_000 };
 
@@ -66,7 +43,7 @@ export class PoolEngine extends Service {
     super();
     this.name = `engine of pool ${deps.options.pool}`;
     this.#deps = deps;
-    this.#door = new Door({ answerWithinMs: deps.timing.answerWithinMs });
+    this.#door = new Door({ answerWithinMs: deps.timing.answerWithinMs, timers: deps.timers });
     this.#trouble = new TroubleBook({ clock: deps.clock, log: deps.log, pool: deps.options.pool, watch: deps.watch });
   }
 
@@ -110,9 +87,10 @@ export class PoolEngine extends Service {
   protected async loop(signal: AbortSignal): Promise<void> {
     let aboveTerm = 0;
     while (!signal.aborted) {
-      const { store, clock, holder, timing, options, log } = this.#deps;
+      const { store, clock, holder, timers, timing, options, log } = this.#deps;
+      const onTrouble = (error: Error): void => this.#trouble.say(error.message);
       const lease = await becomeLeader(
-        { store, pool: options.pool, holder, clock, timing, signal, onTrouble: (error) => this.#trouble.say(error.message) },
+        { store, pool: options.pool, holder, clock, timers, timing, signal, onTrouble },
         aboveTerm,
       );
       if (!lease) break;
@@ -124,7 +102,7 @@ export class PoolEngine extends Service {
       } finally {
         this.#lead = undefined;
         this.#refuseWaiting();
-        await giveLeaseBack(store, lease, timing.leaseRenewMs);
+        await giveLeaseBack(store, lease, timing.leaseRenewMs, timers);
       }
       if (!signal.aborted)
         log.warn({ pool: options.pool, term: lease.term }, "leadership is lost; the core's state is thrown away");
@@ -201,7 +179,7 @@ export class PoolEngine extends Service {
     if (turn.changes.length === 0 && (store.leaseIsLock || !(speaks || isStale))) return "applied";
     const outcome = await commitUntilHeld(
       { pool: options.pool, term: lead.term, batch: lead.batch + 1, changes: turn.changes },
-      { store, signal, retry: commitRetry, onTrouble: (error) => this.#onCommitTrouble(error) },
+      { store, ...this.#patience(signal) },
     );
     if (outcome.kind === "applied" || (outcome.kind === "failed" && outcome.numberUsed)) lead.batch += 1;
     if (outcome.kind === "applied") this.#heldMs = begunMs;
@@ -254,9 +232,13 @@ export class PoolEngine extends Service {
   }
 
   async #patiently<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const result = await readUntilHeld(read, { signal, retry: commitRetry, onTrouble: (error) => this.#onCommitTrouble(error) });
+    const result = await readUntilHeld(read, this.#patience(signal));
     this.#trouble.over();
     return result;
+  }
+
+  #patience(signal: AbortSignal): Omit<CommitDeps, "store"> {
+    return { signal, retry: commitRetry, timers: this.#deps.timers, onTrouble: (error) => this.#onCommitTrouble(error) };
   }
 
   #tickIsDue(lead: Lead, nowMs: number): boolean {
@@ -270,14 +252,12 @@ export class PoolEngine extends Service {
       const due = nextDue(lead.state);
       const untilTick = this.#lastTickMs + this.#deps.timing.tickMs - nowMs;
       const delayMs = Math.max(0, Math.min(untilTick, due === null ? untilTick : due - nowMs));
-      await untilWoken(delayMs, signal, (wake) => {
-        this.#wake = wake;
-      });
+      await untilWoken(delayMs, { signal, timers: this.#deps.timers }, (wake) => (this.#wake = wake));
       this.#wake = () => undefined;
     }
     // The turn begins once every socket that is ready has been read: what has arrived already shares this batch. Begun behind
     // the first of them, a commit that blocks the loop made batches of one out of 64 requests.
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await untilArrived(this.#deps.timers);
   }
 
   #onCommitTrouble(error: StoreError): void {

@@ -1,3 +1,5 @@
+import { processTimers, type Timers } from "./clock.ts";
+
 /**
  * Full-jitter exponential backoff: a delay drawn evenly from 0 to `min(maxMs, firstMs · 2^attempt)`.
  * `random` is a number in [0, 1). Full jitter spreads a fleet's reconnects evenly; equal delays would arrive as one wave.
@@ -16,18 +18,18 @@ export function doubledDelayMs(attempt: number, bounds: { readonly firstMs: numb
 }
 
 /** Resolves after `ms`, or at once when the signal aborts. Never rejects: the caller looks at the signal. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
+export function pause(ms: number, signal: AbortSignal, timers: Timers = processTimers): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) {
       resolve();
       return;
     }
     const done = (): void => {
-      clearTimeout(timer);
+      cancel();
       signal.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const cancel = timers.after(ms, done);
     signal.addEventListener("abort", done, { once: true });
   });
 }

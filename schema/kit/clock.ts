@@ -7,6 +7,23 @@ export interface Clock {
   now(): Now;
 }
 
+/** The only maker of waits where a simulation must be able to hold time; everything that waits there is given `Timers`. */
+export interface Timers {
+  /** Calls `act` once when `ms` are over; what it returns takes that back. */
+  after(ms: number, act: () => void): () => void;
+  /** Calls `act` once everything that has arrived by now was read. */
+  afterArrived(act: () => void): void;
+}
+
+/** This process's own timers. */
+export const processTimers: Timers = {
+  after: (ms, act) => {
+    const timer = setTimeout(act, ms);
+    return () => clearTimeout(timer);
+  },
+  afterArrived: (act) => void setImmediate(act),
+};
+
 /** This process's monotonic clock, for the manager: the host's suspend is the manager's own absence (rule 10). */
 export const processClock: Clock = {
   now: () => ({ mono: performance.now(), wall: Date.now() }),
