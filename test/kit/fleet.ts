@@ -121,7 +121,7 @@ export class Fleet implements AsyncDisposable {
       MUSTER_BROKER_PASSWORD: password,
       MUSTER_MANAGER_URL: this.url,
     };
-    return this.#members.spawn(`worker-${id}`, ["worker/main.ts"], { ...this.#env, ...settings, ...env });
+    return this.#members.spawn(`worker-${id}`, ["worker/main.ts"], { ...this.#env, ...settings, ...env }, before);
   }
 
   /** One API call with the token; the body is parsed when it is JSON. */

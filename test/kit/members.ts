@@ -26,11 +26,15 @@ export class Members {
     this.#folder = folder;
   }
 
-  /** Starts one of Muster's entry points in the repository's root; a second one of the same name adds to the same log. */
-  spawn(name: string, args: readonly string[], env: Env): Member {
+  /**
+   * Starts one of Muster's entry points in the repository's root; a second one of the same name adds to the same log.
+   * `before`: what its command runs under, such as faketime(1).
+   */
+  spawn(name: string, args: readonly string[], env: Env, before: readonly string[] = []): Member {
     const logFile = join(this.#folder, `${name}.log`);
     const log = openSync(logFile, "a");
-    const child = spawn(process.execPath, args as string[], {
+    const [program = "", ...rest] = [...before, process.execPath, ...args];
+    const child = spawn(program, rest, {
       cwd: root,
       env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...compileCache, ...env },
       stdio: ["ignore", log, log],

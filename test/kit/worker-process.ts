@@ -35,10 +35,11 @@ export class WorkerProcess implements AsyncDisposable {
     };
   }
 
-  /** Starts the agent; everything it says is in `output`. */
-  start(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Agent {
+  /** Starts the agent; everything it says is in `output`. `before`: what its command runs under, such as a name space's. */
+  start(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}, before: readonly string[] = []): Agent {
     const out = openSync(join(this.folder, "output"), "a");
-    const child = spawn(process.execPath, ["worker/main.ts", ...args], {
+    const [program = "", ...rest] = [...before, process.execPath, "worker/main.ts", ...args];
+    const child = spawn(program, rest, {
       cwd: root,
       env: { ...this.#env, ...env },
       stdio: ["ignore", out, out],
