@@ -8,13 +8,17 @@ import { runsNewestFirst } from "./read-runs.ts";
 import { unendedStates } from "./states.ts";
 import type { LeaseRow, Store } from "./store.ts";
 
+/** What a memory store holds: an exploration opens the same one many times, each time with a copy of these. */
+export interface MemoryHeld {
+  readonly tables: MemoryTables;
+  readonly leases: Map<string, LeaseRow>;
+}
+
 /**
  * A store that lives and dies with the process: for `memory:`, tests and the simulation. It behaves as the databases do,
  * and always the same way. Rows are kept as they are given; who gave them must not change them.
  */
-export function openMemoryStore(): Store {
-  const tables = memoryTables();
-  const leases = new Map<string, LeaseRow>();
+export function openMemoryStore({ tables, leases }: MemoryHeld = { tables: memoryTables(), leases: new Map() }): Store {
   const bodies = new Map<string, Uint8Array>();
   const secrets = new Map<string, Uint8Array>();
   return {
