@@ -1,4 +1,6 @@
 import type { Scenario } from "./scenario.ts";
+import { brokerWiped } from "./scenarios/broker-wiped.ts";
+import { offline } from "./scenarios/offline.ts";
 
 /** All that `npm run chaos` plays, in this order. */
-export const scenarios: readonly Scenario[] = [];
+export const scenarios: readonly Scenario[] = [offline, brokerWiped];
