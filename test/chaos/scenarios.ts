@@ -1,6 +1,7 @@
 import type { Scenario } from "./scenario.ts";
+import { adopt } from "./scenarios/adopt.ts";
 import { brokerWiped } from "./scenarios/broker-wiped.ts";
 import { offline } from "./scenarios/offline.ts";
 
 /** All that `npm run chaos` plays, in this order. */
-export const scenarios: readonly Scenario[] = [offline, brokerWiped];
+export const scenarios: readonly Scenario[] = [adopt, offline, brokerWiped];

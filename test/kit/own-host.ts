@@ -6,11 +6,12 @@ import { randomUUID } from "node:crypto";
 import { execFile, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { until } from "./until.ts";
 
 const run = promisify(execFile);
+const root = resolve(import.meta.dirname, "../..");
 
 /** Process 1 of the host: it ignores its children's ends, so the kernel buries them, as every init sees to. */
 const init = `$SIG{CHLD} = "IGNORE"; $| = 1; print "up\\n"; sleep 1000 while 1;`;
@@ -50,7 +51,7 @@ export class OwnHost implements AsyncDisposable {
     this.#folder = folder;
     this.bootId = bootId;
     this.#unshare = unshare;
-    this.before = ["nsenter", "-t", String(initPid), "-p", "-m", "-T", "--"];
+    this.before = ["nsenter", "-t", String(initPid), "-p", "-m", "-T", `--wdns=${root}`, "--"];
   }
 
   /** Switches one on. Its uptime begins a minute after its boot. */
