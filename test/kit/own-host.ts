@@ -89,7 +89,7 @@ export class OwnHost implements AsyncDisposable {
     const file = join(this.#folder, "decoys", String(this.#decoys++));
     const script = join(this.#folder, "counter.pl");
     writeFileSync(script, counter);
-    // Another process may be born between the two lines; then once more.
+    // Another process may be born between the two lines, or have the number for a moment; then once more.
     const take = `pid=$1; tries=0
 while [ $tries -lt 500 ]; do
   tries=$((tries+1))
@@ -97,6 +97,7 @@ while [ $tries -lt 500 ]; do
   setsid perl "$2" "$3" </dev/null >/dev/null 2>&1 &
   if [ -z "$pid" ] || [ $! = "$pid" ]; then echo $!; exit 0; fi
   kill -s KILL $!
+  sleep 0.02
 done
 exit 1`;
     const taken = Number(await this.sh(take, pid === undefined ? "" : String(pid), script, file));
