@@ -148,7 +148,7 @@ async function takeNumbers(stage: Stage): Promise<Decoy[]> {
     if (fate !== "ended") await host.sh(`kill -s KILL -- -${pid}`);
     await until(
       `the number ${pid} of ${id} to be free`,
-      async () => (await host.sh(`kill -0 -- -${pid} 2>/dev/null || echo free`)) !== "",
+      async () => (await host.sh(`kill -s 0 -- -${pid} 2>/dev/null || echo free`)) !== "",
     );
     const decoy = await host.decoy(pid);
     decoys.push(decoy);
