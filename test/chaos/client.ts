@@ -92,7 +92,7 @@ export class Client {
   async startSurely(start: Start & { readonly key: string }): Promise<string> {
     for (;;) {
       const answer = await this.start(start).catch(() => undefined);
-      if (answer?.runId != null) return answer.runId;
+      if (answer && answer.runId !== null) return answer.runId;
       // Not yet there, or not to be had just now. What cannot be at all is a mistake of the scenario.
       if (answer && answer.status < 500 && answer.status !== 409 && answer.status !== 429)
         throw new Error(`start ${start.tag} was answered ${answer.status} ${answer.code}`);
@@ -146,7 +146,7 @@ export class Client {
       const { body } = await this.get(path);
       const read = await Promise.all(body.items.map((item: { id: string }) => this.read(item.id)));
       runs.push(...read.filter((run) => run !== undefined));
-      path = body.next == null ? undefined : `/runs?limit=${page}&cursor=${encodeURIComponent(body.next)}`;
+      path = body.next === null ? undefined : `/runs?limit=${page}&cursor=${encodeURIComponent(body.next)}`;
     }
     this.#plan.history.note({ kind: "listing", runIds: runs.map(({ id }) => id) });
     return runs;
