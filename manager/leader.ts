@@ -14,6 +14,8 @@ export interface LeaderDeps {
   readonly signal: AbortSignal;
   /** The lease could not be read or taken; the sentence says why. It is tried again. */
   readonly onTrouble: (error: Error) => void;
+  /** The lease of somebody else as it was read: who leads now, or led last. Told at each look that went well. */
+  readonly onSeen?: (row: LeaseRow | null) => void;
 }
 
 /**
@@ -38,6 +40,7 @@ export async function becomeLeader(deps: LeaderDeps, aboveTerm: number): Promise
         if (taken) return taken;
         stillSinceMs = nowMs;
       }
+      deps.onSeen?.(row);
     } catch (error) {
       deps.onTrouble(error instanceof Error ? error : new Error(String(error)));
     }

@@ -25,5 +25,7 @@ export interface EngineDeps {
   };
   readonly send: (workerId: string, term: number, command: Released["commands"][number]) => void;
   readonly onEvents: (events: readonly EventRecord[]) => void;
+  /** It leads from now on, or does not any more, or somebody else leads than before. Must return at once. */
+  readonly onLead?: () => void;
   readonly watch?: EngineWatch;
 }

@@ -34,6 +34,7 @@ export class PoolEngine extends Service {
   readonly #logAcks = new LogAcks();
   readonly #trouble: TroubleBook;
   #lead: Lead | undefined;
+  #seen: LeaseRow | null | undefined;
   #wake: () => void = () => undefined;
   #lastTickMs = 0;
   /** Mono ms at which the newest commit that held began: then the lease was ours. */
@@ -50,6 +51,11 @@ export class PoolEngine extends Service {
   /** The state of a leader, for reading between turns; undefined while this manager does not lead. */
   get lead(): Lead | undefined {
     return this.#lead;
+  }
+
+  /** The lease as this manager read it last; undefined before its first look. */
+  get lease(): LeaseRow | null | undefined {
+    return this.#seen;
   }
 
   /** Why requests are refused and reports not acknowledged; undefined while the store works. */
@@ -80,6 +86,8 @@ export class PoolEngine extends Service {
 
   /** Tells a worker that its output is stored, with the next batch. */
   acknowledgeLogs(workerId: string, ack: LogAck): void {
+    // Stored it is, but only a leader may say so (rule 15): the next one will, when the worker sends it again.
+    if (!this.#lead) return;
     this.#logAcks.put(workerId, ack);
     this.#wake();
   }
@@ -89,11 +97,13 @@ export class PoolEngine extends Service {
     while (!signal.aborted) {
       const { store, clock, holder, timers, timing, options, log } = this.#deps;
       const onTrouble = (error: Error): void => this.#trouble.say(error.message);
+      const onSeen = (row: LeaseRow | null): void => this.#onSeen(row);
       const lease = await becomeLeader(
-        { store, pool: options.pool, holder, clock, timers, timing, signal, onTrouble },
+        { store, pool: options.pool, holder, clock, timers, timing, signal, onTrouble, onSeen },
         aboveTerm,
       );
       if (!lease) break;
+      this.#seen = lease;
       try {
         aboveTerm = await this.#leadUntilDeposed(lease, signal);
       } catch (error) {
@@ -101,7 +111,9 @@ export class PoolEngine extends Service {
         if (!signal.aborted) throw error;
       } finally {
         this.#lead = undefined;
+        this.#seen = undefined;
         this.#refuseWaiting();
+        this.#deps.onLead?.();
         await giveLeaseBack(store, lease, timing.leaseRenewMs, timers);
       }
       if (!signal.aborted)
@@ -109,11 +121,20 @@ export class PoolEngine extends Service {
     }
   }
 
+  /** A candidate looked. What is told on is only who leads: the rest of the row moves all the time. */
+  #onSeen(row: LeaseRow | null): void {
+    const moved = row?.term !== this.#seen?.term || row?.holder !== this.#seen?.holder;
+    this.#seen = row;
+    this.#trouble.over();
+    if (moved) this.#deps.onLead?.();
+  }
+
   async #leadUntilDeposed(lease: LeaseRow, signal: AbortSignal): Promise<number> {
     const { log, options, clock } = this.#deps;
     this.#heldMs = clock.now().mono;
     const lead: Lead = { state: await this.#load(lease.term, signal), term: lease.term, batch: lease.batch };
     this.#lead = lead;
+    this.#deps.onLead?.();
     log.info({ pool: options.pool, term: lease.term }, "leads the pool");
     let aboveTerm = 0;
     while (!signal.aborted && this.#lead === lead) {
