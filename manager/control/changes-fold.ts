@@ -77,6 +77,9 @@ function placesOf(places: Places, change: Exclude<Change, EventChange>): Map<str
     case "insertKey":
     case "deleteKeys":
     case "insertSetAside":
+    case "insertHold":
+    case "updateHold":
+    case "deleteHold":
       return undefined;
   }
 }

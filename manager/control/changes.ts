@@ -1,6 +1,7 @@
 import type {
   AttemptRecord,
   EventRecord,
+  HoldRecord,
   JournalRecord,
   KeyRecord,
   RunRecord,
@@ -29,6 +30,7 @@ export type RunUpdate = Partial<
   >
 >;
 export type AttemptUpdate = Partial<Pick<AttemptRecord, "state" | "startedAt" | "endedAt" | "pid" | "end">>;
+export type HoldUpdate = Partial<Pick<HoldRecord, "since" | "by" | "byReason" | "why" | "short" | "letGo">>;
 export type WorkerUpdate = Partial<Omit<WorkerRecord, "id" | "pool" | "createdAt">>;
 
 /**
@@ -51,4 +53,7 @@ export type Change =
   | { readonly op: "insertKey"; readonly row: KeyRecord }
   /** Forgets keys older than `before` (wall ms); at most a thousand in one commit. */
   | { readonly op: "deleteKeys"; readonly before: number }
-  | { readonly op: "insertSetAside"; readonly row: SetAsideRecord };
+  | { readonly op: "insertSetAside"; readonly row: SetAsideRecord }
+  | { readonly op: "insertHold"; readonly row: HoldRecord }
+  | { readonly op: "updateHold"; readonly pool: string; readonly set: HoldUpdate }
+  | { readonly op: "deleteHold"; readonly pool: string };

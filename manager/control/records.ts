@@ -160,6 +160,21 @@ export interface SetAsideRecord {
   readonly raw: string;
 }
 
+/** The database was taken back in time (rule 28): nothing is placed until the pool's workers have told what they ended since. */
+export interface HoldRecord {
+  readonly pool: string;
+  readonly since: number;
+  /** Who said so; null when a leader saw it by itself. */
+  readonly by: string | null;
+  readonly byReason: string | null;
+  /** What made it, one sentence. */
+  readonly why: string;
+  /** A worker's ledger no longer reaches back to what the database knows: the hold does not end by itself. */
+  readonly short: boolean;
+  /** Somebody let the runs go; the ledgers that are still to come are read all the same. */
+  readonly letGo: boolean;
+}
+
 /** Everything that a new leader holds in memory. */
 export interface LiveState {
   readonly workers: readonly WorkerRecord[];
@@ -171,4 +186,5 @@ export interface LiveState {
   /** Attempts not ended whose run is terminal (a `wait` that gave up): their late ends must still be recognised. */
   readonly orphans: readonly AttemptRecord[];
   readonly lastEvent: number;
+  readonly hold: HoldRecord | null;
 }

@@ -25,6 +25,7 @@ export interface DialectTexts {
 const trimSetAside = `DELETE FROM \`set_aside\` WHERE \`id\` = (SELECT \`id\` FROM (SELECT \`id\` FROM \`set_aside\` ORDER BY \`at\` DESC, \`id\` DESC LIMIT 1 OFFSET ${managerLimits.setAside}) AS oldest)`;
 
 const insertRunLabel = "INSERT INTO `run_labels` (`label`, `created_at`, `run_order`, `pool`, `run_id`) VALUES (?, ?, ?, ?, ?)";
+const deleteHold = "DELETE FROM `holds` WHERE `pool` = ?";
 const deleteTaskLabels = "DELETE FROM `task_labels` WHERE `task_id` = ?";
 const insertTaskLabel =
   "INSERT INTO `task_labels` (`label`, `created_at`, `task_id`) SELECT ?, `created_at`, `id` FROM `tasks` WHERE `id` = ?";
@@ -80,6 +81,12 @@ export function statementsOf(change: StoredChange, codecs: Codecs, texts: Dialec
       return [{ text: texts.deleteKeys, values: [change.before, storeLimits.keysForgotten] }];
     case "insertSetAside":
       return [insert(codecs.setAside, change.row), { text: trimSetAside, values: [] }];
+    case "insertHold":
+      return [insert(codecs.hold, change.row)];
+    case "updateHold":
+      return update(codecs.hold, change.set, { pool: change.pool }, `hold of pool ${change.pool}`);
+    case "deleteHold":
+      return [{ text: deleteHold, values: [change.pool], must: `There is no hold of pool ${change.pool} to end.` }];
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Table } from "drizzle-orm";
 import type {
   AttemptRecord,
+  HoldRecord,
   JournalRecord,
   KeyRecord,
   RunRecord,
@@ -25,6 +26,7 @@ export interface RecordTables {
   readonly events: Table;
   readonly keys: Table;
   readonly setAside: Table;
+  readonly holds: Table;
 }
 
 /** One codec for each kind of record. */
@@ -39,6 +41,7 @@ export interface Codecs {
   readonly event: RowCodec<EventRow>;
   readonly key: RowCodec<KeyRecord>;
   readonly setAside: RowCodec<SetAsideRecord>;
+  readonly hold: RowCodec<HoldRecord>;
 }
 
 export function codecsOf(tables: RecordTables): Codecs {
@@ -53,5 +56,6 @@ export function codecsOf(tables: RecordTables): Codecs {
     event: rowCodec(tables.events),
     key: rowCodec(tables.keys),
     setAside: rowCodec(tables.setAside),
+    hold: rowCodec(tables.holds),
   };
 }

@@ -6,10 +6,14 @@ import { mergeByTime, numberAfter } from "./read-events.ts";
 import { runsNewestFirst } from "./read-runs.ts";
 import { keepsTask, tasksNewestFirst } from "./read-tasks.ts";
 import { keepsWorker, workersById } from "./read-workers.ts";
-import type { EventFilter, Page, ReadStore, RunFilter } from "./store.ts";
+import type { EventFilter, LeaseRow, Page, ReadStore, RunFilter } from "./store.ts";
 
 /** Makes the verbs. `pools` gives the pools that have a lease row. */
-export function memoryReads(tables: MemoryTables, pools: () => readonly string[]): ReadStore {
+export function memoryReads(
+  tables: MemoryTables,
+  pools: () => readonly string[],
+  leaseOf: (pool: string) => LeaseRow | undefined,
+): ReadStore {
   return {
     task: async (id) => tables.tasks.get(id) ?? null,
     taskByName: async (pool, name) => tables.tasks.get(tables.names.get(`${pool}/${name}`) ?? "") ?? null,
@@ -46,6 +50,8 @@ export function memoryReads(tables: MemoryTables, pools: () => readonly string[]
         pools().map((pool) => eventsOfPool(tables, pool, filter)),
         filter.limit,
       ),
+    holds: async () => [...tables.holds.values()].toSorted((a, b) => (a.pool < b.pool ? -1 : 1)),
+    leases: async () => pools().flatMap((pool) => leaseOf(pool) ?? []),
     lastEvents: async () => Object.fromEntries(pools().map((pool) => [pool, lastEvent(tables, pool)])),
     setAside: async (limit) => [...tables.setAside.values()].toSorted(setAsideNewestFirst).slice(0, limit),
   };

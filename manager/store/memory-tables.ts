@@ -5,6 +5,7 @@ import type { Change } from "../control/changes.ts";
 import type {
   AttemptRecord,
   EventRecord,
+  HoldRecord,
   JournalRecord,
   KeyRecord,
   RunRecord,
@@ -33,6 +34,8 @@ export interface MemoryTables {
   readonly events: Map<string, Map<number, EventRecord>>;
   readonly keys: Map<string, KeyRecord>;
   readonly setAside: Map<string, SetAsideRecord>;
+  /** By pool. */
+  readonly holds: Map<string, HoldRecord>;
 }
 
 export function memoryTables(): MemoryTables {
@@ -49,6 +52,7 @@ export function memoryTables(): MemoryTables {
     events: new Map(),
     keys: new Map(),
     setAside: new Map(),
+    holds: new Map(),
   };
 }
 
@@ -109,6 +113,15 @@ function apply(tables: MemoryTables, change: Change, undos: Undo[]): void {
     case "insertSetAside":
       add(tables.setAside, change.row.id, change.row, "row set aside", undos);
       return trimSetAside(tables, undos);
+    case "insertHold":
+      return add(tables.holds, change.row.pool, change.row, "hold of pool", undos);
+    case "updateHold":
+      alter(tables.holds, change.pool, change.set, "hold of pool", undos);
+      return;
+    case "deleteHold":
+      if (!tables.holds.has(change.pool))
+        throw new StoreError("permanent", true, `There is no hold of pool ${change.pool} to end.`);
+      return drop(tables.holds, change.pool, undos);
   }
 }
 

@@ -22,7 +22,12 @@ export function openMemoryStore({ tables, leases }: MemoryHeld = { tables: memor
   const bodies = new Map<string, Uint8Array>();
   const secrets = new Map<string, Uint8Array>();
   return {
-    ...memoryReads(tables, () => [...leases.keys()].toSorted()),
+    ...memoryReads(
+      tables,
+      () => [...leases.keys()].toSorted(),
+      (pool) => leases.get(pool),
+    ),
+    ...memorySessions(),
     leaseIsLock: true,
     readLease: async (pool) => leases.get(pool) ?? null,
     takeLease: async (pool, holder, seen, aboveTerm) => {
@@ -121,4 +126,5 @@ function loadLive(tables: MemoryTables, pool: string): LiveState {
       .toSorted((a, b) => a.sentAt - b.sentAt || (a.id < b.id ? -1 : 1)),
     lastEvent: lastEvent(tables, pool),
   };
+    hold: tables.holds.get(pool) ?? null,
 }

@@ -7,6 +7,7 @@ import type { Loaded, Need } from "../control/inputs.ts";
 import type {
   AttemptRecord,
   EventRecord,
+  HoldRecord,
   LiveState,
   RunRecord,
   SetAsideRecord,
@@ -149,6 +150,10 @@ export interface ReadStore {
   events(filter: EventFilter): Promise<readonly EventRecord[]>;
   /** The newest event's number of each pool. */
   lastEvents(): Promise<Readonly<Record<string, number>>>;
+  /** The pools that are held since their database was taken back (rule 28), by name. */
+  holds(): Promise<readonly HoldRecord[]>;
+  /** The lease of every pool, by name: who led it last. */
+  leases(): Promise<readonly LeaseRow[]>;
   /** Newest first; the store keeps `managerLimits.setAside` of them. */
   setAside(limit: number): Promise<readonly SetAsideRecord[]>;
 }

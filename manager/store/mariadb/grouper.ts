@@ -78,6 +78,9 @@ export class Grouper {
       case "insertTask":
       case "updateTask":
       case "insertSetAside":
+      case "insertHold":
+      case "updateHold":
+      case "deleteHold":
         return this.#lone(grouping, change);
     }
   }

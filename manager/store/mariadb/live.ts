@@ -13,7 +13,7 @@ type Read = Pick<Connections, "read">;
 /** Everything of the pool that lives. */
 export async function loadLive(from: Read, codecs: Codecs, pool: string): Promise<LiveState> {
   const number = async (text: string): Promise<number> => Number((await from.read(text, [pool]))[0]?.[0] ?? 0);
-  const [workers, journals, runs, attempts, orphans, queued, lastEvent] = await Promise.all([
+  const [workers, journals, runs, attempts, orphans, queued, lastEvent, holds] = await Promise.all([
     from.read(`${codecs.worker.select} WHERE \`pool\` = ? ORDER BY \`id\``, [pool]),
     from.read(
       `SELECT ${codecs.journal.columns("j")} FROM \`workers\` w STRAIGHT_JOIN \`journals\` j ON j.\`worker_id\` = w.\`id\` WHERE w.\`pool\` = ?` +
@@ -32,6 +32,7 @@ export async function loadLive(from: Read, codecs: Codecs, pool: string): Promis
     orphansOf(from, codecs, pool),
     number("SELECT COUNT(*) FROM `runs` WHERE `pool` = ? AND `state` = 'queued'"),
     from.read(newestEventRow, [pool]).then((rows) => lastNumberOf(rows[0])),
+    from.read(`${codecs.hold.select} WHERE \`pool\` = ?`, [pool]),
   ]);
   const byRun = groupedByRun(attempts.map(codecs.attempt.decode));
   return {
@@ -44,6 +45,7 @@ export async function loadLive(from: Read, codecs: Codecs, pool: string): Promis
     queued,
     orphans,
     lastEvent,
+    hold: holds[0] ? codecs.hold.decode(holds[0]) : null,
   };
 }
 

@@ -53,6 +53,8 @@ export function mariadbReads(from: Read, codecs: Codecs): ReadStore {
     runs: (filter) => list(() => readRuns(reader, filter)),
     workers: (filter) => list(() => readWorkers(reader, filter)),
     events: (filter) => list(async () => readEvents(reader, await pools(), filter)),
+    holds: async () => (await from.read(`${codecs.hold.select} ORDER BY \`pool\``)).map(codecs.hold.decode),
+    leases: async () => (await from.read(`${codecs.lease.select} ORDER BY \`pool\``)).map(codecs.lease.decode),
     lastEvents: async () => {
       const newest = async (pool: string): Promise<[string, number]> => [
         pool,

@@ -167,6 +167,7 @@ function loadLive(file: SqliteFile, codecs: Codecs, pool: string): LiveState {
     .map(codecs.attempt.decode)
     .toSorted((a, b) => a.sentAt - b.sentAt || (a.id < b.id ? -1 : 1));
   const number = (text: string): number => Number(file.get(text, [pool])?.[0] ?? 0);
+  const hold = file.get(`${codecs.hold.select} WHERE \`pool\` = ?`, [pool]);
   return {
     workers,
     journals,
@@ -174,5 +175,6 @@ function loadLive(file: SqliteFile, codecs: Codecs, pool: string): LiveState {
     queued: number("SELECT COUNT(*) FROM `runs` WHERE `pool` = ? AND `state` = 'queued'"),
     orphans,
     lastEvent: lastNumberOf(file.get(newestEventRow, [pool])),
+    hold: hold ? codecs.hold.decode(hold) : null,
   };
 }

@@ -61,6 +61,8 @@ export function sqliteReads(file: SqliteFile, codecs: Codecs): ReadStore {
     runs: (filter) => guard(() => readRuns(reader, filter)),
     workers: (filter) => guard(() => readWorkers(reader, filter)),
     events: (filter) => guard(() => readEvents(reader, pools(), filter)),
+    holds: () => guard(() => file.all(`${codecs.hold.select} ORDER BY \`pool\``, []).map(codecs.hold.decode)),
+    leases: () => guard(() => file.all(`${codecs.lease.select} ORDER BY \`pool\``, []).map(codecs.lease.decode)),
     lastEvents: () =>
       guard(() => {
         return Object.fromEntries(pools().map((pool) => [pool, lastNumberOf(file.get(newestEventRow, [pool]))]));

@@ -252,6 +252,17 @@ export const setAside = mysqlTable(
   (t) => [index("set_aside_by_time").on(t.at, t.id)],
 );
 
+/** Pools whose database was taken back (rule 28). */
+export const holds = mysqlTable("holds", {
+  pool: id("pool").notNull().primaryKey(),
+  since: number("since").notNull(),
+  by: sentence("asked_by"),
+  byReason: sentence("asked_reason"),
+  why: sentence("why").notNull(),
+  short: flag("short").notNull(),
+  letGo: flag("let_go").notNull(),
+});
+
 export const bodies = mysqlTable(
   "bodies",
   { sha256: varchar("sha256", { length: 64 }).notNull(), part: number("part").notNull(), bytes: bytes("bytes").notNull() },

@@ -234,6 +234,17 @@ export const setAside = sqliteTable(
   (t) => [index("set_aside_by_time").on(t.at, t.id)],
 );
 
+/** Pools whose database was taken back (rule 28). */
+export const holds = sqliteTable("holds", {
+  pool: text("pool").notNull().primaryKey(),
+  since: integer("since").notNull(),
+  by: text("asked_by"),
+  byReason: text("asked_reason"),
+  why: text("why").notNull(),
+  short: flag("short").notNull(),
+  letGo: flag("let_go").notNull(),
+});
+
 export const bodies = sqliteTable(
   "bodies",
   { sha256: text("sha256").notNull(), part: integer("part").notNull(), bytes: blob("bytes", { mode: "buffer" }).notNull() },

@@ -102,6 +102,7 @@ export function needContract(open: OpenForTest): void {
         queued: 0,
         orphans: [],
         lastEvent: 0,
+        hold: null,
       });
     });
 

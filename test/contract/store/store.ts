@@ -2,6 +2,7 @@ import { beforeEach, describe } from "vitest";
 import { bodyContract } from "./bodies.ts";
 import { changeContract } from "./changes.ts";
 import { eventContract } from "./events.ts";
+import { holdContract } from "./holds.ts";
 import { leaseContract } from "./lease.ts";
 import { listContract } from "./lists.ts";
 import { needContract } from "./needs.ts";
@@ -23,5 +24,7 @@ export function storeContract(name: string, open: OpenForTest, missing?: string)
     eventContract(open);
     bodyContract(open);
     oddContract(open);
+    holdContract(open);
+    sessionContract(open);
   });
 }
