@@ -13,10 +13,14 @@ import {
 } from "./credentials-file.ts";
 import { hashPassword, hashToken, newPassword, newToken, passwordMatches, whyNotSecret } from "./secrets.ts";
 
-export interface Credentials extends ClientVerifier {
+export interface TokenVerifier {
   /** The name of a token's holder; undefined for a token that nobody has. Throws a sentence when the file became unreadable. */
   verifyToken(token: string): { readonly name: string } | undefined;
+  /** The same for a token of which only the hash was kept (`hashToken`). */
+  holderOf(hash: string): { readonly name: string } | undefined;
 }
+
+export interface Credentials extends TokenVerifier, ClientVerifier {}
 
 interface Loaded {
   readonly stamp: FileStamp | undefined;
@@ -56,6 +60,10 @@ export function openCredentials(file: string): Credentials {
         // There are no more of them than tokens.
         if (name !== undefined) knownTokens.set(token, name);
       }
+      return name === undefined ? undefined : { name };
+    },
+    holderOf(hash) {
+      const name = current().tokens.get(hash);
       return name === undefined ? undefined : { name };
     },
     verifyClient(username, password) {

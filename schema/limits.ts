@@ -120,6 +120,10 @@ export const apiLimits = {
   /** Browser sessions; the longest unused one gives way to a new one. */
   sessions: 10_000,
   sessionIdleMs: 1_800_000,
+  /** A use is written no more often than this, so a session may be idle for that much less. */
+  sessionNotedMs: 60_000,
+  /** How long a manager takes a session for what it was when it last looked: a sign-out at another manager holds here after this. */
+  sessionKeptMs: 1_000,
   sessionMs: 43_200_000,
   /** Posted tokens per second, of everybody together, and how many may come at once. */
   sessionPostsPerSecond: 10,

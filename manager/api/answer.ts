@@ -55,7 +55,8 @@ export async function answer(parts: ApiParts, target: Target, request: Request, 
   let reply: Reply;
   let streamed: Streamed | undefined;
   try {
-    by = admit(parts, target.permission, request);
+    const admitted = admit(parts, target.permission, request);
+    by = typeof admitted === "string" ? admitted : await admitted;
     const bare: Call<unknown, unknown, unknown> = {
       parts,
       request,

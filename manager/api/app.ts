@@ -63,7 +63,7 @@ function partsOf(deps: ApiDeps): ApiParts {
     headers: baseHeaders(secure),
     hub: makeEventHub(deps.plane),
     streams: makeStreamBook(limits.sseClients),
-    sessions: makeSessions(deps.clock, deps.dice),
+    sessions: makeSessions(deps.store, deps.clock, deps.dice),
     rate: makeRateLimiter(deps.clock, limits.requestsPerSecondPerToken, limits.requestBurstPerToken),
     signIns: makeRateLimiter(deps.clock, apiLimits.sessionPostsPerSecond, apiLimits.sessionPostBurst),
     health: makeHealth(deps, apiLimits.healthKeptMs),

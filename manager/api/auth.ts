@@ -3,25 +3,30 @@ import { problem } from "../../schema/problem.ts";
 import type { ApiParts } from "./deps.ts";
 import type { Permission } from "./route.ts";
 import { cookieOf } from "./sessions.ts";
+import { notTakenFor } from "./store-trouble.ts";
 import { commandOf } from "../../schema/command.ts";
 
 const inQuery = /[?&](token|access_token|api_key|apikey|authorization)=/i;
 const safeMethods = new Set(["GET", "HEAD"]);
 
 /**
- * The name of the asker's token, empty where none is needed. Throws 401 without a good token, 403 when a browser's session
+ * The name of the asker's token, empty where none is needed. Throws (or rejects with) 401 without a good token, 403 when a browser's session
  * is used from another site. A route whose permission is not stated is refused.
  */
-export function admit(parts: ApiParts, permission: Permission | undefined, request: Request): string {
+export function admit(parts: ApiParts, permission: Permission | undefined, request: Request): string | Promise<string> {
   if (permission === "open" || permission === "ticket") return "";
   const name = identify(parts, request);
-  if (permission === undefined) throw problem("forbidden", "nothing is allowed here");
-  parts.rate.take(name);
-  return name;
+  const admitted = (known: string): string => {
+    if (permission === undefined) throw problem("forbidden", "nothing is allowed here");
+    parts.rate.take(known);
+    return known;
+  };
+  // A token is known at once, and thousands a second come by one: they do not pay for the wait that a session is.
+  return typeof name === "string" ? admitted(name) : name.then(admitted);
 }
 
 /** Throws 401 unless a token or a session says who asks. */
-export function identify(parts: ApiParts, request: Request): string {
+function identify(parts: ApiParts, request: Request): string | Promise<string> {
   if (inQuery.test(request.url)) {
     throw problem(
       "unauthorized",
@@ -37,8 +42,15 @@ export function identify(parts: ApiParts, request: Request): string {
   }
   const cookie = cookieOf(request.headers.get("cookie"), parts.secure);
   if (cookie === undefined) throw problem("unauthorized", "send a token in the header Authorization: Bearer <token>");
-  const session = parts.sessions.find(cookie);
-  const known = session && parts.credentials.verifyToken(session.token);
+  return bySession(parts, request, cookie);
+}
+
+/** Rejects with 503 when the store cannot say whether the session holds: nothing was done. */
+async function bySession(parts: ApiParts, request: Request, cookie: string): Promise<string> {
+  const session = await parts.sessions.find(cookie).catch((error: unknown) => {
+    throw notTakenFor(error);
+  });
+  const known = session && parts.credentials.holderOf(session.tokenHash);
   if (!known) throw problem("unauthorized", "the session has ended; sign in again");
   if (!safeMethods.has(request.method)) mustBeSameSite(parts, request, true);
   return known.name;

@@ -1,11 +1,12 @@
 /** What the API is given, and the parts that its routes share. */
+import type { TokenVerifier } from "../../broker/credentials.ts";
 import type { Dice } from "../../schema/given.ts";
 import type { Clock } from "../../schema/kit/clock.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import type { Exposition } from "../../schema/kit/metrics/exposition.ts";
 import type { ControlPlane } from "../plane.ts";
 import type { LogStore } from "../store/logstore.ts";
-import type { BodyStore, ReadStore } from "../store/store.ts";
+import type { BodyStore, ReadStore, SessionStore } from "../store/store.ts";
 import type { Answered } from "../telemetry/metrics-http.ts";
 import type { TraceRequest } from "../telemetry/tracing-http.ts";
 import type { HealthView } from "./health-view.ts";
@@ -29,9 +30,9 @@ export interface ApiLimits {
 
 export interface ApiDeps {
   readonly plane: ControlPlane;
-  readonly store: ReadStore & BodyStore;
+  readonly store: ReadStore & BodyStore & SessionStore;
   readonly logs: LogStore;
-  readonly credentials: { verifyToken(token: string): { readonly name: string } | undefined };
+  readonly credentials: TokenVerifier;
   readonly clock: Clock;
   readonly dice: Dice;
   readonly log: Log;

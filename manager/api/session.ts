@@ -3,6 +3,7 @@ import * as z from "zod";
 import { problem } from "../../schema/problem.ts";
 import { mustBeSameSite } from "./auth.ts";
 import { json, route, type AnyRoute } from "./route.ts";
+import { notTakenFor } from "./store-trouble.ts";
 import { cookieOf, setCookie } from "./sessions.ts";
 import { instant } from "./views.ts";
 import { commandOf } from "../../schema/command.ts";
@@ -36,19 +37,18 @@ const postSession = route<Record<never, never>, Record<never, never>, { token: s
         headers: { "Set-Cookie": "the session: HttpOnly, SameSite=Strict, Secure with https" },
       },
     },
-    problems: ["malformed", "unauthorized", "forbidden", "too-large", "unsupported-type", "too-many"],
+    problems: ["malformed", "unauthorized", "forbidden", "too-large", "unsupported-type", "too-many", "not-taken"],
   },
-  ({ parts, request, body }) => {
+  async ({ parts, request, body }) => {
     parts.signIns.take("");
     mustBeSameSite(parts, request, false);
     const known = parts.credentials.verifyToken(body.token);
     if (!known) throw problem("unauthorized", `the token is not known; \`${commandOf("token")}\` makes a new one`);
-    const { value, session } = parts.sessions.begin(body.token);
-    return json(
-      201,
-      { name: known.name, expiresAt: instant(session.expiresAt) },
-      { "set-cookie": setCookie(parts.secure, value) },
-    );
+    // One that was begun and not told of is nobody's, so nothing was taken whatever became of it.
+    const { value, session } = await parts.sessions.begin(body.token).catch((error: unknown) => {
+      throw notTakenFor(error);
+    });
+    return json(201, { name: known.name, expiresAt: instant(session.endsAt) }, { "set-cookie": setCookie(parts.secure, value) });
   },
 );
 
@@ -59,15 +59,21 @@ const deleteSession = route(
     operationId: "signOut",
     tag,
     summary: "Sign out",
+    description: "The session ends at this manager at once, and at every other one within a second.",
     permission: "session",
     replies: { 204: { description: "signed out", headers: { "Set-Cookie": "removes the session" } } },
-    problems: [],
+    problems: ["not-taken"],
   },
-  ({ parts, request }) => {
+  async ({ parts, request }) => {
     const value = cookieOf(request.headers.get("cookie"), parts.secure);
-    if (value !== undefined) parts.sessions.end(value);
+    if (value !== undefined) await parts.sessions.end(value).catch(signOutFailed);
     return { status: 204, headers: { "set-cookie": setCookie(parts.secure, "") } };
   },
 );
+
+/** To sign out twice is harmless, so whoever is told this tries again either way. */
+function signOutFailed(error: unknown): never {
+  throw notTakenFor(error);
+}
 
 export const sessionRoutes: readonly AnyRoute[] = [postSession, deleteSession];

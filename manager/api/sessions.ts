@@ -1,53 +1,87 @@
-/** Browser sessions: a posted token is kept on this side, the browser gets a random name for it in a cookie no script can read. */
-import { apiLimits } from "../../schema/limits.ts";
+/** Browser sessions: a posted token is known on this side by its hash, the browser gets a random name for it in a cookie no script can read. */
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { hashToken } from "../../broker/secrets.ts";
 import { sha256Hex } from "../../schema/digest.ts";
 import type { Dice } from "../../schema/given.ts";
 import type { Clock } from "../../schema/kit/clock.ts";
-
-export interface Session {
-  /** What was posted; it is verified again at each use, so a revoked token ends its sessions at once. */
-  readonly token: string;
-  /** Wall ms after which it ends however much it is used. */
-  readonly expiresAt: number;
-}
+import { apiLimits } from "../../schema/limits.ts";
+import type { BodyStore, SessionRow, SessionStore } from "../store/store.ts";
 
 export interface Sessions {
-  /** Begins a session; returns the cookie's value. */
-  begin(token: string): { readonly value: string; readonly session: Session };
-  /** The session of a cookie's value, unless it was idle or has run too long. Counts as a use. */
-  find(value: string): Session | undefined;
-  end(value: string): void;
+  /** Begins a session, durable when it resolves; `value` is the cookie's. */
+  begin(token: string): Promise<{ readonly value: string; readonly session: SessionRow }>;
+  /** The session of a cookie's value, unless it has ended. Counts as a use. */
+  find(value: string): Promise<SessionRow | null>;
+  /** Ends it here at once, and at other managers within `apiLimits.sessionKeptMs`. */
+  end(value: string): Promise<void>;
 }
 
-/** Sessions in memory, at most `apiLimits.sessions`: after a restart of the manager people sign in again. */
-export function makeSessions(clock: Clock, dice: Dice): Sessions {
-  // By digest of the cookie's value: a lookup then tells nothing by its timing. In order of use, the longest unused first.
-  const live = new Map<string, { readonly session: Session; readonly until: number; usedAt: number }>();
+interface Kept {
+  /** When it was asked for, mono ms. */
+  readonly at: number;
+  readonly session: Promise<SessionRow | null>;
+}
+
+/**
+ * Sessions in the store, so that they hold at every manager and outlive each (decision 015). What was found is taken for true
+ * for `apiLimits.sessionKeptMs`: a page asks much at once, and that is one look. Rejects when the store cannot say.
+ */
+export function makeSessions(store: SessionStore & Pick<BodyStore, "secret">, clock: Clock, dice: Dice): Sessions {
+  // By digest of the cookie's value: a lookup then tells nothing by its timing. In the order of their looks.
+  const kept = new Map<string, Kept>();
+  const seal = makeSeal(store);
+  const look = (id: string): Promise<SessionRow | null> => {
+    const { mono, wall } = clock.now();
+    for (const [old, { at }] of kept) {
+      if (mono - at < apiLimits.sessionKeptMs && kept.size < apiLimits.sessions) break;
+      kept.delete(old);
+    }
+    const session = store.useSession(id, wall);
+    kept.set(id, { at: mono, session });
+    // Whoever asks next is to look anew, not to be told of this failure.
+    session.catch(() => {
+      if (kept.get(id)?.session === session) kept.delete(id);
+    });
+    return session;
+  };
   return {
-    begin(token) {
-      const now = clock.now();
-      const value = `${dice.id()}${dice.id()}`;
-      const session = { token, expiresAt: now.wall + apiLimits.sessionMs };
-      if (live.size >= apiLimits.sessions) {
-        const [longestUnused] = live.keys();
-        if (longestUnused !== undefined) live.delete(longestUnused);
-      }
-      live.set(sha256Hex(value), { session, until: now.mono + apiLimits.sessionMs, usedAt: now.mono });
+    async begin(token) {
+      const value = await seal.close(`${dice.id()}${dice.id()}`);
+      const session = await store.beginSession(sha256Hex(value), hashToken(token), clock.now().wall);
       return { value, session };
     },
-    find(value) {
-      const key = sha256Hex(value);
-      const entry = live.get(key);
-      if (!entry) return undefined;
-      const { mono } = clock.now();
-      live.delete(key);
-      if (mono >= entry.until || mono - entry.usedAt >= apiLimits.sessionIdleMs) return undefined;
-      entry.usedAt = mono;
-      live.set(key, entry);
-      return entry.session;
+    async find(value) {
+      // A cookie that nobody gave is not worth a look into the database: strangers could ask for any number of them.
+      if (!(await seal.holds(value))) return null;
+      const id = sha256Hex(value);
+      const known = kept.get(id);
+      return await (known && clock.now().mono - known.at < apiLimits.sessionKeptMs ? known.session : look(id));
     },
-    end(value) {
-      live.delete(sha256Hex(value));
+    async end(value) {
+      if (!(await seal.holds(value))) return;
+      const id = sha256Hex(value);
+      await store.endSession(id);
+      kept.delete(id);
+    },
+  };
+}
+
+/** Signs names of sessions as `name.signature`, with a key that all managers share. */
+function makeSeal(store: Pick<BodyStore, "secret">): {
+  close(name: string): Promise<string>;
+  holds(value: string): Promise<boolean>;
+} {
+  let key: Uint8Array | undefined;
+  const sign = async (name: string): Promise<string> => {
+    key ??= await store.secret("session");
+    return createHmac("sha256", key).update(name).digest("base64url");
+  };
+  return {
+    close: async (name) => `${name}.${await sign(name)}`,
+    async holds(value) {
+      const [name = "", given = "", ...rest] = value.split(".", 3);
+      const [is, should] = [Buffer.from(given), Buffer.from(await sign(name))];
+      return rest.length === 0 && is.byteLength === should.byteLength && timingSafeEqual(is, should);
     },
   };
 }

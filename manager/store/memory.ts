@@ -4,6 +4,7 @@ import type { Loaded, Need } from "../control/inputs.ts";
 import type { LiveState, RunRecord } from "../control/records.ts";
 import { attemptsOf, lastEvent, memoryReads } from "./memory-reads.ts";
 import { applyAll, keyKey, memoryTables, versionKey, type MemoryTables } from "./memory-tables.ts";
+import { memorySessions } from "./memory-sessions.ts";
 import { runsNewestFirst } from "./read-runs.ts";
 import { unendedStates } from "./states.ts";
 import type { LeaseRow, Store } from "./store.ts";

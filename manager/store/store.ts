@@ -166,7 +166,32 @@ export interface BodyStore {
   secret(name: string): Promise<Uint8Array>;
 }
 
-export interface Store extends LeaderStore, ReadStore, BodyStore, AsyncDisposable {
+/** A browser's session. Instants are wall ms. */
+export interface SessionRow {
+  /** SHA-256 of the cookie's value, in hex: whoever reads the row cannot use the session. */
+  readonly id: string;
+  /** Of the token that was posted, as the credentials keep it; it is looked up at each use, so a revoked token ends its sessions. */
+  readonly tokenHash: string;
+  /** The last use that was noted. */
+  readonly usedAt: number;
+  /** It ends then however much it is used. */
+  readonly endsAt: number;
+}
+
+/**
+ * Browser sessions, the same for every manager on the store (decision 015). `now` is the caller's wall clock, ms; where managers
+ * of several hosts share the store it is passed over for the database's own, because two hosts' clocks are never compared.
+ */
+export interface SessionStore {
+  /** Begins a session of `apiLimits.sessionMs`. Ended ones are forgotten, and beyond `apiLimits.sessions` the longest unused. */
+  beginSession(id: string, tokenHash: string, now: number): Promise<SessionRow>;
+  /** The session, unless it has ended or was idle for `apiLimits.sessionIdleMs`. Counts as a use, noted once in `apiLimits.sessionNotedMs`. */
+  useSession(id: string, now: number): Promise<SessionRow | null>;
+  /** Ends it; harmless when there is none. */
+  endSession(id: string): Promise<void>;
+}
+
+export interface Store extends LeaderStore, ReadStore, BodyStore, SessionStore, AsyncDisposable {
   /** What the store relies on and whether it holds (durability settings, migrations): sentences for `/health`. */
   check(): Promise<readonly { readonly name: string; readonly ok: boolean; readonly sentence: string }[]>;
 }

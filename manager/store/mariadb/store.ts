@@ -7,6 +7,7 @@ import type { Connections } from "./connection.ts";
 import { mariadbLeader } from "./leader.ts";
 import { migrate } from "./migrate.ts";
 import { mariadbReads } from "./reads.ts";
+import { mariadbSessions } from "./sessions.ts";
 
 /**
  * The store over open connections, which it takes over: its tables are made or brought up to date. Rejects with a sentence
@@ -25,6 +26,7 @@ export async function openMariadbStore(connections: Connections, onMigrated?: (n
     ...mariadbReads(connections, codecs),
     ...mariadbLeader(connections, codecs),
     ...mariadbBodies(connections),
+    ...mariadbSessions(connections),
     check: () => checkMariadb(connections),
     [Symbol.asyncDispose]: () => connections[Symbol.asyncDispose](),
   };

@@ -7,6 +7,7 @@ import { openSqliteFile, type SqliteFile } from "./file.ts";
 import { isMalformed, storeErrorOf } from "./errors.ts";
 import { sqliteLeader } from "./leader.ts";
 import { sqliteReads } from "./reads.ts";
+import { sqliteSessions } from "./sessions.ts";
 import type { Store } from "../store.ts";
 import * as tables from "../tables/sqlite.ts";
 
@@ -56,6 +57,7 @@ function storeOver(file: SqliteFile, lock: FolderLock | undefined, options: Sqli
     ...sqliteReads(file, codecs),
     ...sqliteLeader(file, codecs),
     ...sqliteBodies(file),
+    ...sqliteSessions(file),
     check: async () => check(file, options.file),
     [Symbol.asyncDispose]: async () => {
       if (!open) return;

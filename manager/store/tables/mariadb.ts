@@ -274,6 +274,18 @@ export const secrets = mysqlTable("secrets", {
   value: bytes("value").notNull(),
 });
 
+/** Browser sessions, by the digest of their cookie. */
+export const sessions = mysqlTable(
+  "sessions",
+  {
+    id: varchar("id", { length: 64 }).notNull().primaryKey(),
+    tokenHash: name("token_hash").notNull(),
+    usedAt: number("used_at").notNull(),
+    endsAt: number("ends_at").notNull(),
+  },
+  (t) => [index("sessions_by_use").on(t.usedAt)],
+);
+
 /** Which migrations this database has, and what they said. */
 export const migrations = mysqlTable("migrations", {
   name: name("name").notNull().primaryKey(),

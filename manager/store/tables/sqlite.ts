@@ -256,6 +256,18 @@ export const secrets = sqliteTable("secrets", {
   value: blob("value", { mode: "buffer" }).notNull(),
 });
 
+/** Browser sessions, by the digest of their cookie. */
+export const sessions = sqliteTable(
+  "sessions",
+  {
+    id: text("id").notNull().primaryKey(),
+    tokenHash: text("token_hash").notNull(),
+    usedAt: integer("used_at").notNull(),
+    endsAt: integer("ends_at").notNull(),
+  },
+  (t) => [index("sessions_by_use").on(t.usedAt)],
+);
+
 /** Which migrations this database has, and what they said. */
 export const migrations = sqliteTable("migrations", {
   name: text("name").notNull().primaryKey(),

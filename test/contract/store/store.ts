@@ -9,6 +9,7 @@ import { needContract } from "./needs.ts";
 import { oddContract } from "./odd.ts";
 import type { OpenForTest } from "./open.ts";
 import { refusalContract } from "./refusals.ts";
+import { sessionContract } from "./sessions.ts";
 
 /** What every store does. `open` gives an empty one each time. `missing`: why it cannot be run here; its tests are then skipped. */
 export function storeContract(name: string, open: OpenForTest, missing?: string): void {

@@ -1,5 +1,6 @@
 /** An API over a memory store and a plane that does what a test tells it. Every answer is held against the OpenAPI document. */
 import { expect } from "vitest";
+import { hashToken } from "../../../broker/secrets.ts";
 import type { Now } from "../../../schema/given.ts";
 import { silentLog, type Log } from "../../../schema/kit/log.ts";
 import { problem } from "../../../schema/problem.ts";
@@ -55,7 +56,10 @@ export async function rig(
     plane,
     store,
     logs,
-    credentials: { verifyToken: (text) => (tokens.has(text) ? { name: tokens.get(text) as string } : undefined) },
+    credentials: {
+      verifyToken: (text) => (tokens.has(text) ? { name: tokens.get(text) as string } : undefined),
+      holderOf: (hash) => [...tokens].filter(([text]) => hashToken(text) === hash).map(([, name]) => ({ name }))[0],
+    },
     clock: { now: (): Now => ({ ...now }) },
     dice: { id: () => `id${String((ids += 1)).padStart(20, "0")}`, below: () => 0 },
     log: listeningLog(lines),

@@ -1,16 +1,19 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { describe } from "vitest";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
 import { openSqliteStore } from "../../../manager/store/sqlite/store.ts";
+import type { OpenForTest } from "../../contract/store/open.ts";
+import { sessionClockContract } from "../../contract/store/sessions.ts";
 import { storeContract } from "../../contract/store/store.ts";
 
-storeContract("memory", async () => {
+const memory: OpenForTest = async () => {
   const store = openMemoryStore();
   return { store, reopen: async () => store, close: async () => store[Symbol.asyncDispose]() };
-});
+};
 
-storeContract("SQLite", async () => {
+const sqlite: OpenForTest = async () => {
   const folder = await mkdtemp(join(tmpdir(), "muster-store-"));
   const file = join(folder, "muster.db");
   let store = await openSqliteStore({ file });
@@ -26,4 +29,9 @@ storeContract("SQLite", async () => {
       await rm(folder, { recursive: true });
     },
   };
-});
+};
+
+storeContract("memory", memory);
+storeContract("SQLite", sqlite);
+describe("memory", () => sessionClockContract(memory));
+describe("SQLite", () => sessionClockContract(sqlite));

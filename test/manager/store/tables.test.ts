@@ -4,6 +4,7 @@ import { getTableConfig as sqliteConfig, SQLiteTable } from "drizzle-orm/sqlite-
 import { describe, expect, test } from "vitest";
 import { migrationsOf } from "../../../manager/store/migrations.ts";
 import { openSqliteFile } from "../../../manager/store/sqlite/file.ts";
+import * as mariadbCredentials from "../../../manager/store/tables/mariadb-credentials.ts";
 import * as mariadbLogs from "../../../manager/store/tables/mariadb-logs.ts";
 import * as mariadb from "../../../manager/store/tables/mariadb.ts";
 import * as sqlite from "../../../manager/store/tables/sqlite.ts";
@@ -61,7 +62,8 @@ function shapeOfDrizzle(config: { columns: Column[]; indexes: IndexOfDrizzle[]; 
 const sqliteTables = Object.values(sqlite)
   .filter((table) => is(table, SQLiteTable))
   .map(sqliteConfig);
-const mariadbTables = [...Object.values(mariadb), ...Object.values(mariadbLogs)]
+const mariadbTables = [mariadb, mariadbLogs, mariadbCredentials]
+  .flatMap((module) => Object.values(module))
   .filter((table) => is(table, MySqlTable))
   .map(mariadbConfig);
 
