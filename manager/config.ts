@@ -23,6 +23,8 @@ export interface ManagerConfig {
   readonly dataDir: string;
   readonly production: boolean;
   readonly logLevel: string;
+  /** Null: none is armed. */
+  readonly failpoint: string | null;
   readonly httpHost: string;
   /** 0: any free port. */
   readonly httpPort: number;
@@ -72,6 +74,7 @@ export function readManagerConfig(
     dataDir,
     production: values.production,
     logLevel: values.logLevel,
+    failpoint: values.failpoint,
     httpHost: values.httpHost,
     httpPort: values.httpPort,
     publicUrl: (values.managerUrl ?? `http://${hostInUrl(values.httpHost)}:${values.httpPort}`).replace(/\/+$/, ""),

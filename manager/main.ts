@@ -2,6 +2,7 @@
 import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import { configOrExit } from "../schema/kit/config.ts";
+import { armFailpoints } from "../schema/kit/failpoint.ts";
 import { makeLog } from "../schema/kit/log.ts";
 import { ensureAdminToken } from "./admin.ts";
 import { readManagerConfig } from "./config.ts";
@@ -12,6 +13,7 @@ const bugExit = 70;
 
 async function main(): Promise<void> {
   const config = configOrExit(() => readManagerConfig());
+  armFailpoints(config.failpoint);
   const log = makeLog({ name: "manager", level: config.logLevel });
   process.on("unhandledRejection", (error) => {
     log.fatal({ err: error }, "a bug: nobody handles this failure");

@@ -6,6 +6,7 @@ import type { Link } from "./link.ts";
 import type { LogShipper } from "./logs/shipper.ts";
 import type { ProcessHost, ProcessListener } from "./process/host.ts";
 import { boundedSentence } from "../schema/end.ts";
+import { reached } from "../schema/kit/failpoint.ts";
 import type { Log } from "../schema/kit/log.ts";
 import { workerLimits } from "../schema/limits.ts";
 
@@ -35,6 +36,7 @@ export function actions(deps: ActDeps): (action: AgentAction) => void {
   return (action) => {
     switch (action.action) {
       case "publish":
+        reached("s11", action.message);
         void link.publish(action.what, action.message);
         return;
       case "fetchBody":
@@ -135,6 +137,7 @@ function launch(deps: ActDeps, action: AgentAction & { readonly action: "launch"
     return;
   }
   deps.logs.track(order.attempt, order.limits.logStreamBytes);
+  reached("s07", order);
   deps.host.launch(prepared);
 }
 

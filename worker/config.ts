@@ -13,6 +13,8 @@ export interface WorkerConfig {
   /** Absolute, and there; the agent's own folder is `worker` in it. */
   readonly dataDir: string;
   readonly logLevel: string;
+  /** Null: none is armed. */
+  readonly failpoint: string | null;
   readonly workerId: string;
   readonly pool: string;
   readonly topicPrefix: string;
@@ -70,6 +72,7 @@ export function readWorkerConfig(
   return deepFreeze({
     dataDir: makeDataDir(absolute(cwd, values.dataDir)),
     logLevel: values.logLevel,
+    failpoint: values.failpoint,
     workerId,
     pool: values.pool,
     topicPrefix: values.topicPrefix,

@@ -3,6 +3,7 @@ import { flushCompileCache } from "node:module";
 import { pause } from "../schema/kit/backoff.ts";
 import { bootClock } from "../schema/kit/clock.ts";
 import { configOrExit } from "../schema/kit/config.ts";
+import { armFailpoints } from "../schema/kit/failpoint.ts";
 import { makeLog, type Log } from "../schema/kit/log.ts";
 import { readWorkerConfig, type WorkerConfig } from "./config.ts";
 import { healthOf } from "./health.ts";
@@ -53,6 +54,7 @@ async function main(): Promise<void> {
     process.exitCode = ok ? 0 : 1;
     return;
   }
+  armFailpoints(config.failpoint);
   const log = makeLog({ name: "worker", level: config.logLevel });
   process.on("unhandledRejection", (error) => {
     log.fatal({ err: error }, "a bug: nobody handles this failure; the worker's processes go on");

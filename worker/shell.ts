@@ -9,6 +9,7 @@ import { readCommands } from "./door.ts";
 import type { ShellTracing } from "./telemetry/tracing.ts";
 import { writeFirst, type WriteFirst } from "./write-first.ts";
 import { processClock, type Clock } from "../schema/kit/clock.ts";
+import { reached } from "../schema/kit/failpoint.ts";
 import type { Log } from "../schema/kit/log.ts";
 import { Service } from "../schema/kit/service.ts";
 import { timing, workerLimits } from "../schema/limits.ts";
@@ -105,6 +106,7 @@ export class Shell extends Service {
     }
     const { tracing } = this.#deps;
     const steppedMs = tracing ? processClock.now().mono : 0;
+    reached("s14", steps);
     this.#out.commit(steps);
     if (now.mono - this.#settledMono >= timing.workerTickMs) {
       this.#settledMono = now.mono;
@@ -145,6 +147,7 @@ export class Shell extends Service {
           this.#count("unreadable item");
           this.#deps.log.warn({ why }, "an item of a command was unreadable and is set aside");
         }
+        reached("s06", read.message.items);
         return this.#commands(this.#deps.tracing?.received(read.message) ?? read.message, handled);
     }
   }

@@ -11,6 +11,7 @@ import type { ProcessHost } from "./process/host.ts";
 import type { Shell } from "./shell.ts";
 import type { LinkTracing } from "./telemetry/tracing.ts";
 import { processClock, type Clock } from "../schema/kit/clock.ts";
+import { reached } from "../schema/kit/failpoint.ts";
 import type { Log } from "../schema/kit/log.ts";
 import { systemDice } from "../schema/kit/random.ts";
 import { protocolVersion, type Logs } from "../schema/messages.ts";
@@ -70,6 +71,7 @@ export function makeShipper(config: WorkerConfig, parts: ShipperParts): LogShipp
       start: 1,
       ...piece,
     };
+    reached("s09", piece);
     void link().publish("logs", message);
   };
   return new LogShipper({

@@ -1,6 +1,7 @@
 /** Starts: of one task, of many, and of a run again. The hot path of the API: one start of a lone pool reads nothing. */
 import * as z from "zod";
 import { sha256Hex } from "../../schema/digest.ts";
+import { reached } from "../../schema/kit/failpoint.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import type { ProblemCode } from "../../schema/problem.ts";
 import { runSummary } from "../../schema/run.ts";
@@ -86,6 +87,7 @@ const startTask = route<{ id: string }, Record<never, never>, StartBody>(
     subject.taskId = path.id;
     const { reason, ...item } = body;
     const start = itemOf(parts.dice, { ...item, taskId: path.id, idempotencyKey: keyOf(call) }, traceFor(call));
+    reached("s01", start);
     const pool = await parts.pools.ofTask(path.id);
     const outcome = await parts.plane
       .ask(pool, { kind: "startRun", item: start, by, byReason: reason })
@@ -129,6 +131,7 @@ const startRuns = route<Record<never, never>, Record<never, never>, z.output<typ
     const { parts, body, by } = call;
     const trace = traceFor(call, body.items.length);
     const starts = body.items.map((item) => itemOf(parts.dice, item, trace));
+    reached("s01", starts);
     const outcomes = await startAll(parts, starts, { by, byReason: body.reason });
     const items = outcomes.map((outcome) => {
       if (outcome.ok) return { status: 202, run: runSummaryOf(outcome.run, parts.plane) };

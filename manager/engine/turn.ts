@@ -1,5 +1,6 @@
 /** One turn of the engine's loop: step a batch of inputs on the core, commit what they change, and only then let the rest out. */
 import type { Dice, Now } from "../../schema/given.ts";
+import { reached } from "../../schema/kit/failpoint.ts";
 import { foldChanges } from "../control/changes-fold.ts";
 import type { Change } from "../control/changes.ts";
 import type { Input, Loaded, Need } from "../control/inputs.ts";
@@ -67,7 +68,11 @@ export async function runTurn(state: ControlState, inputs: readonly Input[], dep
     deps.onBroken(error);
     return "broken";
   }
+  reached("s03", turn.changes);
   const end = await deps.commit(turn);
-  if (end === "applied") deps.letOut(turn);
+  if (end !== "applied") return end;
+  reached("s02", turn.steps);
+  reached("s13", turn.steps);
+  deps.letOut(turn);
   return end;
 }

@@ -2,6 +2,7 @@
 import type { Connection, ConnectOptions, Connector, Delivery } from "../../broker/broker.ts";
 import { keepConnected } from "../../broker/session.ts";
 import { id, managerUsername } from "../../schema/ids.ts";
+import { reached } from "../../schema/kit/failpoint.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import { Service } from "../../schema/kit/service.ts";
 import { wireLimits } from "../../schema/limits.ts";
@@ -117,6 +118,7 @@ export class Link extends Service {
         return;
       case "input":
         if (parsed.dropped > 0) this.#unreadable(delivery.topic, "items without a readable seq are dropped", parsed.dropped);
+        reached("s12", parsed.input);
         if (!engine.post(parsed.input, delivery.payload.byteLength)) {
           this.figures.overflow += 1;
           log.debug({ message: parsed.input.kind, workerId: topic.worker, outcome: "dropped" }, "message");

@@ -1,5 +1,6 @@
 /** The manager's end of the downlink: items become messages within the bounds, in order, and are lost when nobody hears. */
 import type { Connection } from "../../broker/broker.ts";
+import { reached, reachedOnceWritten } from "../../schema/kit/failpoint.ts";
 import { wireLimits } from "../../schema/limits.ts";
 import { protocolVersion, type AsOf, type DownItem } from "../../schema/messages.ts";
 import { commandsTopic } from "../../schema/topics.ts";
@@ -42,6 +43,7 @@ export class Outbox {
 
   send(command: ToSend): void {
     const topic = commandsTopic(this.#prefix, command.pool, command.workerId);
+    reached("s04", command.items);
     for (const { payload, left } of this.#messages(command)) {
       if (!this.#connection) {
         this.figures.lost += 1;
@@ -59,6 +61,7 @@ export class Outbox {
           tell(left, "lost");
         },
       );
+      reachedOnceWritten("s05", payload);
     }
   }
 

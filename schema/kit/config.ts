@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import type { Key, Reader } from "./config/key.ts";
 import { keys, type KeyName, type Values } from "./config/keys.ts";
 import { helpText } from "./config/help.ts";
+import { failpointProblems } from "./failpoint.ts";
 import { absolute, environmentLayer, fileLayer, flagLayer, type Given, type Layer, type Switch } from "./config/layers.ts";
 
 export interface Sources {
@@ -62,6 +63,8 @@ export function readValues(reader: Reader, sources: Sources, own: readonly Switc
     if (found && parsed && !parsed.success) problems.push(`${found.name} is ${shown(key, found)}; it takes ${key.kind.allowed}`);
     values[name] = parsed?.success ? parsed.data : key.byDefault;
   }
+  const { failpoint, production } = values as Values;
+  problems.push(...failpointProblems(given.get("failpoint") ?? "", failpoint, { production, nodeEnv: sources.env["NODE_ENV"] }));
   if (problems.length > 0) throw refusal(reader, problems);
   const flagTexts = new Map([...flags.values].map(([name, { raw }]) => [name, String(raw)]));
   return { values: values as Values, switches: flags.switches, given, flags: flagTexts };

@@ -1,5 +1,6 @@
 import { boundedSentence } from "../../schema/end.ts";
 import type { Clock } from "../../schema/kit/clock.ts";
+import { reached } from "../../schema/kit/failpoint.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import type { Deadlines } from "../agent/types.ts";
 import type { DeadlineFiles } from "./deadlines.ts";
@@ -111,6 +112,7 @@ export class Attempts {
       t.firstSentMono = t.sentMono = mono;
       this.#launching.add(t);
       t.shim = this.#o.shims.give(t.attempt);
+      reached("s08", t.attempt);
     }
     if (this.#launching.size > 0) this.#lookLater(processLimits.startLookMs);
     if (this.#queue.length > 0) this.#turn = setImmediate(() => this.#launchSome());
@@ -169,6 +171,7 @@ export class Attempts {
     }
     const not = notExecuted(exit, folder);
     if (not) return this.#notStarted(t, not);
+    reached("s10", attempt);
     t.state = "ending";
     this.#o.reaper.reap(attempt, t, (around) => this.#ended(t, exit, around));
   }

@@ -3,6 +3,7 @@ import { isAbsolute } from "node:path";
 import * as z from "zod";
 import { id } from "../../ids.ts";
 import { labels } from "../../task.ts";
+import { failpointAllowed } from "../failpoint.ts";
 
 export interface Kind<T> {
   /** After "takes …" in an error, and in the table of the docs. */
@@ -148,3 +149,6 @@ export const adminToken: Kind<string> = {
   allowed: "at least 24 printable characters without spaces",
   schema: z.string().regex(/^[\x21-\x7e]{24,256}$/),
 };
+
+/** Checked where it is known whether there may be any (schema/kit/failpoint.ts). */
+export const failpoint: Kind<string> = { allowed: failpointAllowed, schema: z.string().min(1) };

@@ -1,7 +1,20 @@
 import { managerLimits, workerLimits } from "../../limits.ts";
 import { defaultPool } from "../../ids.ts";
 import { key, optionalKey } from "./key.ts";
-import { adminToken, choice, choiceOrModule, databaseUrl, idList, integer, path, port, text, url, yesOrNo } from "./kinds.ts";
+import {
+  adminToken,
+  choice,
+  choiceOrModule,
+  databaseUrl,
+  failpoint,
+  idList,
+  integer,
+  path,
+  port,
+  text,
+  url,
+  yesOrNo,
+} from "./kinds.ts";
 
 const all = ["manager", "worker", "broker"] as const;
 
@@ -112,6 +125,15 @@ export const systemKeys = {
     byDefault: workerLimits.logStreamBytes,
     readers: ["manager"],
     sentence: "Bytes of one output stream of one attempt that are kept; what comes after is counted in a gap.",
+  }),
+  failpoint: optionalKey({
+    env: "MUSTER_FAILPOINT",
+    yaml: "",
+    kind: failpoint,
+    defaultText: "none",
+    readers: ["manager", "worker"],
+    sentence:
+      "For tests of Muster itself: the step of a start at which this process dies or stands still (docs/testing.md). Refused in production and in releases.",
   }),
   url: optionalKey({
     env: "MUSTER_URL",
