@@ -126,6 +126,6 @@ function loadLive(tables: MemoryTables, pool: string): LiveState {
       .filter((attempt) => attempt.pool === pool && attempt.state !== "ended" && ended(attempt.runId))
       .toSorted((a, b) => a.sentAt - b.sentAt || (a.id < b.id ? -1 : 1)),
     lastEvent: lastEvent(tables, pool),
-  };
     hold: tables.holds.get(pool) ?? null,
+  };
 }

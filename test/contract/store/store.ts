@@ -24,8 +24,8 @@ export function storeContract(name: string, open: OpenForTest, missing?: string)
     listContract(open);
     eventContract(open);
     bodyContract(open);
-    oddContract(open);
     holdContract(open);
     sessionContract(open);
+    oddContract(open);
   });
 }
