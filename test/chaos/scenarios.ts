@@ -2,6 +2,7 @@ import type { Scenario } from "./scenario.ts";
 import { adopt } from "./scenarios/adopt.ts";
 import { brokerWiped } from "./scenarios/broker-wiped.ts";
 import { offline } from "./scenarios/offline.ts";
+import { silent } from "./scenarios/silent.ts";
 
 /** All that `npm run chaos` plays, in this order. */
-export const scenarios: readonly Scenario[] = [adopt, offline, brokerWiped];
+export const scenarios: readonly Scenario[] = [adopt, offline, brokerWiped, silent];

@@ -1,0 +1,33 @@
+/** What a scenario of load waits for and reports, from the system under test. */
+import { until } from "../../kit/until.ts";
+import type { Judgement } from "../checker.ts";
+import { readWitnessLine } from "../history.ts";
+import type { System } from "../system.ts";
+import { sumOf } from "./figures.ts";
+
+/** The most sentences that a scenario prints: a thousand say no more than the first few and their number. */
+const mostSentences = 20;
+
+/** Processes that have written that they began, and that they ended, so far. */
+export function witnessed(system: System): { readonly began: number; readonly ended: number } {
+  const lines = system.managers.witnessLines().flatMap((text) => readWitnessLine(text) ?? []);
+  const began = lines.filter(({ code }) => code === null).length;
+  return { began, ended: lines.length - began };
+}
+
+/** Waits until no run is left that has not ended, as the leader counts them; what is stuck the checker names. */
+export async function drained(system: System, withinMs: number): Promise<void> {
+  const open = async (): Promise<boolean> => (await sumOf(system.client, "muster_runs")) === 0;
+  await until("all runs to have ended", () => open().catch(() => false), withinMs).catch(() => undefined);
+}
+
+/** The checker's word on the whole history, and what the scenario itself has seen. */
+export async function verdict(
+  system: System,
+  seen: readonly string[],
+): Promise<{ readonly violations: readonly string[]; readonly figures: Judgement["figures"] }> {
+  const { violations, figures } = await system.judge();
+  const all = [...seen, ...violations.map(({ kind, sentence }) => `${kind}: ${sentence}`)];
+  const more = all.length - mostSentences;
+  return { figures, violations: more > 0 ? [...all.slice(0, mostSentences), `… and ${more} more`] : all };
+}
