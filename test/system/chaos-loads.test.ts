@@ -1,10 +1,11 @@
 /** The small form of the scenarios of load and outage; `npm run chaos` plays them at full size. */
 import { expect, test } from "vitest";
 import { brokerWiped } from "../chaos/scenarios/broker-wiped.ts";
+import { database } from "../chaos/scenarios/database.ts";
 import { offline } from "../chaos/scenarios/offline.ts";
 import { silent } from "../chaos/scenarios/silent.ts";
 
-for (const scenario of [offline, brokerWiped, silent]) {
+for (const scenario of [offline, brokerWiped, silent, database]) {
   test(`the small form of ${scenario.name}: ${scenario.about}`, async (ctx) => {
     const missing = scenario.missing?.();
     if (missing !== undefined) ctx.skip(missing);
