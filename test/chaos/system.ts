@@ -11,7 +11,8 @@
  *
  * One mariadbd, one mosquitto, managers and workers; times are small (heartbeats of 500 ms, a lease that may be taken after 800).
  */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BrokerServer } from "../kit/broker-server.ts";
 import { Managers } from "../kit/managers.ts";
@@ -25,12 +26,15 @@ import { Client } from "./client.ts";
 import { Edge } from "./edge.ts";
 import { History, readHistory, readWitnessLine, type Policy, type ReadRun } from "./history.ts";
 import { overhear, type Overhearing } from "./overhear.ts";
+import { runOf, witnessedScript } from "./witness.ts";
 
 export interface SystemPlan {
   readonly managers: readonly string[];
   readonly workers: readonly string[];
   readonly managerEnv?: Env;
   readonly workerEnv?: Env;
+  /** Managers and workers look for failpoints to stop at, in the folders that `failpoints` names. */
+  readonly failpoints?: boolean;
 }
 
 /** What can be killed: a manager or a worker by its name, `broker` or `database`. */
@@ -75,9 +79,11 @@ export class System implements AsyncDisposable {
   readonly #workers = new Map<string, Member>();
   readonly #away = new Set<string>();
   readonly #overhearing: Overhearing;
+  readonly #stops: string;
   #asked = 0;
 
-  private constructor(parts: Pick<System, "database" | "broker" | "managers" | "edges">, plan: SystemPlan) {
+  private constructor(parts: Pick<System, "database" | "broker" | "managers" | "edges">, plan: SystemPlan, stops: string) {
+    this.#stops = stops;
     this.database = parts.database;
     this.broker = parts.broker;
     this.managers = parts.managers;
@@ -104,12 +110,17 @@ export class System implements AsyncDisposable {
     });
     const url = new URL(await database.database());
     const each: Record<string, Env> = {};
+    const stops = mkdtempSync(join(tmpdir(), "muster-failpoints-"));
+    parts.defer(() => rmSync(stops, { recursive: true, force: true }));
+    for (const kind of ["managers", "workers"]) mkdirSync(join(stops, kind));
+    const failpoint = (kind: string): Env => (plan.failpoints ? { MUSTER_FAILPOINT: join(stops, kind) } : {});
     for (const name of plan.managers) {
       const [toDatabase, toBroker] = [await Edge.to(database.port), await Edge.to(broker.port)];
       edges.managerDatabase.set(name, toDatabase);
       edges.managerBroker.set(name, toBroker);
       url.port = String(toDatabase.port);
       each[name] = {
+        ...failpoint("managers"),
         ...plan.managerEnv,
         MUSTER_DATABASE_URL: url.href,
         MUSTER_BROKER_URL: `mqtt://127.0.0.1:${toBroker.port}`,
@@ -119,7 +130,8 @@ export class System implements AsyncDisposable {
     const on = { server: database, broker, databaseUrl: url.href, env: quick };
     const managers = parts.use(await Managers.start(on, plan.managers, each));
     for (const name of plan.managers) edges.clientManager.set(name, await Edge.to(Number(new URL(managers.at(name).url).port)));
-    const system = new System({ database, broker, managers, edges }, { ...plan });
+    const workerEnv = { ...failpoint("workers"), ...plan.workerEnv };
+    const system = new System({ database, broker, managers, edges }, { ...plan, workerEnv }, stops);
     for (const [name, env] of Object.entries(each)) system.#env.set(name, env);
     parts.defer(() => system.#close());
     for (const id of plan.workers) await system.startWorker(id);
@@ -134,6 +146,16 @@ export class System implements AsyncDisposable {
     return this.managers.folder;
   }
 
+  /** Where the managers, or the workers, look for failpoints. */
+  failpoints(kind: "managers" | "workers"): string {
+    return join(this.#stops, kind);
+  }
+
+  /** The manager that has this process id. */
+  managerOf(pid: number | undefined): string | undefined {
+    return this.#plan.managers.find((name) => !this.#away.has(name) && this.managers.member(name).process.pid === pid);
+  }
+
   /** Where processes write themselves down. */
   get witness(): string {
     return this.managers.witness;
@@ -141,12 +163,10 @@ export class System implements AsyncDisposable {
 
   /** Makes a task whose processes are witnessed, and notes what its runs may do. */
   async task({ name, script, params = {}, policy = {}, more = {} }: WitnessedTask): Promise<string> {
-    const line = (what: string): string => `printf '%s\\n' "$MUSTER_RUN_ID $MUSTER_ATTEMPT $$ ${what}" >> '${this.witness}'`;
-    const witnessed = `${line("start")}\n(\n${script}\n)\ncode=$?\n${line("end $code")}\nexit $code`;
     const taskId = await this.client.task({
       name,
       params,
-      run: { driver: "script", interpreter: "sh", script: witnessed },
+      run: { driver: "script", interpreter: "sh", script: witnessedScript(this.witness, script) },
       ...more,
     });
     this.history.note({ kind: "policy", policy: { taskId, mostStarts: 1, mayOverlap: false, mayBeLost: false, ...policy } });
@@ -268,16 +288,5 @@ export class System implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.disposeAsync();
-  }
-}
-
-/** The run that a process of this system's workers belongs to. */
-function runOf(pid: number, folder: string): string | undefined {
-  try {
-    const environment = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0");
-    if (!environment.some((one) => one.startsWith(`MUSTER_RESULT=${folder}/`))) return undefined;
-    return environment.find((one) => one.startsWith("MUSTER_RUN_ID="))?.slice("MUSTER_RUN_ID=".length);
-  } catch {
-    return undefined; // It ended meanwhile.
   }
 }
