@@ -78,7 +78,8 @@ test("a history in which all is well has no violation, and says what was judged"
 });
 
 /** Each: what it shows, the kind that must be found, what happened, the runs that are listed, the policy. */
-const forged: readonly (readonly [string, ViolationKind, readonly Happening[], readonly string[], Partial<Policy>?])[] = [
+type Forged = readonly [string, ViolationKind, readonly Happening[], readonly string[], Partial<Policy>?];
+const forged: readonly Forged[] = [
   ["an acknowledged run is gone", "lost", [asked(1), answered(1, "r")], []],
   ["a run that was read once is not listed", "lost", well, []],
   ["a run has not ended", "stuck", [asked(1), answered(1, "r"), witness("r", 1), run("r", "running", [null])], ["r"]],
@@ -210,7 +211,7 @@ const forged: readonly (readonly [string, ViolationKind, readonly Happening[], r
   ["a process outlives its run", "leftover", [...well, { kind: "leftover", runId: "r", pid: 100 }], ["r"]],
 ];
 
-test.each(forged)("%s: %s", (_what, kind, happenings, runIds, own) => {
+test.each(forged.map((one) => ({ name: `${one[1]}: ${one[0]}`, one })))("$name", ({ one: [, kind, happenings, runIds, own] }) => {
   const { violations } = judged(happenings, runIds, own);
   expect(violations.map((one) => one.kind)).toContain(kind);
 });
@@ -224,7 +225,8 @@ test("every kind of violation has a forged history, and each sentence names what
 });
 
 /** What looks odd and is allowed: no violation may be found. */
-const allowed: readonly (readonly [string, readonly Happening[], readonly string[], Partial<Policy>?])[] = [
+type Allowed = readonly [string, readonly Happening[], readonly string[], Partial<Policy>?];
+const allowed: readonly Allowed[] = [
   ["not-taken, repeated, and then taken", [asked(1), refused(1, "not-taken"), ...well], ["r"]],
   ["not-taken and never repeated: there is no run", [asked(1), refused(1, "not-taken")], []],
   [
@@ -271,9 +273,12 @@ const allowed: readonly (readonly [string, readonly Happening[], readonly string
   ],
 ];
 
-test.each(allowed)("%s: nothing is wrong with it", (_what, happenings, runIds, own) => {
-  expect(judged(happenings, runIds, own).violations).toEqual([]);
-});
+test.each(allowed.map((one) => ({ name: one[0], one })))(
+  "nothing is wrong with $name",
+  ({ one: [, happenings, runIds, own] }) => {
+    expect(judged(happenings, runIds, own).violations).toEqual([]);
+  },
+);
 
 test("stuck says whether it was waited long enough", () => {
   const running = [asked(1), answered(1, "r"), run("r", "running", [null])];

@@ -63,11 +63,14 @@ export class Client {
     }
   }
 
-  /** Makes a task; throws with the problem when it cannot be. */
+  /** Makes a task, as soon as somebody takes it; throws with the problem when it cannot be. */
   async task(definition: Readonly<Record<string, unknown>>): Promise<string> {
-    const made = await this.call("POST", "/tasks", definition);
-    if (made.status !== 201) throw new Error(`POST /tasks: ${made.status} ${JSON.stringify(made.body)}`);
-    return made.body.id as string;
+    for (;;) {
+      const made = await this.call("POST", "/tasks", definition);
+      if (made.status === 201) return made.body.id as string;
+      if (made.body.code !== "not-taken") throw new Error(`POST /tasks: ${made.status} ${JSON.stringify(made.body)}`);
+      await pause(50);
+    }
   }
 
   /** Asks once for one run and writes down both. Rejects when nobody answers. */

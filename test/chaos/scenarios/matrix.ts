@@ -55,7 +55,12 @@ async function playMatrix(size: Size, say: (line: string) => void): Promise<Find
   const rounds = roundsOf(cells, size.kind === "small" ? 1 : size.rounds);
   // Two systems side by side: a round waits more than it works.
   const halves = size.kind === "small" ? [rounds] : [rounds.filter((_, n) => n % 2 === 0), rounds.filter((_, n) => n % 2 === 1)];
-  const lanes = await Promise.all(halves.map((half, n) => Lane.play(half, n === 0 ? ["m1"] : ["m1", "m2"], say)));
+  // Each to its end, so that a lane that fails leaves nothing of the other behind.
+  const played = await Promise.allSettled(halves.map((half, n) => Lane.play(half, n === 0 ? ["m1"] : ["m1", "m2"], say)));
+  const lanes = played.map((lane) => {
+    if (lane.status === "rejected") throw lane.reason;
+    return lane.value;
+  });
   const violations = lanes.flatMap((lane) => lane.violations);
   if (size.kind === "full") for (const line of table(lanes)) say(line);
   const count = (kind: Violation["kind"]): number => violations.filter((one) => one.kind === kind).length;
