@@ -43,12 +43,14 @@ export interface ClientsPlan {
 /** Between two tries of one start: also when a manager asks for a longer pause. */
 const betweenTriesMs = 300;
 
-export class Clients {
+export class Clients implements AsyncDisposable {
   readonly starts: Start[] = [];
   readonly #plan: ClientsPlan;
   readonly #beganMs = performance.now();
   readonly #open = new Set<Promise<void>>();
   readonly #closing = new AbortController();
+  /** Nobody insists any more. */
+  readonly #gone = new AbortController();
   #pace: Promise<void> | undefined;
 
   constructor(plan: ClientsPlan) {
@@ -98,10 +100,17 @@ export class Clients {
     return outcome !== "late";
   }
 
+  /** Leaves everything as it is. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    this.#gone.abort();
+    await Promise.all([this.#pace, ...this.#open]);
+  }
+
   async #insist(start: Start, number: number): Promise<void> {
     const { urls, givesUp } = this.#plan;
     let mayExist = false;
-    for (let tries = 0; ; tries += 1) {
+    for (let tries = 0; !this.#gone.signal.aborted; tries += 1) {
       const told = await this.#once(urls[(number + tries) % urls.length] as string, start, number);
       start.told.push(told);
       const again = told.status === 503 || told.status === 409 || told.status === 0;
@@ -126,7 +135,7 @@ export class Clients {
         method: "POST",
         headers: { authorization: `Bearer ${token}`, "content-type": "application/json", "idempotency-key": key },
         body: JSON.stringify({ labels: { tag }, params: params?.(number) ?? {} }),
-        signal: AbortSignal.timeout(patienceMs),
+        signal: AbortSignal.any([AbortSignal.timeout(patienceMs), this.#gone.signal]),
       });
       const body = (await response.json()) as { id?: string; code?: string; idempotencyKey?: string };
       const { status } = response;

@@ -26,6 +26,7 @@ interface Stage {
   readonly say: (line: string) => void;
   /** All clients so far, and what was told to them. */
   readonly clients: Clients[];
+  readonly closing: AsyncDisposableStack;
   readonly seen: string[];
   readonly figures: Record<string, number>;
 }
@@ -43,7 +44,8 @@ export const database: Scenario = {
       managerEnv: { NODE_OPTIONS: smallHeap, ...(isFull ? { MUSTER_HEARTBEAT_MS: "1000" } : {}) },
       workerEnv: { MUSTER_WORKER_SLOTS: "60" },
     });
-    const stage: Stage = { system, isFull, say, clients: [], seen: [], figures: {} };
+    await using clients = new AsyncDisposableStack();
+    const stage: Stage = { system, isFull, say, clients: [], closing: clients, seen: [], figures: {} };
     const taskId = await system.task({ name: quickTask, script: "exit 0" });
     await warmUp(stage, taskId);
     // A scaled hour: several times the loss of a worker (7.5 s), a lease, and the MQTT keepalive with its grace (45 s).
@@ -73,7 +75,7 @@ async function warmUp(stage: Stage, taskId: string): Promise<void> {
 }
 
 /** Even starts take a `not-taken` at its word, odd ones repeat until they are taken. */
-function clientsOf({ system, clients }: Stage, taskId: string, prefix: string): Clients {
+function clientsOf({ system, clients, closing }: Stage, taskId: string, prefix: string): Clients {
   const urls = [...system.edges.clientManager.values()].map(({ port }) => `http://127.0.0.1:${port}`);
   const { history, managers } = system;
   const made = new Clients({
@@ -86,7 +88,7 @@ function clientsOf({ system, clients }: Stage, taskId: string, prefix: string): 
     prefix,
     givesUp: (number) => number % 2 === 0,
   });
-  clients.push(made);
+  clients.push(closing.use(made));
   return made;
 }
 

@@ -1,0 +1,150 @@
+/** Two managers on one database and broker, clients at both, and the one that leads is killed and paused again and again. */
+import { setTimeout as pause } from "node:timers/promises";
+import { until } from "../../kit/until.ts";
+import { countAnswers, judgeAnswers, longestGap } from "../load/answers.ts";
+import { Clients } from "../load/clients.ts";
+import { seconds } from "../load/figures.ts";
+import { leaderAbove, leaderNow, type Leading } from "../load/leaders.ts";
+import { judgeOutput, outputScript } from "../load/output.ts";
+import { drained, verdict } from "../load/verdict.ts";
+import type { Scenario } from "../scenario.ts";
+import { System, systemMissing } from "../system.ts";
+
+const managers = ["m1", "m2"] as const;
+const workers = ["w1", "w2", "w3", "w4"] as const;
+/** As in production: a lease that stood still for 6 s is free. */
+const production = { MUSTER_HEARTBEAT_MS: "10000", MUSTER_LEASE_RENEW_MS: "2000", MUSTER_LEASE_STILL_MS: "6000" };
+const takeoverWithinMs = 60_000;
+
+interface Stage {
+  readonly system: System;
+  readonly clients: Clients;
+  readonly takeoversMs: number[];
+  readonly say: (line: string) => void;
+}
+
+export const twoManagers: Scenario = {
+  name: "two-managers",
+  about:
+    "the leader of two is killed and paused 20 times each under 50 starts/s: nothing is lost or doubled, every log is complete",
+  missing: systemMissing,
+  async play(size, say) {
+    const isFull = size.kind === "full";
+    const env = isFull ? production : {};
+    const played = isFull ? workers : workers.slice(0, 2);
+    await using system = await System.start({
+      managers,
+      workers: played,
+      managerEnv: env,
+      workerEnv: { ...env, MUSTER_WORKER_SLOTS: "30" },
+    });
+    const counted = { name: "counted", script: outputScript, params: { n: "0" } };
+    const taskId = await until("a manager to take the task", () => system.task(counted).catch(() => undefined));
+    await using clients = new Clients({
+      history: system.history,
+      token: system.managers.token,
+      taskId,
+      urls: [...system.edges.clientManager.values()].map(({ port }) => `http://127.0.0.1:${port}`),
+      patienceMs: 5_000,
+      prefix: "start-",
+      params: (number) => ({ n: String(number) }),
+    });
+    const stage: Stage = { system, clients, takeoversMs: [], say };
+    clients.begin(isFull ? 50 : 20);
+    const rounds = isFull ? 20 : 1;
+    for (let round = 0; round < rounds; round += 1) {
+      await killLeader(stage, `${2 * round + 1}`);
+      // From 8 to 20 s, each length as often as any other; a little longer than the lease at the small size.
+      await pauseLeader(stage, `${2 * round + 2}`, isFull ? 8_000 + ((round * 7) % 13) * 1_000 : 2_000);
+    }
+    const seen: string[] = [];
+    if (!(await clients.finish(120_000)))
+      seen.push("two minutes after the last fault there were clients that nobody had answered");
+    system.healed();
+    await drained(system, 120_000);
+    const survivor = await leaveOne(stage);
+    say(`every log is read through ${survivor}, the other is dead`);
+    seen.push(...judgeAnswers(clients.starts), ...(await judgeLogs(stage, survivor)));
+    const { violations, figures } = await verdict(system, seen);
+    const gap = longestGap(clients.starts);
+    return {
+      figures: {
+        disruptions: 2 * rounds,
+        starts: clients.starts.length,
+        acknowledged: figures.acknowledged,
+        processes: figures.processes,
+        ...countAnswers(clients.starts),
+        longestGapSeconds: seconds(gap.ms),
+        longestGapBeganAtSecond: seconds(gap.fromMs),
+        longestTakeoverSeconds: seconds(Math.max(...stage.takeoversMs)),
+        medianTakeoverSeconds: seconds(stage.takeoversMs.toSorted((a, b) => a - b)[stage.takeoversMs.length >> 1] ?? 0),
+        logsRead: clients.accepted,
+      },
+      violations,
+    };
+  },
+};
+
+function otherThan(name: string): string {
+  return managers.find((one) => one !== name) ?? "";
+}
+
+/** The leader, and the other as the one that must take over. */
+async function leaderOf({ system }: Stage): Promise<Leading> {
+  return await leaderAbove(system, managers, 0, takeoverWithinMs);
+}
+
+async function killLeader(stage: Stage, which: string): Promise<void> {
+  const { system, say } = stage;
+  const leader = await leaderOf(stage);
+  say(`${which}: ${leader.name}, which leads with term ${leader.term}, is killed at second ${seconds(stage.clients.elapsedMs)}`);
+  await system.kill(leader.name);
+  await takenOver(stage, leader);
+  await system.restart(leader.name);
+  await serviceAgain(stage);
+}
+
+async function pauseLeader(stage: Stage, which: string, forMs: number): Promise<void> {
+  const { system, say } = stage;
+  const leader = await leaderOf(stage);
+  say(
+    `${which}: ${leader.name}, which leads with term ${leader.term}, is paused for ${forMs} ms at second ${seconds(stage.clients.elapsedMs)}`,
+  );
+  const sinceMs = performance.now();
+  system.pause(leader.name);
+  await takenOver(stage, leader);
+  await pause(Math.max(0, forMs - (performance.now() - sinceMs)));
+  system.resume(leader.name);
+  await serviceAgain(stage);
+}
+
+async function takenOver({ system, takeoversMs }: Stage, from: Leading): Promise<void> {
+  const sinceMs = performance.now();
+  await leaderAbove(system, [otherThan(from.name)], from.term, takeoverWithinMs);
+  takeoversMs.push(performance.now() - sinceMs);
+}
+
+/** Both answer, one of them leads, and starts are taken again before the next fault. */
+async function serviceAgain({ system, clients }: Stage): Promise<void> {
+  for (const name of managers)
+    await until(`${name} to answer`, async () => (await system.managers.at(name).call("GET", "/livez")).status === 200, 60_000);
+  const accepted = clients.accepted;
+  await until("starts to be taken again", () => clients.accepted >= accepted + 20, 60_000);
+}
+
+/** Kills the leader for good; the name of the one that is left, once it leads. */
+async function leaveOne(stage: Stage): Promise<string> {
+  const leader = await leaderOf(stage);
+  await stage.system.kill(leader.name);
+  await takenOver(stage, leader);
+  const left = await leaderNow(stage.system, managers);
+  return left?.name ?? otherThan(leader.name);
+}
+
+async function judgeLogs({ system, clients }: Stage, survivor: string): Promise<string[]> {
+  const logs = clients.starts.flatMap(({ told }, number) => {
+    const run = told.at(-1)?.run;
+    return run == null ? [] : [{ run, number }];
+  });
+  return await judgeOutput(system.managers.at(survivor), logs, 60_000);
+}
