@@ -72,6 +72,7 @@ async function warmUp(stage: Stage, taskId: string): Promise<void> {
   clients.begin(stage.isFull ? 100 : 50);
   await until("the clients to have been taken", () => clients.accepted >= (stage.isFull ? 500 : 50), 60_000);
   await clients.finish(60_000);
+  await drained(stage.system, 60_000);
 }
 
 /** Even starts take a `not-taken` at its word, odd ones repeat until they are taken. */
