@@ -18,7 +18,7 @@ import type { BrokerServer } from "../kit/broker-server.ts";
 import { Managers } from "../kit/managers.ts";
 import { MariadbServer, mariadbMissing } from "../kit/mariadb.ts";
 import type { Env, Member } from "../kit/members.ts";
-import { mosquittoMissing, startMosquitto } from "../kit/mosquitto.ts";
+import { mosquittoMissing, startMosquitto, type MosquittoPlan } from "../kit/mosquitto.ts";
 import { pidsThatMention } from "../kit/sweep.ts";
 import { until } from "../kit/until.ts";
 import { checkHistory, type Judgement } from "./checker.ts";
@@ -33,6 +33,9 @@ export interface SystemPlan {
   readonly workers: readonly string[];
   readonly managerEnv?: Env;
   readonly workerEnv?: Env;
+  /** For one manager or worker, by its name, beside what is for all of them. */
+  readonly each?: Readonly<Record<string, Env>>;
+  readonly broker?: Omit<MosquittoPlan, "workers">;
   /** Managers and workers look for failpoints to stop at, in the folders that `failpoints` names. */
   readonly failpoints?: boolean;
 }
@@ -98,7 +101,7 @@ export class System implements AsyncDisposable {
   static async start(plan: SystemPlan): Promise<System> {
     await using parts = new AsyncDisposableStack();
     const database = parts.use(await MariadbServer.start());
-    const broker = parts.use(await startMosquitto({ workers: plan.workers }));
+    const broker = parts.use(await startMosquitto({ ...plan.broker, workers: plan.workers }));
     const edges: Edges = {
       managerDatabase: new Map(),
       managerBroker: new Map(),
@@ -122,6 +125,7 @@ export class System implements AsyncDisposable {
       each[name] = {
         ...failpoint("managers"),
         ...plan.managerEnv,
+        ...plan.each?.[name],
         MUSTER_DATABASE_URL: url.href,
         MUSTER_BROKER_URL: `mqtt://127.0.0.1:${toBroker.port}`,
       };
@@ -193,6 +197,7 @@ export class System implements AsyncDisposable {
     mkdirSync(join(this.folder, `worker-${id}`), { recursive: true, mode: 0o700 });
     const member = this.managers.spawnWorker(id, {
       ...this.#plan.workerEnv,
+      ...this.#plan.each?.[id],
       MUSTER_BROKER_URL: `mqtt://127.0.0.1:${edge.port}`,
       ...env,
     });
