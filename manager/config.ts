@@ -30,6 +30,8 @@ export interface ManagerConfig {
   readonly httpPort: number;
   /** Where workers and clients reach the API. */
   readonly publicUrl: string;
+  /** Where other managers reach this one; null: as `announcedAddress` has it. */
+  readonly address: string | null;
   /** `memory:`, `sqlite:<absolute path>` or `mysql://…` (with its password). */
   readonly databaseUrl: string;
   readonly broker: { readonly kind: "embedded"; readonly tls: BrokerTls | null } | ({ readonly kind: "remote" } & BrokerClient);
@@ -78,6 +80,7 @@ export function readManagerConfig(
     httpHost: values.httpHost,
     httpPort: values.httpPort,
     publicUrl: (values.managerUrl ?? `http://${hostInUrl(values.httpHost)}:${values.httpPort}`).replace(/\/+$/, ""),
+    address: values.managerAddress,
     databaseUrl: databaseOf(values.databaseUrl, dataDir, cwd),
     broker,
     brokerHost: values.brokerHost,

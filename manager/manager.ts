@@ -1,8 +1,6 @@
 /** A manager, put together: store, engines, wire, API. Everything it starts, close() stops, in the reverse order. */
 import { join } from "node:path";
-import { createHmac } from "node:crypto";
 import type { Connector } from "../broker/broker.ts";
-import { isLoopback } from "../broker/config.ts";
 import { openCredentials, type Credentials } from "../broker/credentials.ts";
 import { startEmbeddedBroker, type EmbeddedBroker } from "../broker/embedded.ts";
 import { mqttConnector } from "../broker/mqtt.ts";
@@ -12,22 +10,23 @@ import { processClock } from "../schema/kit/clock.ts";
 import type { Log } from "../schema/kit/log.ts";
 import { shortId, systemDice } from "../schema/kit/random.ts";
 import { version } from "../schema/kit/version.ts";
-import { apiLimits, managerLimits, timing } from "../schema/limits.ts";
+import { apiLimits, timing } from "../schema/limits.ts";
 import { makeApp } from "./api/app.ts";
 import { serveApi } from "./api/serve.ts";
 import type { ManagerConfig } from "./config.ts";
-import type { ControlOptions } from "./control/core.ts";
 import type { ControlState } from "./control/state.ts";
-import { PoolEngine } from "./engine/engine.ts";
+import type { PoolEngine } from "./engine/engine.ts";
 import { EventFeed, makePlane } from "./engine/plane.ts";
-import { watchTogether, type EngineWatch } from "./engine/watch.ts";
+import { watchTogether } from "./engine/watch.ts";
+import { makeEngines } from "./engines.ts";
 import { Link } from "./link/link.ts";
 import { LogIntake } from "./link/log-intake.ts";
 import { Outbox } from "./link/outbox.ts";
-import { loadPlacement } from "./placement.ts";
+import { announcedAddress } from "./peers/address.ts";
+import type { Holder } from "./peers/holder.ts";
+import { openPeers, type Peers, type PeersDeps } from "./peers/peers.ts";
 import { revokeRemoved } from "./revoke.ts";
 import { loadStore } from "./store/load.ts";
-import { plainMariadb } from "./store/mariadb/address.ts";
 import type { LogStore } from "./store/logstore.ts";
 import type { Store } from "./store/store.ts";
 import { countEngine, type EngineCounts } from "./telemetry/metrics-engine.ts";
@@ -35,6 +34,7 @@ import { countHttp } from "./telemetry/metrics-http.ts";
 import { exposeManager } from "./telemetry/metrics.ts";
 import type { WireParts } from "./telemetry/metrics-wire.ts";
 import { traceManager, type ManagerTracing } from "./telemetry/tracing.ts";
+import { warningsOf } from "./warnings.ts";
 
 export interface Manager {
   readonly url: string;
@@ -88,7 +88,12 @@ async function assemble(
   const counts = countEngine(config.pools, stateOf);
   feed.subscribe(counts.events);
   const watch = tracing ? watchTogether([counts.watch, tracing.watch]) : counts.watch;
-  const engines = await makeEngines(config, store, feed, outbox, log, watch);
+  const self: Holder = { name: `manager-${shortId()}`, address: announcedAddress(config) };
+  let onLead = (_pool: string): void => undefined;
+  const engines = await makeEngines({ config, store, feed, outbox, log, watch, self, onLead: (pool) => onLead(pool) });
+  const peers = store.leaseIsLock ? undefined : await openPeers(peersDeps(config, { self, embedded, engines, store, log }));
+  if (peers) onLead = (pool) => peers.forwarder.look(pool);
+  closers.push(async () => peers?.close());
   for (const engine of engines.values()) engine.start();
   const stopEngines = (): Promise<void> => stopAll(engines.values());
   closers.push(stopEngines);
@@ -118,11 +123,25 @@ async function assemble(
   });
 
   const wire: WireParts = { link, outbox, intake, embedded };
-  const api = await startApi({ config, store, logs, credentials, engines, feed, wire, counts, tracing, log });
+  const api = await startApi({ config, store, logs, credentials, engines, feed, wire, counts, tracing, peers, log });
   closers.push(() => closeApi(api, stopEngines));
   log.info({ url: api.url, brokerPort: embedded?.port ?? null, pools: config.pools }, "manager is up");
   const failed = Promise.race([...engines.values(), link].map((service) => service.failed));
   return { url: api.url, brokerPort: embedded?.port ?? null, failed, close };
+}
+
+function peersDeps(
+  config: ManagerConfig,
+  parts: { readonly embedded: EmbeddedBroker | undefined } & Pick<PeersDeps, "self" | "engines" | "store" | "log">,
+): PeersDeps {
+  const { embedded, ...rest } = parts;
+  return {
+    ...rest,
+    broker: embedded ? "inside" : "apart",
+    clock: processClock,
+    answerWithinMs: timing.answerWithinMs,
+    leaseRenewMs: config.timing.leaseRenewMs,
+  };
 }
 
 function makeOutbox(config: ManagerConfig, tracing: ManagerTracing | undefined, log: Log): Outbox {
@@ -170,54 +189,6 @@ function wireOf(
   return { connector: mqttConnector(config.broker), clientId: `${managerUsername}.${shortId()}` };
 }
 
-async function makeEngines(
-  config: ManagerConfig,
-  store: Store,
-  feed: EventFeed,
-  outbox: Outbox,
-  log: Log,
-  watch: EngineWatch,
-): Promise<Map<string, PoolEngine>> {
-  const key = await store.secret("ticket");
-  const sign = (text: string): string => createHmac("sha256", key).update(text).digest("base64url");
-  const holder = `manager-${shortId()}`;
-  const engines = new Map<string, PoolEngine>();
-  for (const pool of config.pools) {
-    const options: Omit<ControlOptions, "term"> = {
-      pool,
-      timing: { ...timing, ...config.timing },
-      limits: {
-        queueWindow: managerLimits.queueWindow,
-        waitingRuns: config.limits.waitingRuns,
-        prefetch: managerLimits.prefetch,
-        taskCache: managerLimits.taskCache,
-        logStreamBytes: config.limits.logStreamBytes,
-      },
-      placement: (await loadPlacement(config.placement))(),
-      sign,
-    };
-    const engine = new PoolEngine({
-      store,
-      clock: processClock,
-      dice: systemDice,
-      log,
-      holder,
-      options,
-      timing: {
-        leaseRenewMs: config.timing.leaseRenewMs,
-        leaseStillMs: config.timing.leaseStillMs,
-        tickMs: Math.min(1_000, config.timing.heartbeatMs / 2),
-        answerWithinMs: 15_000,
-      },
-      send: (workerId, term, command) => outbox.send({ pool, workerId, term, asOf: command.asOf, items: command.items }),
-      onEvents: (events) => feed.publish(events),
-      watch,
-    });
-    engines.set(pool, engine);
-  }
-  return engines;
-}
-
 interface ApiParts {
   readonly config: ManagerConfig;
   readonly store: Store;
@@ -228,13 +199,14 @@ interface ApiParts {
   readonly wire: WireParts;
   readonly counts: EngineCounts;
   readonly tracing: ManagerTracing | undefined;
+  readonly peers: Peers | undefined;
   readonly log: Log;
 }
 
 async function startApi(parts: ApiParts): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const { config, store, logs, credentials, engines, feed, wire, counts, tracing, log } = parts;
+  const { config, store, logs, credentials, engines, feed, wire, counts, tracing, peers, log } = parts;
   const plane = makePlane(
-    { engines, store, clock: processClock, wire: () => wire.link.state, warnings: warningsOf(config) },
+    { engines, store, clock: processClock, wire: () => wire.link.state, warnings: warningsOf(config), peers },
     feed,
   );
   const workerLostAfterSeconds = (config.timing.heartbeatMs * config.timing.workerLostIntervals) / 1_000;
@@ -245,12 +217,18 @@ async function startApi(parts: ApiParts): Promise<{ readonly url: string; close(
     clock: processClock,
     counts,
     http,
-    ready: () => plane.ready().ready,
+    ready: () => isReady,
     streams: () => app.openStreams(),
     version,
   });
+  let isReady = false;
   const app = makeApp({
-    metrics,
+    metrics: {
+      async text(format) {
+        isReady = (await plane.ready()).ready;
+        return await metrics.text(format);
+      },
+    },
     answered: http.answered,
     ...(tracing ? { traceRequest: tracing.request } : {}),
     plane,
@@ -264,31 +242,7 @@ async function startApi(parts: ApiParts): Promise<{ readonly url: string; close(
     publicUrl: config.publicUrl,
     limits: { workerLostAfterSeconds },
   });
-  const server = await serveApi(app, { host: config.httpHost, port: config.httpPort, log });
+  const server = await serveApi(app, { host: config.httpHost, port: config.httpPort, log, door: peers?.door });
   const host = config.httpHost.includes(":") ? `[${config.httpHost}]` : config.httpHost;
   return { url: `http://${host}:${server.port}`, close: () => server.close() };
-}
-
-function warningsOf(config: ManagerConfig): { readonly name: string; readonly sentence: string }[] {
-  const warnings: { name: string; sentence: string }[] = [];
-  if (!isLoopback(config.httpHost) && !config.publicUrl.startsWith("https:")) {
-    warnings.push({
-      name: "http",
-      sentence: `the API listens on ${config.httpHost} without TLS; put a proxy that ends TLS before it`,
-    });
-  }
-  if (config.broker.kind === "embedded" && !config.broker.tls && !isLoopback(config.brokerHost)) {
-    warnings.push({
-      name: "broker-tls",
-      sentence: `the embedded broker listens on ${config.brokerHost} without TLS; use it inside a trusted network only`,
-    });
-  }
-  const address = plainMariadb(config.databaseUrl);
-  if (address !== undefined) {
-    warnings.push({
-      name: "database-tls",
-      sentence: `the database at ${address} is reached without TLS; give ?tlsCa=<file> in MUSTER_DATABASE_URL, or use it inside a trusted network only`,
-    });
-  }
-  return warnings;
 }

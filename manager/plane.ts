@@ -1,26 +1,50 @@
-/** The control plane as the API sees it; the engine is behind it. */
-import type { Alarm, Figures, WorkerLive } from "./control/core.ts";
+/** The control plane as the API sees it: the engines of this manager, and the leaders of pools that others lead. */
+import type { RunState } from "../schema/run.ts";
+import type { Alarm, WorkerLive } from "./control/core.ts";
 import type { Request } from "./control/inputs.ts";
 import type { Outcome } from "./control/outputs.ts";
-import type { EventRecord, RunRecord } from "./control/records.ts";
+import type { EventRecord } from "./control/records.ts";
+
+/** A run as its committed row has it. */
+export interface ShownRun {
+  readonly id: string;
+  readonly pool: string;
+  readonly state: RunState;
+}
+
+/** Why a run that is not terminal waits, in one sentence; null when there is nothing to say. */
+export type ReasonOf = (run: ShownRun) => string | null;
+
+/** What only a leader's memory knows of a worker; of one whose leader does not answer, only `reason` says that. */
+export type WorkerLiveOf = (worker: { readonly id: string; readonly pool: string }) => Partial<WorkerLive> | null;
+
+export interface Check {
+  readonly name: string;
+  readonly status: "pass" | "warn" | "fail";
+  readonly sentence: string;
+}
 
 export interface ControlPlane {
-  /** The pools that this manager leads or can forward to. */
+  /** The pools that this manager serves: it leads them, or waits to. */
   readonly pools: readonly string[];
+  /** Whether requests for the pool have where to go: it is served here, or by another manager of this database. */
+  serves(pool: string): Promise<boolean>;
+  /** True where no other manager can be on the same database. */
+  readonly alone: boolean;
   /**
-   * Steps the request and resolves once its effects are durable. Rejects with a `ProblemError`: what the core says, or
-   * `not-taken` (never stepped) or `outcome-unknown` (rule 20).
+   * Steps the request, here or at the manager that leads the pool, and resolves once its effects are durable. Rejects with a
+   * `ProblemError`: what the core says, or `not-taken` (never stepped) or `outcome-unknown` (rule 20).
    */
   ask(pool: string, request: Request): Promise<Outcome>;
-  /** Why a run that is not terminal in its row waits, in one sentence; null when this manager does not know. */
-  reasonOf(run: Pick<RunRecord, "id" | "pool" | "state">): string | null;
-  workerLive(pool: string, workerId: string): WorkerLive | null;
-  figures(pool: string): Figures | null;
-  alarms(): readonly Alarm[];
+  /** Why these runs wait; where they are led elsewhere, one question for all of them. A leader that does not answer is what the sentence says. */
+  reasonsOf(runs: readonly ShownRun[]): Promise<ReasonOf>;
+  /** The same for workers. */
+  workersLive(workers: readonly { readonly id: string; readonly pool: string }[]): Promise<WorkerLiveOf>;
+  alarms(): Promise<readonly Alarm[]>;
   /** One line per thing that `/health` checks; `fail` makes the whole fail. */
-  checks(): Promise<readonly { readonly name: string; readonly status: "pass" | "warn" | "fail"; readonly sentence: string }[]>;
-  /** Whether requests would be taken now: leads, and the last commit held. For `/readyz`. */
-  ready(): { readonly ready: boolean; readonly sentence: string };
+  checks(): Promise<readonly Check[]>;
+  /** Whether requests would be taken now: led here or forwarded, and the last commit held. For `/readyz`. */
+  ready(): Promise<{ readonly ready: boolean; readonly sentence: string }>;
   /** Called with each batch of events after it is durable, in order; returns how to stop. */
   onEvents(listener: (events: readonly EventRecord[]) => void): () => void;
 }

@@ -210,6 +210,8 @@ export const timing = {
   workerLostIntervals: 7.5,
   leaseRenewMs: 2_000,
   leaseStillMs: 6_000,
+  /** What a client's request waits for its commit; then its outcome is unknown. */
+  answerWithinMs: 15_000,
   /** News of a run that can wait for more of it (accepted, running) leaves the worker after this. */
   gatherMs: 20,
   resendFirstMs: 2_000,

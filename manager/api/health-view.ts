@@ -33,9 +33,8 @@ async function readHealth(deps: HealthDeps): Promise<HealthView> {
     deps.log.error({ err: error }, "the checks of /health failed");
     return [{ name: "checks", status: "fail" as const, sentence: "the checks themselves failed; the log has the reason" }];
   });
-  const alarms = deps.plane
-    .alarms()
-    .map((alarm) => ({ kind: alarm.kind, since: instant(alarm.since), sentence: alarm.sentence }));
+  const standing = await deps.plane.alarms();
+  const alarms = standing.map((alarm) => ({ kind: alarm.kind, since: instant(alarm.since), sentence: alarm.sentence }));
   const worst = checks.some((check) => check.status === "fail")
     ? "fail"
     : checks.some((check) => check.status === "warn") || alarms.length > 0

@@ -69,8 +69,8 @@ const getReady = route(
     },
     problems: [],
   },
-  ({ parts }) => {
-    const { ready, sentence } = parts.plane.ready();
+  async ({ parts }) => {
+    const { ready, sentence } = await parts.plane.ready();
     return json(ready ? 200 : 503, { ready, sentence }, ready ? {} : { "retry-after": "1" });
   },
 );

@@ -5,23 +5,24 @@ import type { ControlPlane } from "../plane.ts";
 import type { ReadStore } from "../store/store.ts";
 
 export interface PoolFinder {
-  /** Throws 404 when there is no such task. With one pool nothing is read: the core itself says what is missing. */
+  /** Throws 404 when there is no such task. Where there is one pool nothing is read: the core itself says what is missing. */
   ofTask(taskId: string): Promise<string>;
   ofRun(runId: string): Promise<string>;
   ofWorker(workerId: string): Promise<string>;
-  /** Throws 422 when no manager here leads the pool. */
-  mustBeLed(pool: string): void;
+  /** Throws 422 when no manager of this database serves the pool. */
+  mustBeLed(pool: string): Promise<void>;
 }
 
 /** A finder that keeps what it found, as many as the task cache holds. */
-export function makePoolFinder(plane: Pick<ControlPlane, "pools">, store: ReadStore): PoolFinder {
+export function makePoolFinder(plane: Pick<ControlPlane, "pools" | "serves" | "alone">, store: ReadStore): PoolFinder {
   const kept = new Map<string, string>();
   const keep = (taskId: string, pool: string): string => {
     if (kept.size >= managerLimits.taskCache) kept.clear();
     kept.set(taskId, pool);
     return pool;
   };
-  const only = (): string | undefined => (plane.pools.length === 1 ? plane.pools[0] : undefined);
+  // Beside other managers there may be pools that this one does not serve.
+  const only = (): string | undefined => (plane.alone && plane.pools.length === 1 ? plane.pools[0] : undefined);
   return {
     async ofTask(taskId) {
       const known = only() ?? kept.get(taskId);
@@ -42,8 +43,8 @@ export function makePoolFinder(plane: Pick<ControlPlane, "pools">, store: ReadSt
       if (!worker) throw problem("not-found", `no worker with id ${workerId}`);
       return worker.pool;
     },
-    mustBeLed(pool) {
-      if (plane.pools.includes(pool)) return;
+    async mustBeLed(pool) {
+      if (plane.pools.includes(pool) || (await plane.serves(pool))) return;
       throw problem("impossible", `no manager here leads the pool ${pool}; there is ${plane.pools.join(", ")}`, {
         errors: [{ at: "/pool", message: `must be one of ${plane.pools.join(", ")}` }],
       });

@@ -74,7 +74,9 @@ const listRuns = route(
   async ({ parts, query, request }) => {
     const { limit: most, cursor: after, state, ...wanted } = query;
     const filter = { ...given({ ...wanted, states: state }), limit: most ?? requestLimits.listDefault, cursor: after ?? null };
-    return pageReply(request, await parts.store.runs(filter), (run) => runSummaryOf(run, parts.plane));
+    const page = await parts.store.runs(filter);
+    const reasonOf = await parts.plane.reasonsOf(page.items);
+    return pageReply(request, page, (run) => runSummaryOf(run, reasonOf));
   },
 );
 
@@ -129,7 +131,7 @@ async function runReply(parts: ApiParts, { run, attempts }: RunFound): Promise<R
   const body = run.resultBody && (await parts.store.getBody(run.resultBody.sha256));
   if (run.resultBody && !body) throw new Error(`the result ${run.resultBody.sha256} of run ${run.id} is missing`);
   const result = body ? Buffer.from(body).toString() : (run.result ?? "null");
-  const rest = JSON.stringify(runViewOf(run, attempts, parts.plane));
+  const rest = JSON.stringify(runViewOf(run, attempts, await parts.plane.reasonsOf([run])));
   return { status: 200, body: `${rest.slice(0, -1)},"result":${result}}`, headers: { "content-type": "application/json" } };
 }
 
@@ -202,14 +204,14 @@ const signalRun = route<{ id: string }, Record<never, never>, z.output<typeof si
       by,
       byReason: body.reason,
     });
-    const reply = summaryReply(parts, outcome.kind === "run" ? outcome.run : undefined);
+    const reply = await summaryReply(parts, outcome.kind === "run" ? outcome.run : undefined);
     return { ...reply, status: 202 };
   },
 );
 
-function summaryReply(parts: ApiParts, run: RunRecord | undefined): Reply {
+async function summaryReply(parts: ApiParts, run: RunRecord | undefined): Promise<Reply> {
   if (!run) throw new Error("the plane answered without a run");
-  return json(isTerminal(run.state) ? 200 : 202, runSummaryOf(run, parts.plane));
+  return json(isTerminal(run.state) ? 200 : 202, runSummaryOf(run, await parts.plane.reasonsOf([run])));
 }
 
 export const runRoutes: readonly AnyRoute[] = [listRuns, getRun, stopRun, signalRun];

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { apiLimits } from "../../schema/limits.ts";
 import type { Log } from "../../schema/kit/log.ts";
+import type { PeerDoor } from "../peers/door.ts";
 import type { Api } from "./app.ts";
 
 export interface ApiServer {
@@ -15,10 +16,10 @@ export interface ApiServer {
 /** Listens; resolves when it does. Rejects with a sentence that names the setting when the port cannot be had. */
 export async function serveApi(
   api: Api,
-  options: { readonly host: string; readonly port: number; readonly log: Log },
+  options: { readonly host: string; readonly port: number; readonly log: Log; readonly door?: PeerDoor | undefined },
 ): Promise<ApiServer> {
   const server = createAdaptorServer({
-    fetch: api.fetch,
+    fetch: (request) => options.door?.answer(request) ?? api.fetch(request),
     serverOptions: {
       // Without it an answer of two writes waits for the client's delayed ack: 20 ms instead of 0.4 ms.
       noDelay: true,

@@ -133,8 +133,9 @@ const startRuns = route<Record<never, never>, Record<never, never>, z.output<typ
     const starts = body.items.map((item) => itemOf(parts.dice, item, trace));
     reached("s01", starts);
     const outcomes = await startAll(parts, starts, { by, byReason: body.reason });
+    const reasonOf = await parts.plane.reasonsOf(outcomes.flatMap((outcome) => (outcome.ok ? [outcome.run] : [])));
     const items = outcomes.map((outcome) => {
-      if (outcome.ok) return { status: 202, run: runSummaryOf(outcome.run, parts.plane) };
+      if (outcome.ok) return { status: 202, run: runSummaryOf(outcome.run, reasonOf) };
       const view = viewOfProblem(outcome.problem);
       return { status: view.status, problem: view };
     });
@@ -190,12 +191,12 @@ const rerun = route<{ id: string }, Record<never, never>, { reason: string | nul
   },
 );
 
-function runReply(call: Call<unknown, unknown, unknown>, run: RunRecord | undefined): Reply {
+async function runReply(call: Call<unknown, unknown, unknown>, run: RunRecord | undefined): Promise<Reply> {
   if (!run) throw new Error("the plane answered a start without a run");
   call.subject.taskId = run.taskId;
   call.subject.runId = run.id;
   call.span?.about(run);
-  return json(202, runSummaryOf(run, call.parts.plane), { location: `/runs/${run.id}` });
+  return json(202, runSummaryOf(run, await call.parts.plane.reasonsOf([run])), { location: `/runs/${run.id}` });
 }
 
 export const startRoutes: readonly AnyRoute[] = [startTask, startRuns, rerun];

@@ -27,13 +27,13 @@ export async function findTask(parts: ApiParts, taskId: string): Promise<TaskFou
 }
 
 /** A task as one answer, with its version as ETag. */
-export function taskReply(
+export async function taskReply(
   parts: ApiParts,
   status: number,
   found: TaskFound,
   lastRun: RunRecord | null,
   headers: Record<string, string> = {},
-): Reply {
+): Promise<Reply> {
   const { task, version, definition } = found;
   const script = version.script ?? scriptOf(definition.run);
   const large = script !== null && script.size > requestLimits.inlineSpecBytes;
@@ -46,7 +46,7 @@ export function taskReply(
     scriptSize: script?.size ?? null,
     by: version.by,
     byReason: version.byReason,
-    lastRun: lastRun && runSummaryOf(lastRun, parts.plane),
+    lastRun: lastRun && runSummaryOf(lastRun, await parts.plane.reasonsOf([lastRun])),
     warnings: warningsOf(definition),
   };
   return json(status, view, { etag: `"${task.version}"`, ...headers });

@@ -192,7 +192,7 @@ const putByName = route<{ name: string }, { pool: string; reason?: string | unde
       throw problem("impossible", `the address names the pool ${query.pool}`, {
         errors: [{ at: "/pool", message: `must be ${query.pool}` }],
       });
-    parts.pools.mustBeLed(definition.pool);
+    await parts.pools.mustBeLed(definition.pool);
     const ifMatchVersion = ifMatchOf(header("if-match"), false);
     const store = await toStore(parts.store, definition, parts.limits.workerLostAfterSeconds);
     const outcome = await parts.plane.ask(definition.pool, {

@@ -53,7 +53,7 @@ export const createTask = route<unknown, { reason?: string | undefined }, TaskDe
     problems: ["malformed", "name-taken", "too-large", "unsupported-type", "impossible"],
   },
   async ({ parts, body, query, by, subject }) => {
-    parts.pools.mustBeLed(body.pool);
+    await parts.pools.mustBeLed(body.pool);
     const store = await toStore(parts.store, body, parts.limits.workerLostAfterSeconds);
     const taskId = parts.dice.id();
     subject.taskId = taskId;

@@ -7,7 +7,7 @@ import type { TaskSummary } from "../../schema/task-view.ts";
 import type { WorkerView } from "../../schema/worker.ts";
 import type { WorkerLive } from "../control/core.ts";
 import type { AttemptRecord, EventRecord, RunRecord, TaskRecord, WorkerRecord } from "../control/records.ts";
-import type { ControlPlane } from "../plane.ts";
+import type { ReasonOf } from "../plane.ts";
 
 let lastMs = Number.NaN;
 let lastInstant = "";
@@ -25,8 +25,8 @@ function instantOrNull(ms: number | null): string | null {
   return ms === null ? null : instant(ms);
 }
 
-/** A run as lists show it. Why it waits is asked of the plane, what its end means is said from the end. */
-export function runSummaryOf(run: RunRecord, plane: Pick<ControlPlane, "reasonOf">): RunSummary {
+/** A run as lists show it. Why it waits is the plane's to say (`reasonsOf`), what its end means is said from the end. */
+export function runSummaryOf(run: RunRecord, reasonOf: ReasonOf): RunSummary {
   return {
     id: run.id,
     taskId: run.taskId,
@@ -34,7 +34,7 @@ export function runSummaryOf(run: RunRecord, plane: Pick<ControlPlane, "reasonOf
     taskVersion: run.taskVersion,
     pool: run.pool,
     state: run.state,
-    reason: isTerminal(run.state) ? (run.end ? endSentence(run.end) : null) : plane.reasonOf(run),
+    reason: isTerminal(run.state) ? (run.end ? endSentence(run.end) : null) : reasonOf(run),
     workerId: run.workerId,
     labels: run.labels,
     createdAt: instant(run.createdAt),
@@ -62,13 +62,9 @@ export function attemptViewOf(attempt: AttemptRecord): AttemptView {
 }
 
 /** A run with its attempts; the result is added by whoever writes it out (runText). */
-export function runViewOf(
-  run: RunRecord,
-  attempts: readonly AttemptRecord[],
-  plane: Pick<ControlPlane, "reasonOf">,
-): Omit<RunView, "result"> {
+export function runViewOf(run: RunRecord, attempts: readonly AttemptRecord[], reasonOf: ReasonOf): Omit<RunView, "result"> {
   return {
-    ...runSummaryOf(run, plane),
+    ...runSummaryOf(run, reasonOf),
     params: run.params,
     attempts: attempts.toSorted((a, b) => a.number - b.number).map(attemptViewOf),
     progress: run.progress,
@@ -90,7 +86,7 @@ export function taskSummaryOf(task: TaskRecord): TaskSummary {
 }
 
 /** The stored row, overlaid by what only the leader's memory knows. */
-export function workerViewOf(worker: WorkerRecord, live: WorkerLive | null): WorkerView {
+export function workerViewOf(worker: WorkerRecord, live: Partial<WorkerLive> | null): WorkerView {
   return {
     id: worker.id,
     pool: worker.pool,

@@ -19,8 +19,9 @@ const tag = "workers";
 const byWorkerId = z.strictObject({ id });
 const shown = { description: "the worker", content: { "application/json": workerView }, example: workerExample };
 
-function workerReply(parts: ApiParts, worker: WorkerRecord): Reply {
-  return json(200, workerViewOf(worker, parts.plane.workerLive(worker.pool, worker.id)));
+async function workerReply(parts: ApiParts, worker: WorkerRecord): Promise<Reply> {
+  const liveOf = await parts.plane.workersLive([worker]);
+  return json(200, workerViewOf(worker, liveOf(worker)));
 }
 
 async function findWorker(parts: ApiParts, workerId: string): Promise<WorkerRecord> {
@@ -60,7 +61,8 @@ const listWorkers = route(
     const { limit: most, cursor: after, state, ...wanted } = query;
     const filter = { ...given({ ...wanted, states: state }), limit: most ?? requestLimits.listDefault, cursor: after ?? null };
     const page = await parts.store.workers(filter);
-    return pageReply(request, page, (worker) => workerViewOf(worker, parts.plane.workerLive(worker.pool, worker.id)));
+    const liveOf = await parts.plane.workersLive(page.items);
+    return pageReply(request, page, (worker) => workerViewOf(worker, liveOf(worker)));
   },
 );
 

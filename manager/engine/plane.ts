@@ -1,13 +1,16 @@
 import type { Clock } from "../../schema/kit/clock.ts";
 import { problem } from "../../schema/problem.ts";
-import { alarms, figures, reasonOf, workerLive } from "../control/view.ts";
-import type { Alarm } from "../control/core.ts";
+import { isTerminal } from "../../schema/run.ts";
+import { reasonOf, workerLive } from "../control/view.ts";
 import type { EventRecord } from "../control/records.ts";
-import type { ControlPlane } from "../plane.ts";
+import { runsOf } from "../peers/door.ts";
+import type { PoolQuestion } from "../peers/messages.ts";
+import type { Peers } from "../peers/peers.ts";
+import type { Seen } from "../peers/views.ts";
+import type { Check, ControlPlane, ReasonOf, ShownRun, WorkerLiveOf } from "../plane.ts";
 import type { Store } from "../store/store.ts";
 import type { PoolEngine } from "./engine.ts";
-
-type Check = Awaited<ReturnType<ControlPlane["checks"]>>[number];
+import { allAlarms, poolChecks, readiness } from "./health.ts";
 
 export interface PlaneDeps {
   readonly engines: ReadonlyMap<string, PoolEngine>;
@@ -17,9 +20,11 @@ export interface PlaneDeps {
   readonly wire: () => { readonly up: boolean; readonly sentence: string };
   /** What the configuration makes worth a warning, such as plain HTTP beyond loopback. */
   readonly warnings: readonly { readonly name: string; readonly sentence: string }[];
+  /** Absent where no other manager can be on the same database. */
+  readonly peers?: Peers | undefined;
 }
 
-/** Where batches of committed events are heard; the engines publish into it. */
+/** Where batches of committed events are heard. */
 export class EventFeed {
   readonly #listeners = new Set<(events: readonly EventRecord[]) => void>();
 
@@ -33,67 +38,106 @@ export class EventFeed {
   }
 }
 
-/** The control plane over the engines of the pools that this manager serves. */
-export function makePlane(deps: PlaneDeps, feed: EventFeed): ControlPlane {
-  const leadOf = (pool: string): PoolEngine["lead"] => deps.engines.get(pool)?.lead;
+/** The control plane over the engines of the pools that this manager serves, and over the leaders of pools that it does not lead. */
+export function makePlane(deps: PlaneDeps, feed: Pick<EventFeed, "subscribe">): ControlPlane {
+  const { engines, peers } = deps;
+  const leadOf = (pool: string): PoolEngine["lead"] => engines.get(pool)?.lead;
+  // Why a run waits comes with its leader's answer: to ask again for each start would double the way. Kept as long as the answer.
+  const told = new WeakMap<object, string | null>();
   return {
-    pools: [...deps.engines.keys()],
+    pools: [...engines.keys()],
+    alone: peers === undefined,
+    serves: async (pool) => {
+      if (engines.has(pool)) return true;
+      const leader = await peers?.book.of(pool);
+      return leader !== undefined && (leader.kind !== "nobody" || leader.exists);
+    },
     ask: async (pool, request) => {
-      const engine = deps.engines.get(pool);
-      if (!engine) {
-        throw problem(
-          "impossible",
-          `this manager does not serve the pool ${JSON.stringify(pool)}; it serves ${[...deps.engines.keys()].join(", ")} (MUSTER_POOLS)`,
-        );
+      const engine = engines.get(pool);
+      if (peers && !engine?.lead) {
+        const { outcome, reasons } = await peers.forwarder.ask(pool, request);
+        for (const run of runsOf(outcome)) told.set(run, reasons[run.id] ?? null);
+        return outcome;
       }
-      return await engine.ask(request);
+      if (engine) return await engine.ask(request);
+      throw problem(
+        "impossible",
+        `this manager does not serve the pool ${JSON.stringify(pool)}; it serves ${[...engines.keys()].join(", ")} (MUSTER_POOLS)`,
+      );
     },
-    reasonOf: (run) => {
-      const lead = leadOf(run.pool);
-      return lead ? reasonOf(lead.state, run, deps.clock.now()) : null;
+    reasonsOf: async (runs) => {
+      const open = runs.filter((run) => mayWait(run) && !told.has(run) && !leadOf(run.pool));
+      const seen = await askLeaders(peers, open, []);
+      return reasonsIn(deps, told, seen);
     },
-    workerLive: (pool, workerId) => {
-      const lead = leadOf(pool);
-      return lead ? workerLive(lead.state, workerId, deps.clock.now()) : null;
+    workersLive: async (workers) => {
+      const seen = await askLeaders(
+        peers,
+        [],
+        workers.filter((worker) => !leadOf(worker.pool)),
+      );
+      return workersIn(deps, seen);
     },
-    figures: (pool) => {
-      const lead = leadOf(pool);
-      return lead ? figures(lead.state) : null;
-    },
-    alarms: () => alarmsOf(deps),
-    checks: async () => await checksOf(deps),
+    alarms: () => allAlarms(deps),
+    checks: () => checksOf(deps),
     ready: () => readiness(deps),
     onEvents: (listener) => feed.subscribe(listener),
   };
 }
 
-function alarmsOf(deps: PlaneDeps): Alarm[] {
-  const all: Alarm[] = [];
-  for (const engine of deps.engines.values()) if (engine.lead) all.push(...alarms(engine.lead.state, deps.clock.now()));
-  return all;
+/** Of a run that runs, or has ended, no leader says anything. */
+function mayWait({ state }: ShownRun): boolean {
+  return state !== "running" && !isTerminal(state);
 }
 
-function readiness(deps: PlaneDeps): { readonly ready: boolean; readonly sentence: string } {
-  for (const [pool, engine] of deps.engines) {
-    if (engine.trouble) return { ready: false, sentence: `pool ${pool}: the database is in trouble: ${engine.trouble.sentence}` };
-    if (!engine.lead) return { ready: false, sentence: `pool ${pool}: this manager does not lead it yet` };
-  }
-  return { ready: true, sentence: "requests are taken" };
+type Answers = ReadonlyMap<string, Seen>;
+
+async function askLeaders(
+  peers: Peers | undefined,
+  runs: readonly ShownRun[],
+  workers: readonly { readonly id: string; readonly pool: string }[],
+): Promise<Answers> {
+  if (!peers || runs.length + workers.length === 0) return new Map();
+  const questions = new Map<string, { runs: PoolQuestion["runs"][number][]; workers: string[] }>();
+  const of = (pool: string): { runs: PoolQuestion["runs"][number][]; workers: string[] } => {
+    const question = questions.get(pool) ?? { runs: [], workers: [] };
+    questions.set(pool, question);
+    return question;
+  };
+  for (const { id, state, pool } of runs) of(pool).runs.push({ id, state });
+  for (const { id, pool } of workers) of(pool).workers.push(id);
+  return await peers.views.ask(questions);
+}
+
+function reasonsIn({ engines, clock }: PlaneDeps, told: WeakMap<object, string | null>, seen: Answers): ReasonOf {
+  return (run) => {
+    if (!mayWait(run)) return null;
+    const known = told.get(run);
+    if (known !== undefined) return known;
+    const lead = engines.get(run.pool)?.lead;
+    if (lead) return reasonOf(lead.state, run, clock.now());
+    const one = seen.get(run.pool);
+    return one?.kind === "whole" ? (one.view.reasons[run.id] ?? null) : `${whyUnknown(one)}; why the run waits is not known here`;
+  };
+}
+
+function workersIn({ engines, clock }: PlaneDeps, seen: Answers): WorkerLiveOf {
+  return ({ id, pool }) => {
+    const lead = engines.get(pool)?.lead;
+    if (lead) return workerLive(lead.state, id, clock.now());
+    const one = seen.get(pool);
+    return one?.kind === "whole"
+      ? (one.view.workers[id] ?? null)
+      : { reason: `${whyUnknown(one)}; what it does now is not known here` };
+  };
+}
+
+function whyUnknown(seen: Seen | undefined): string {
+  return seen?.kind === "unknown" ? seen.why : "this manager does not lead the pool yet";
 }
 
 async function checksOf(deps: PlaneDeps): Promise<Check[]> {
-  const checks: Check[] = [];
-  for (const [pool, engine] of deps.engines) {
-    const { trouble, lead } = engine;
-    if (trouble)
-      checks.push({
-        name: `database:${pool}`,
-        status: "fail",
-        sentence: `the last commit does not hold since ${new Date(trouble.sinceWall).toISOString()}: ${trouble.sentence}`,
-      });
-    else if (lead) checks.push({ name: `leader:${pool}`, status: "pass", sentence: `leads with term ${lead.term}` });
-    else checks.push({ name: `leader:${pool}`, status: "fail", sentence: "nobody leads the pool here yet" });
-  }
+  const checks = await poolChecks(deps);
   try {
     for (const check of await deps.store.check())
       checks.push({ name: `store:${check.name}`, status: check.ok ? "pass" : "warn", sentence: check.sentence });

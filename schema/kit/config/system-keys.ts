@@ -76,6 +76,15 @@ export const systemKeys = {
     readers: ["manager", "worker"],
     sentence: "Where workers and clients reach the manager's API.",
   }),
+  managerAddress: optionalKey({
+    env: "MUSTER_MANAGER_ADDRESS",
+    yaml: "managerAddress",
+    kind: url("http:", "https:"),
+    defaultText: "where its API listens; on every address, the host's first",
+    readers: ["manager"],
+    sentence:
+      "Where the other managers of the same database reach this very manager, never a proxy before all of them: requests for pools that it leads are forwarded there.",
+  }),
   databaseUrl: optionalKey({
     env: "MUSTER_DATABASE_URL",
     yaml: "database.url",

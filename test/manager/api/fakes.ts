@@ -1,5 +1,5 @@
 /** A plane that does what a test tells it, and a log store of arrays. */
-import type { WorkerLive } from "../../../manager/control/core.ts";
+import type { Alarm, WorkerLive } from "../../../manager/control/core.ts";
 import type { Request as PlaneRequest } from "../../../manager/control/inputs.ts";
 import type { Outcome } from "../../../manager/control/outputs.ts";
 import type { EventRecord } from "../../../manager/control/records.ts";
@@ -23,6 +23,10 @@ export function fakePlane(): FakePlane {
   const listeners = new Set<(events: readonly EventRecord[]) => void>();
   return {
     pools: ["default"],
+    alone: true,
+    async serves(pool) {
+      return this.pools.includes(pool);
+    },
     asked: [],
     answer: (_, request) => {
       throw new Error(`the test has no answer to ${request.kind}`);
@@ -35,18 +39,19 @@ export function fakePlane(): FakePlane {
       this.asked.push({ pool, request });
       return await this.answer(pool, request);
     },
-    reasonOf: (run) => `why ${run.id} waits`,
-    workerLive(_, workerId) {
-      return this.live[workerId] ?? null;
+    async reasonsOf() {
+      return (run) => `why ${run.id} waits`;
     },
-    figures: () => null,
-    alarms() {
-      return this.alarmList;
+    async workersLive() {
+      return ({ id }) => this.live[id] ?? null;
+    },
+    async alarms() {
+      return this.alarmList as Alarm[];
     },
     async checks() {
       return this.health;
     },
-    ready() {
+    async ready() {
       return { ready: this.isReady, sentence: this.isReady ? "leads" : "follows" };
     },
     onEvents(listener) {
