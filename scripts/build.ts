@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { build, type Metafile } from "esbuild";
 import { takeNoArguments } from "./no-arguments.ts";
 import { noticesOf } from "./build/notices.ts";
+import { releaseCode } from "./build/code.ts";
 import { readProject } from "./build/project.ts";
 
 const usage = `Usage: npm run build
@@ -36,29 +37,17 @@ const beside: Readonly<Record<string, string>> = {
   LICENSE: "LICENSE",
 };
 
-/** CommonJS packages ask for Node's own modules by `require`, which a module does not have. */
-const banner = 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);';
-
 async function bundle(): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: Object.entries(parts).map(([out, file]) => ({ out, in: file })),
     outdir: dist,
-    bundle: true,
     splitting: true,
     chunkNames: "[name]-[hash]",
-    platform: "node",
-    target: "node24",
-    format: "esm",
-    banner: { js: banner },
-    // muster.js loads a part instead of starting it, to be one process and not two.
-    define: { "import.meta.main": "true", MUSTER_IS_RELEASE: "true" },
-    // Whoever reads a stack trace finds the names that the source has.
-    minifySyntax: true,
-    minifyWhitespace: true,
     sourcemap: "linked",
     sourcesContent: false,
     legalComments: "none",
+    ...releaseCode,
     metafile: true,
     logLevel: "warning",
   });

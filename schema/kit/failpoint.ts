@@ -99,7 +99,9 @@ export function failpointProblems(
 
 function isFailpoint(value: string): boolean {
   const [step = "", what, hit = "1", ...rest] = value.split(":");
-  return isAbsolute(value) || (step in failSteps && what === "kill" && /^[1-9][0-9]{0,8}$/.test(hit) && rest.length === 0);
+  return (
+    isAbsolute(value) || (Object.hasOwn(failSteps, step) && what === "kill" && /^[1-9][0-9]{0,8}$/.test(hit) && rest.length === 0)
+  );
 }
 
 function look(from: Source, step: FailStepName, what: unknown): void {

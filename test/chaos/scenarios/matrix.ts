@@ -54,7 +54,9 @@ async function playMatrix(size: Size, say: (line: string) => void): Promise<Find
   const cells = size.kind === "small" ? sample : steps.flatMap((step) => victims.map((victim) => ({ step, victim })));
   const rounds = roundsOf(cells, size.kind === "small" ? 1 : size.rounds);
   // Two systems side by side: a round waits more than it works.
-  const halves = size.kind === "small" ? [rounds] : [rounds.filter((_, n) => n % 2 === 0), rounds.filter((_, n) => n % 2 === 1)];
+  // All victims of a step in one lane, one after the other: who is started anew reconnects without the pauses of the last round.
+  const lane = ({ step, number }: Round): number => (size.kind === "small" ? 0 : (steps.indexOf(step) + number) % 2);
+  const halves = [0, 1].map((n) => rounds.filter((round) => lane(round) === n)).filter((half) => half.length > 0);
   // Each to its end, so that a lane that fails leaves nothing of the other behind.
   const played = await Promise.allSettled(halves.map((half, n) => Lane.play(half, n === 0 ? ["m1"] : ["m1", "m2"], say)));
   const lanes = played.map((lane) => {
