@@ -1,5 +1,6 @@
 import type { Scenario } from "./scenario.ts";
 import { adopt } from "./scenarios/adopt.ts";
+import { reboot } from "./scenarios/reboot.ts";
 import { brokerWiped } from "./scenarios/broker-wiped.ts";
 import { database } from "./scenarios/database.ts";
 import { matrix } from "./scenarios/matrix.ts";
@@ -7,4 +8,4 @@ import { offline } from "./scenarios/offline.ts";
 import { silent } from "./scenarios/silent.ts";
 
 /** All that `npm run chaos` plays, in this order. */
-export const scenarios: readonly Scenario[] = [matrix, adopt, offline, brokerWiped, silent, database];
+export const scenarios: readonly Scenario[] = [matrix, adopt, reboot, offline, brokerWiped, silent, database];

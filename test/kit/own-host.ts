@@ -76,7 +76,7 @@ export class OwnHost implements AsyncDisposable {
   /** Runs a script for sh there and gives its output; rejects when it fails. */
   async sh(script: string, ...args: readonly string[]): Promise<string> {
     const [program = "", ...rest] = [...this.before, "sh", "-c", script, "sh", ...args];
-    return (await run(program, rest)).stdout;
+    return (await run(program, rest, { timeout: 60_000, killSignal: "SIGKILL" })).stdout;
   }
 
   /** Kills a process there, by its number there. */
@@ -91,6 +91,7 @@ export class OwnHost implements AsyncDisposable {
     writeFileSync(script, counter);
     // Another process may be born between the two lines, or have the number for a moment; then once more.
     const take = `pid=$1; tries=0
+[ $$ != "$pid" ] || { echo 0; exit 0; }
 while [ $tries -lt 500 ]; do
   tries=$((tries+1))
   [ -z "$pid" ] || echo $((pid-1)) >/proc/sys/kernel/ns_last_pid
@@ -100,7 +101,9 @@ while [ $tries -lt 500 ]; do
   sleep 0.02
 done
 exit 1`;
-    const taken = Number(await this.sh(take, pid === undefined ? "" : String(pid), script, file));
+    let taken = 0;
+    // The shell that is to make it may have the number itself; the next one has another.
+    while (taken === 0) taken = Number(await this.sh(take, pid === undefined ? "" : String(pid), script, file));
     const caught = (): string[] => readFileSync(file, "latin1").trim().split("\n").slice(1);
     await until(`the decoy ${taken} to count`, () => readOr(file).startsWith("ready"));
     const stat = await this.sh(`cat /proc/${taken}/stat`);

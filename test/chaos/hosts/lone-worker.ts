@@ -17,15 +17,15 @@ export async function sendStarts(manager: HandManager, starts: readonly StartIte
 /** The agent's pid, as its own host counts, once the state file is this life's. */
 export async function agentPid(worker: WorkerProcess, not = 0): Promise<number> {
   return await until("the agent's state file", () => {
-    const { pid } = stateOf(worker) ?? {};
+    const { pid } = stateIn(join(worker.folder, "worker")) ?? {};
     return pid !== undefined && pid !== not && pid;
   });
 }
 
-/** What the running agent says of itself; undefined when there is nothing readable. */
-export function stateOf(worker: WorkerProcess): any {
+/** What the running agent says of itself, from its own folder; undefined when there is nothing readable. */
+export function stateIn(folder: string): any {
   try {
-    return JSON.parse(readFileSync(join(worker.folder, "worker", "state.json"), "utf8"));
+    return JSON.parse(readFileSync(join(folder, "state.json"), "utf8"));
   } catch {
     return undefined;
   }
