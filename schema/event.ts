@@ -28,6 +28,8 @@ export const eventKinds = [
   "workerRemoved",
   "workerRefused",
   "attemptFound",
+  "poolHeld",
+  "poolReleased",
   "setAside",
   "gap",
   "alarm",

@@ -143,19 +143,6 @@ export const apiLimits = {
   closeAnswersMs: 2_000,
 } as const;
 
-/** Bounds of the store. */
-export const storeLimits = {
-  /** Idempotency keys that one commit forgets. */
-  keysForgotten: 1_000,
-  /** Rows that one page of a list looks at; a page that looked at so many is handed out short, with its cursor. */
-  listScanRows: 5_000,
-  /** One row of a large body: small beside MariaDB's max_allowed_packet. */
-  bodyPartBytes: 524_288,
-  cursorChars: 512,
-  /** Gaps recorded in one stream of one attempt; what comes after is one last gap. */
-  logGaps: 1_000,
-} as const;
-
 /** Bounds of what one worker holds. */
 export const workerLimits = {
   slotsDefault: 10,
@@ -175,6 +162,8 @@ export const workerLimits = {
   heldStarts: 4,
   /** Reports that no ack covers; beyond it, commands that would add one are dropped (they come again), ends never are. */
   unackedReports: 200_000,
+  /** Acknowledged ends of the ledger that one hello lists; more are asked for once these are stored. */
+  ledgerPerHello: 1_000,
   /** Ended attempts forgotten in one step, when the ledger is over its bounds. */
   ledgerForgottenAtOnce: 1_000,
   /** Kept free for the journal beside it, and let go when the disk is full, so that ends can still be written (rule 26). */

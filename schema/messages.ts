@@ -89,6 +89,10 @@ export const askItem = z.object({
   kind: z.literal("ask"),
   attempts: z.array(id).max(500).optional(),
   hello: z.literal(true).optional(),
+  ledger: z
+    .object({ journal, above: seq })
+    .optional()
+    .describe("the next hello also lists attempts that ended, and were acknowledged, above this seq (rule 28)"),
 });
 export const ackItem = z.object({ kind: z.literal("ack"), journal, seq });
 export const logsAckItem = z.object({
@@ -154,7 +158,15 @@ const loadSent = z.object(load.shape);
 
 const uplink = { v: version, epoch: epochText, connection: z.int().min(1), mono };
 
-export const inventoryItem = z.object({ attempt: id, run: id, start: z.int().min(1), state: attemptState, end: end.optional() });
+export const inventoryItem = z.object({
+  attempt: id,
+  run: id,
+  start: z.int().min(1),
+  state: attemptState,
+  end: end.optional(),
+  /** Of an end that was acknowledged, so that no report of it follows: the report's seq, and the host's wall clock. */
+  acked: z.object({ seq, startedAt: z.number().optional(), endedAt: z.number() }).optional(),
+});
 export type InventoryItem = z.infer<typeof inventoryItem>;
 
 export const hello = z.object({
@@ -171,6 +183,11 @@ export const hello = z.object({
   survives: z.boolean(),
   http: z.boolean(),
   draining: z.boolean(),
+  /**
+   * The answer to `ask{ledger}`: the inventory also has every acknowledged end with a seq above `above` and up to `upTo`; the
+   * ledger is whole once that is all that was acknowledged. Ends up to `forgotten` are not in it any more.
+   */
+  ledger: z.object({ above: seq, upTo: seq, forgotten: seq }).optional(),
   inventory: z.object({ part: z.int().min(1), of: z.int().min(1).max(10_000), items: z.array(inventoryItem).max(2_000) }),
 });
 export type Hello = z.infer<typeof hello>;

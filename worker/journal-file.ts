@@ -9,17 +9,22 @@ import type { JournalMeta } from "./agent/records.ts";
 import { isBusy, isMalformed } from "./sqlite-errors.ts";
 
 /** SQLite's user_version of the tables below. */
-const tablesVersion = 1;
+const tablesVersion = 2;
 
 const tables = `
   CREATE TABLE meta (
     journal TEXT NOT NULL, n INTEGER NOT NULL, highest_term INTEGER NOT NULL, highest_ack INTEGER NOT NULL,
-    next_seq INTEGER NOT NULL, made_wall INTEGER NOT NULL
+    next_seq INTEGER NOT NULL, made_wall INTEGER NOT NULL, forgotten_seq INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   CREATE TABLE ledger (attempt TEXT PRIMARY KEY, entry TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE reports (seq INTEGER PRIMARY KEY, attempt TEXT NOT NULL, body TEXT NOT NULL) STRICT;
   PRAGMA user_version = ${tablesVersion};
 `;
+
+/** What brings the tables of a version to the next one. An agent that never forgot an end has forgotten none above 0. */
+const upgrades: Readonly<Record<number, string>> = {
+  1: "ALTER TABLE meta ADD COLUMN forgotten_seq INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 2;",
+};
 
 /** A WAL that grew under a backlog is cut to this again. */
 const walKeptBytes = 4_194_304;
@@ -63,7 +68,8 @@ export function readMeta({ database }: JournalFile): JournalMeta {
   const row = database
     .prepare(
       `SELECT journal, n, highest_term AS highestTerm, highest_ack AS highestAck,
-         max(1, next_seq, highest_ack + 1, (SELECT coalesce(max(seq), 0) + 1 FROM reports)) AS nextSeq FROM meta`,
+         max(1, next_seq, highest_ack + 1, (SELECT coalesce(max(seq), 0) + 1 FROM reports)) AS nextSeq,
+         forgotten_seq AS forgottenSeq FROM meta`,
     )
     .get();
   return { ...(row as unknown as JournalMeta) };
@@ -85,6 +91,7 @@ function opened(path: string, wall: number): JournalFile {
     const file = fileOf(path, database);
     checkVersion(path, database);
     if (versionOf(database) === 0) makeTables(file, wall);
+    upgrade(file);
     checkContent(database);
     file.transact(() => database.exec("UPDATE meta SET n = n + 1"));
     return file;
@@ -120,8 +127,16 @@ function fileOf(path: string, database: DatabaseSync): JournalFile {
 function makeTables(file: JournalFile, wall: number): void {
   file.transact(() => {
     file.database.exec(tables);
-    file.database.prepare("INSERT INTO meta VALUES (?, 0, 0, 0, 1, ?)").run(shortId(), wall);
+    file.database.prepare("INSERT INTO meta VALUES (?, 0, 0, 0, 1, ?, 0)").run(shortId(), wall);
   });
+}
+
+function upgrade(file: JournalFile): void {
+  for (;;) {
+    const text = upgrades[versionOf(file.database)];
+    if (text === undefined) return;
+    file.transact(() => file.database.exec(text));
+  }
 }
 
 function versionOf(database: DatabaseSync): number {

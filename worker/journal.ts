@@ -81,6 +81,7 @@ interface Verbs {
   readonly putReport: StatementSync;
   readonly dropAcked: StatementSync;
   readonly forget: StatementSync;
+  readonly setForgotten: StatementSync;
   readonly setMeta: StatementSync;
 }
 
@@ -94,6 +95,7 @@ function prepare({ database }: JournalFile): Verbs {
     putReport: database.prepare("INSERT INTO reports (seq, attempt, body) VALUES (?, ?, ?)"),
     dropAcked: database.prepare("DELETE FROM reports WHERE seq <= ?"),
     forget: database.prepare("DELETE FROM ledger WHERE attempt = ?"),
+    setForgotten: database.prepare("UPDATE meta SET forgotten_seq = max(forgotten_seq, ?)"),
     // Terms and acks only rise, whatever the order in which two steps name them.
     setMeta: database.prepare(
       "UPDATE meta SET highest_term = max(highest_term, ?), highest_ack = max(highest_ack, ?), next_seq = max(next_seq, ?)",
@@ -117,6 +119,7 @@ function apply(verbs: Verbs, write: JournalWrite): void {
       return;
     case "forget":
       for (const attempt of write.attempts) verbs.forget.run(attempt);
+      verbs.setForgotten.run(write.upTo);
       return;
   }
 }

@@ -1,4 +1,5 @@
 /** What an operator should know of now. One alarm for each key; the oldest gives way when there are too many. */
+import type { AlarmKind } from "../../schema/alarm.ts";
 import { managerLimits } from "../../schema/limits.ts";
 import type { Alarm } from "./core.ts";
 import type { ControlState } from "./state.ts";
@@ -12,7 +13,7 @@ export interface StandingAlarm extends Alarm {
 const alarmMs = 3_600_000;
 
 /** Raises an alarm, or changes the sentence of one that stands. The first time is an event. */
-export function raiseAlarm(turn: Turn, kind: string, about: string, sentence: string): void {
+export function raiseAlarm(turn: Turn, kind: AlarmKind, about: string, sentence: string): void {
   const { alarms } = turn.state;
   const key = `${kind} ${about}`;
   const before = alarms.get(key);
@@ -25,7 +26,7 @@ export function raiseAlarm(turn: Turn, kind: string, about: string, sentence: st
   if (alarms.size > managerLimits.alarms && !oldest.done) alarms.delete(oldest.value);
 }
 
-export function clearAlarm(state: ControlState, kind: string, about: string): void {
+export function clearAlarm(state: ControlState, kind: AlarmKind, about: string): void {
   state.alarms.delete(`${kind} ${about}`);
 }
 

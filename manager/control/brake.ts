@@ -1,5 +1,6 @@
 /** The fleet brake (rule 11): if many workers vanish at once it is rather the wire than the workers, and nobody is declared lost. */
 import { clearAlarm, raiseAlarm } from "./alarms.ts";
+import type { PoolLive } from "./core.ts";
 import { armWake } from "./due.ts";
 import type { ControlState, WorkerCell } from "./state.ts";
 import type { Turn } from "./turn.ts";
@@ -58,18 +59,36 @@ export function checkBrake(turn: Turn): void {
   const silent = countUnreachable(state);
   const over = brake.releasing ? silent === 0 : !isFleet(state, silent);
   if (!over) {
-    raiseAlarm(
-      turn,
-      "fleetBrake",
-      "",
-      `${silent} workers are silent at once; none is declared lost until most are back or ${state.options.timing.brakeHoldMs / 1_000} s have passed`,
-    );
+    raiseAlarm(turn, "fleetBrake", "", brakeSentence(state, silent));
     return;
   }
   brake.untilMono = null;
   brake.releasing = false;
   brake.gone.length = 0;
   clearAlarm(state, "fleetBrake", "");
+}
+
+function brakeSentence(state: ControlState, silent: number): string {
+  const { timing, pool } = state.options;
+  return state.brake.releasing
+    ? `${silent} workers are silent; the fleet brake lets go, and at most ${timing.brakeReleasePerSecond} of them are declared lost in a second`
+    : `${silent} workers are silent at once; none is declared lost until most are back, or ${timing.brakeHoldMs / 1_000} s have passed, or somebody says that they are gone (POST /pools/${pool}/release)`;
+}
+
+/** The brake for people; null when it does not hold. */
+export function brakeView(state: ControlState): PoolLive["brake"] {
+  if (state.brake.untilMono === null) return null;
+  const silent = countUnreachable(state);
+  return { sentence: brakeSentence(state, silent), silent };
+}
+
+/** A person says that the workers are gone: it lets go now, at its rate. False: it does not hold. */
+export function letBrakeGo(turn: Turn): boolean {
+  const { brake } = turn.state;
+  if (brake.untilMono === null || brake.releasing) return false;
+  brake.untilMono = turn.now.mono;
+  brake.releasing = true;
+  return true;
 }
 
 function countUnreachable(state: ControlState): number {

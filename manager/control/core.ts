@@ -9,6 +9,7 @@
  * `step` changes the state in place; when a batch cannot be committed for good, the shell throws the state away and makes a
  * new one from the store (rule 19).
  */
+import type { AlarmKind } from "../../schema/alarm.ts";
 import type { Placement } from "./placement/placement.ts";
 
 export interface ControlTiming {
@@ -52,10 +53,21 @@ export interface WorkerLive {
 }
 
 export interface Alarm {
-  readonly kind: string;
+  readonly kind: AlarmKind;
   /** Wall ms. */
   readonly since: number;
   readonly sentence: string;
+}
+
+/** What holds a pool, as only its leader knows it. */
+export interface PoolLive {
+  readonly term: number;
+  /** Of the hold of a restored database: what it waits for, one sentence; null when nothing is held. */
+  readonly hold: string | null;
+  /** Workers whose ledger is awaited, the first of them by id. */
+  readonly waitsFor: readonly string[];
+  /** The fleet brake; null when it does not hold. */
+  readonly brake: { readonly sentence: string; readonly silent: number } | null;
 }
 
 /** Gauges for metrics and `/health`. */

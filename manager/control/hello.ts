@@ -4,10 +4,12 @@ import { managerLimits, timing } from "../../schema/limits.ts";
 import { protocolVersion, type DownItem, type Hello } from "../../schema/messages.ts";
 import { clearAlarm, raiseAlarm } from "./alarms.ts";
 import { updateWorker } from "./drain.ts";
+import { holdForLostHistory } from "./hold.ts";
 import { insertWorker } from "./join.ts";
 import { adoptInventory } from "./inventory.ts";
+import { followJournal, heardOf } from "./ledger.ts";
 import { becomeReachable, hear } from "./reach.ts";
-import { journalKey, type WorkerCell } from "./state.ts";
+import { journalKey, type ControlState, type WorkerCell } from "./state.ts";
 import { emit, note, type Turn } from "./turn.ts";
 import { refusals, type Refusal } from "./refusals.ts";
 
@@ -29,16 +31,19 @@ export function takeHello(turn: Turn, workerId: string, message: Hello): void {
   if (message.highestTerm > state.options.term) {
     // It obeys nothing of ours until we lead with a higher term (rule 28).
     note(turn, "higherTerm", { workerId, detail: String(message.highestTerm) });
-    raiseAlarm(
-      turn,
-      "higherTerm",
-      workerId,
-      `worker ${workerId} has obeyed term ${message.highestTerm}, this leader has ${state.options.term}: the database may have been taken back`,
-    );
+    const sentence = higherTermSentence(state, workerId, message);
+    raiseAlarm(turn, "higherTerm", workerId, sentence);
+    holdForLostHistory(turn, sentence);
   }
-  introduce(turn, worker, message);
-  followJournal(turn, worker, message);
-  adoptInventory(turn, worker, message, whole);
+  const heard = heardOf(state, worker, message);
+  introduce(turn, worker, message, heard.whole);
+  // Its reports up to there are in the database only together with the ends that this inventory has.
+  followJournal(turn, worker, message, heard);
+  adoptInventory(turn, worker, message, whole, heard.whole);
+}
+
+function higherTermSentence(state: ControlState, workerId: string, message: Hello): string {
+  return `worker ${workerId} has obeyed term ${message.highestTerm}, this leader has ${state.options.term}: the database may have been taken back`;
 }
 
 function wrongVersion(message: Hello): Refusal | undefined {
@@ -151,8 +156,8 @@ export function listedBy(worker: WorkerCell | undefined, message: Hello): Hello[
   return others.length + 1 < of ? [] : [...others.flatMap(([, each]) => each), ...items];
 }
 
-/** What the hello says of the worker itself. */
-function introduce(turn: Turn, worker: WorkerCell, message: Hello): void {
+/** What the hello says of the worker itself. `whole`: it may be given work; else the rest of its ledger comes first. */
+function introduce(turn: Turn, worker: WorkerCell, message: Hello, whole: boolean): void {
   const successor = worker.row.epoch !== message.epoch;
   if (successor) {
     worker.mono = null;
@@ -160,7 +165,7 @@ function introduce(turn: Turn, worker: WorkerCell, message: Hello): void {
     worker.found.clear();
   }
   hear(turn, worker, message.mono);
-  worker.synced = true;
+  worker.synced = whole;
   worker.askDelayMs = 0;
   worker.refusedEpoch = null;
   worker.refusals = 0;
@@ -178,28 +183,4 @@ function introduce(turn: Turn, worker: WorkerCell, message: Hello): void {
   });
   clearAlarm(turn.state, "workerRefused", worker.row.id);
   becomeReachable(turn, worker);
-}
-
-/** Where its reports go on. More acknowledged than we ever applied: our history was lost (rule 28). */
-function followJournal(turn: Turn, worker: WorkerCell, message: Hello): void {
-  const { state } = turn;
-  const { journal } = parseEpoch(message.epoch);
-  const key = journalKey(worker.row.id, journal);
-  const applied = state.journals.get(key);
-  const acked = Math.max(message.firstUnackedSeq - 1, 0);
-  if (applied === undefined) {
-    state.journals.set(key, acked);
-    turn.changes.push({ op: "insertJournal", row: { workerId: worker.row.id, journal, applied: acked } });
-  } else if (acked > applied) {
-    state.journals.set(key, acked);
-    turn.changes.push({ op: "updateJournal", workerId: worker.row.id, journal, applied: acked });
-  }
-  if (acked <= (applied ?? 0)) return;
-  emit(turn, "gap", { workerId: worker.row.id, data: { journal, from: (applied ?? 0) + 1, to: acked } });
-  raiseAlarm(
-    turn,
-    "historyLost",
-    worker.row.id,
-    `worker ${worker.row.id} was acknowledged reports up to ${acked}, the database has them up to ${applied ?? 0}: it may be a restored backup`,
-  );
 }

@@ -69,7 +69,11 @@ export type Request =
   | ({ readonly kind: "signalRun"; readonly runId: string; readonly signal: string } & Asker)
   | ({ readonly kind: "drainWorker"; readonly workerId: string; readonly on: boolean } & Asker)
   | ({ readonly kind: "labelWorker"; readonly workerId: string; readonly labels: Labels } & Asker)
-  | ({ readonly kind: "deleteWorker"; readonly workerId: string; readonly stop: boolean } & Asker);
+  | ({ readonly kind: "deleteWorker"; readonly workerId: string; readonly stop: boolean } & Asker)
+  /** A person's word: the hold of a restored database, or the fleet brake, lets go. */
+  | ({ readonly kind: "releasePool"; readonly what: ReleaseWhat } & Asker);
+
+export type ReleaseWhat = "restored" | "brake";
 
 export type Input =
   | { readonly kind: "request"; readonly ticket: number; readonly request: Request }

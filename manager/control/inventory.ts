@@ -5,21 +5,31 @@ import type { Hello, InventoryItem } from "../../schema/messages.ts";
 import { remind } from "./attempts.ts";
 import { endAttempt } from "./ends.ts";
 import { noteFound } from "./found.ts";
+import { adoptLost, endFromLedger } from "./ledger.ts";
 import { loseMissing, unproven } from "./loss.ts";
 import { advance, markKnown } from "./progress.ts";
 import { armAttempt } from "./due.ts";
-import { journalKey, recentAttempt, type AttemptCell, type WorkerCell } from "./state.ts";
+import { isKnown, journalKey, recentAttempt, type AttemptCell, type WorkerCell } from "./state.ts";
 import { note, send, type Turn } from "./turn.ts";
 
-/** Takes a whole inventory and answers it with the sync that names its (epoch, connection). */
-export function adoptInventory(turn: Turn, worker: WorkerCell, message: Hello, items: readonly InventoryItem[]): void {
+/**
+ * Takes an inventory. `whole`: with what the database knows it is everything that the worker has, so that absence may prove
+ * something; then it is answered by the sync that names its (epoch, connection).
+ */
+export function adoptInventory(
+  turn: Turn,
+  worker: WorkerCell,
+  message: Hello,
+  items: readonly InventoryItem[],
+  whole: boolean,
+): void {
   const listed = new Set<string>();
   const keep: string[] = [];
   const stop: string[] = [];
   const ask: string[] = [];
   for (const item of items) {
     listed.add(item.attempt);
-    const attempt = turn.state.attempts.get(item.attempt);
+    const attempt = turn.state.attempts.get(item.attempt) ?? adoptUnknown(turn, worker, message, item);
     if (!attempt) {
       if (wantsStop(turn, worker, item)) stop.push(item.attempt);
     } else if (attempt.worker !== worker) {
@@ -30,16 +40,24 @@ export function adoptInventory(turn: Turn, worker: WorkerCell, message: Hello, i
       });
     } else if (takePresent(turn, attempt, message, item)) {
       (attempt.orphan ? stop : keep).push(item.attempt);
+    } else if (item.acked) {
+      endFromLedger(turn, attempt, item);
     } else if (everythingApplied(turn, worker, message)) {
       // Ended there, and the report of it is not on its way any more: it says it again.
       ask.push(item.attempt);
     }
   }
+  if (!whole) return;
   sendSync(turn, worker, message, keep, stop);
   for (let at = 0; at < ask.length; at += managerLimits.idsPerAsk)
     send(turn, worker, { kind: "ask", attempts: ask.slice(at, at + managerLimits.idsPerAsk) });
   for (const attempt of worker.attempts.values()) if (!listed.has(attempt.row.id)) takeAbsent(turn, attempt, message);
   for (const attempt of worker.attempts.values()) saySoon(turn, attempt);
+}
+
+/** It may be an attempt of the time that the database has lost. */
+function adoptUnknown(turn: Turn, worker: WorkerCell, message: Hello, item: InventoryItem): AttemptCell | undefined {
+  return isKnown(turn.state, item.attempt) ? undefined : adoptLost(turn, worker, message, item);
 }
 
 /** It is there. True while it lives; an end comes with its report, which alone has the result. */

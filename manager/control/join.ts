@@ -14,6 +14,7 @@ export function makeWorker(state: ControlState, row: WorkerRecord, heardMono: nu
     heardWall: null,
     mono: null,
     synced: false,
+    told: false,
     goneConnection: 0,
     beatMs: state.settings.heartbeatMs,
     spokenMono: Number.NEGATIVE_INFINITY,

@@ -4,7 +4,7 @@ import { timing as defaults } from "../../schema/limits.ts";
 import { armLoss } from "./due.ts";
 import { closeAttempt, loseRun } from "./ends.ts";
 import { endRun } from "./runs.ts";
-import { heardSince, type AttemptCell, type ControlState, type RunCell, type WorkerCell } from "./state.ts";
+import { heardSince, isHeld, type AttemptCell, type ControlState, type RunCell, type WorkerCell } from "./state.ts";
 import type { Turn } from "./turn.ts";
 
 /** Ticks of the host's watchdog that the fence may come late by, and one for the stop of a host that was suspended. */
@@ -31,6 +31,8 @@ export function isUnproven(end: End | null): boolean {
 
 /** Its worker is lost: when the loss of each attempt is decided. */
 export function armLosses(state: ControlState, worker: WorkerCell, nowMono: number): void {
+  // Its ledger may have the true end (rule 28).
+  if (isHeld(state)) return;
   for (const attempt of worker.attempts.values()) if (!attempt.orphan) armLoss(state, attempt, lossAt(state, attempt, nowMono));
 }
 
@@ -54,7 +56,7 @@ function lossAt(state: ControlState, attempt: AttemptCell, nowMono: number): num
 
 /** The time for it has come, and its worker is still lost. */
 export function decideLoss(turn: Turn, attempt: AttemptCell): void {
-  if (attempt.orphan || attempt.worker.row.state !== "lost") return;
+  if (attempt.orphan || attempt.worker.row.state !== "lost" || isHeld(turn.state)) return;
   const { run } = attempt;
   const why = `nobody heard of worker ${attempt.row.workerId} any more`;
   if (run.version?.definition.onLost === "retry") {

@@ -6,13 +6,15 @@
  * One need may only be known once another was met: a start names its task, the task its newest version.
  */
 import { managerLimits } from "../../schema/limits.ts";
+import type { InventoryItem } from "../../schema/messages.ts";
+import { isTerminal } from "../../schema/run.ts";
 import { adoptVersion } from "./adopt.ts";
 import { beginBatch } from "./batch.ts";
 import { offer, recall } from "./cache.ts";
 import { listedBy } from "./hello.ts";
 import type { Input, Loaded, Need, Request, StartItem } from "./inputs.ts";
 import { knownRun } from "./starts.ts";
-import { keyKey, recentAttempt, recentRun, versionKey, type ControlState } from "./state.ts";
+import { isKnown, keyKey, recentAttempt, recentRun, versionKey, type ControlState } from "./state.ts";
 import { sweepToContinue } from "./stops.ts";
 import { compileVersion } from "./versions.ts";
 import { admitPage, pageSize } from "./window.ts";
@@ -30,11 +32,7 @@ export function needsOf(state: ControlState, input: Input): readonly Need[] {
       wantForRequest(state, wanted, input.request);
       break;
     case "hello":
-      wantAttempts(
-        state,
-        wanted,
-        listedBy(state.workers.get(input.workerId), input.message).map((item) => item.attempt),
-      );
+      wantForHello(state, wanted, listedBy(state.workers.get(input.workerId), input.message));
       break;
     case "reports":
       wantAttempts(
@@ -95,6 +93,7 @@ function wantForRequest(state: ControlState, wanted: Wanted, request: Request): 
     case "drainWorker":
     case "labelWorker":
     case "deleteWorker":
+    case "releasePool":
       return;
   }
 }
@@ -114,6 +113,22 @@ function wantForRerun(state: ControlState, wanted: Wanted, request: Extract<Requ
   if (request.idempotencyKey !== null) wantKey(state, wanted, of.taskId, request.idempotencyKey);
   wantTask(state, wanted, of.taskId);
   wantVersion(state, wanted, of.taskId, of.taskVersion);
+}
+
+/** The attempts; and of those that nobody knows the run, which may be one that the database has taken back (rule 28). */
+function wantForHello(state: ControlState, wanted: Wanted, items: readonly InventoryItem[]): void {
+  wantAttempts(
+    state,
+    wanted,
+    items.map((item) => item.attempt),
+  );
+  if (wanted.size > 0) return;
+  for (const item of items) {
+    if (isKnown(state, item.attempt)) continue;
+    wantRun(state, wanted, item.run);
+    const run = knownRun(state, item.run);
+    if (run && !isTerminal(run.state)) wantVersion(state, wanted, run.taskId, run.taskVersion);
+  }
 }
 
 function wantForPlace(state: ControlState, wanted: Wanted): void {

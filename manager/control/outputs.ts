@@ -22,7 +22,9 @@ export type Outcome =
   | { readonly kind: "runs"; readonly items: readonly ItemOutcome[] }
   /** Of `stopTask`: how many runs were asked to stop. */
   | { readonly kind: "stopping"; readonly runs: number }
-  | { readonly kind: "worker"; readonly worker: WorkerRecord };
+  | { readonly kind: "worker"; readonly worker: WorkerRecord }
+  /** Of `releasePool`: whether anything was held. */
+  | { readonly kind: "released"; readonly changed: boolean };
 
 export interface Answer {
   readonly ticket: number;

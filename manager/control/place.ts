@@ -8,7 +8,7 @@ import { allows, hasRoom, mayTake, prefetchOf, suits } from "./feasible.ts";
 import { isIn, type OpenSet } from "./openset.ts";
 import type { OpenWorker } from "./placement/placement.ts";
 import { block, compileLine, dequeue, headOf, nextLine, unblock, type Line } from "./queue.ts";
-import { versionKey, type RunCell, type WorkerCell } from "./state.ts";
+import { isHeld, versionKey, type RunCell, type WorkerCell } from "./state.ts";
 import type { Turn } from "./turn.ts";
 import { turnWindow } from "./window.ts";
 import type { CompiledVersion } from "./versions.ts";
@@ -22,6 +22,15 @@ export function placeAll(turn: Turn): void {
   const { queue } = state;
   for (const line of queue.unread) compileLine(queue, line, recall(state.versions, versionKey(line.taskId, line.version)));
   wakeLines(turn);
+  if (!isHeld(state)) placeWaiting(turn);
+  turnWindow(turn);
+  for (const attempt of state.sentNow) raiseProof(state, attempt);
+  state.sentNow = [];
+}
+
+function placeWaiting(turn: Turn): void {
+  const { state } = turn;
+  const { queue } = state;
   const left: { count: number } = { count: managerLimits.placementsPerBatch };
   // Where every slot is taken only the lines that need none are looked at: a full fleet costs nothing.
   while (left.count > 0 && state.free.size + state.eager.size > 0) {
@@ -37,9 +46,6 @@ export function placeAll(turn: Turn): void {
     }
   }
   if (left.count === 0 || queue.unread.size > 0) armWake(state, turn.now.mono);
-  turnWindow(turn);
-  for (const attempt of state.sentNow) raiseProof(state, attempt);
-  state.sentNow = [];
 }
 
 /** Blocked lines for which something may have changed come back. */

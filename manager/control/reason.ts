@@ -2,7 +2,7 @@
 import type { Now } from "../../schema/given.ts";
 import { recall } from "./cache.ts";
 import { gapOf } from "./feasible.ts";
-import { heardSince, versionKey, type AttemptCell, type ControlState, type RunCell } from "./state.ts";
+import { heardSince, isHeld, versionKey, type AttemptCell, type ControlState, type RunCell } from "./state.ts";
 import type { CompiledVersion } from "./versions.ts";
 
 /** Workers that one sentence looks at. */
@@ -14,12 +14,14 @@ function versionOf(state: ControlState, run: RunCell): CompiledVersion | undefin
 
 /** For a queued run in memory. */
 export function whyQueued(state: ControlState, run: RunCell, now: Now): string {
+  if (state.hold && isHeld(state)) return state.hold.sentence;
   if (run.holdMono !== null && run.holdWhy !== null) return `${run.holdWhy}; placed again in ${seconds(run.holdMono - now.mono)}`;
   return whyNowhere(state, run, now);
 }
 
 /** For a run between two tries. */
 export function whyRetrying(state: ControlState, run: RunCell, now: Now): string {
+  if (state.hold && isHeld(state)) return state.hold.sentence;
   if (run.holdMono === null) return whyNowhere(state, run, now);
   const of = run.version?.definition.retry.attempts;
   return `${run.holdWhy ?? "the last try failed"}; try ${run.row.tries + 1}${of !== undefined && of > run.row.tries ? ` of ${of}` : ""} in ${seconds(run.holdMono - now.mono)}`;
@@ -70,6 +72,8 @@ function plural(gap: string): string {
 /** For a run on a worker that nobody hears. */
 export function whyUnreachable(state: ControlState, attempt: AttemptCell, now: Now): string {
   const silent = seconds(now.mono - heardSince(state, attempt.worker));
+  if (isHeld(state))
+    return `worker ${attempt.row.workerId} has not been heard for ${silent}; the database was taken back, and the worker may know how the run ended`;
   const until = attempt.lossMono === null ? "" : `; without it the run is called lost in ${seconds(attempt.lossMono - now.mono)}`;
   return `worker ${attempt.row.workerId} has not been heard for ${silent}${until}`;
 }

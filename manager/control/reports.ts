@@ -110,7 +110,7 @@ function applyReport(turn: Turn, worker: WorkerCell, message: Reports, report: R
 }
 
 /** A wall clock of another host may say anything; the store holds whole milliseconds. */
-function instant(wall: number): number {
+export function instant(wall: number): number {
   return Number.isFinite(wall) ? Math.min(8_640_000_000_000_000, Math.max(0, Math.round(wall))) : 0;
 }
 
@@ -150,6 +150,8 @@ function applyLate(turn: Turn, worker: WorkerCell, report: Report): void {
   const known = endedAttempt(turn, report.attempt);
   if (!known) {
     noteFound(turn, worker, report.attempt, null, report.kind);
+    // It may be one of the time that the database has lost; only an inventory names its run.
+    if (turn.state.hold) askHello(turn, worker);
     return;
   }
   const same = report.end === undefined || JSON.stringify(known.end) === JSON.stringify(report.end);

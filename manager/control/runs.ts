@@ -35,6 +35,15 @@ export function keepRun(state: ControlState, run: RunCell): void {
   if (run.row.state === "retrying") state.queue.retrying += 1;
 }
 
+/** A queued run that was only in the store comes into memory to be changed. */
+export function inMemory(state: ControlState, row: RunRecord): RunCell {
+  const held = state.runs.get(row.id);
+  if (held) return held;
+  const run = makeRun(row, undefined);
+  keepRun(state, run);
+  return run;
+}
+
 /** Lets a run go from memory; the store has it, or will with this batch. */
 export function dropRun(state: ControlState, run: RunCell): void {
   if (!state.runs.delete(run.row.id)) return;

@@ -8,7 +8,7 @@ import type { DueHeap } from "./due.ts";
 import type { Asker } from "./inputs.ts";
 import type { OpenSet, WorkerInView } from "./openset.ts";
 import type { Queue } from "./queue.ts";
-import type { AttemptRecord, KeyRecord, RunRecord, TaskRecord, WorkerRecord } from "./records.ts";
+import type { AttemptRecord, HoldRecord, KeyRecord, RunRecord, TaskRecord, WorkerRecord } from "./records.ts";
 import type { CompiledVersion, Requires } from "./versions.ts";
 
 /** A run that is not terminal and in memory. */
@@ -81,6 +81,8 @@ export interface WorkerCell {
   mono: number | null;
   /** A whole hello of its epoch came in this leader's own term (rule 13). */
   synced: boolean;
+  /** This leader has heard of every end that the worker was acknowledged (rule 28). */
+  told: boolean;
   /** The newest connection that ended, by its status. */
   goneConnection: number;
   /** The interval that it beats with, as far as we know. */
@@ -144,6 +146,13 @@ export interface BatchMemory {
   fresh: number;
 }
 
+/** See hold.ts. */
+export interface Hold {
+  row: HoldRecord;
+  /** What it waits for, for people; renewed with each tick. */
+  sentence: string;
+}
+
 export interface ControlState {
   readonly options: ControlOptions;
   readonly workers: Map<string, WorkerCell>;
@@ -186,6 +195,11 @@ export interface ControlState {
   readonly closing: Set<string>;
   readonly alarms: Map<string, StandingAlarm>;
   readonly brake: Brake;
+  /** The pool's database was taken back; null: it was not, or everything is known again. */
+  hold: Hold | null;
+  /** There were runs that had not ended when this leader took over, and the newest order that one of them may have. */
+  readonly tookOverRuns: boolean;
+  readonly tookOverOrder: number;
   lastEvent: number;
   lastStepMono: number;
   /** Nobody counts as silent before this: takeover, or the end of our own absence (rules 10, 18). */
@@ -194,6 +208,11 @@ export interface ControlState {
   /** Reachable workers; the heartbeat interval follows it. */
   reachable: number;
   settings: { version: number; heartbeatMs: number; startTtlMs: number; workerLostMs: number };
+}
+
+/** The database was taken back: nothing may be placed, and nobody's attempts are called lost because of time alone (hold.ts). */
+export function isHeld(state: ControlState): boolean {
+  return state.hold !== null && !state.hold.row.letGo;
 }
 
 export function journalKey(workerId: string, journal: string): string {
@@ -222,6 +241,11 @@ export function heardSince(state: ControlState, worker: WorkerCell): number {
 /** A run that this batch or the one before made or ended. */
 export function recentRun(state: ControlState, id: string): RunRecord | undefined {
   return state.batch.runs.get(id) ?? state.previous.runs.get(id);
+}
+
+/** An attempt that is not live here: whether it is known all the same. What may not be was read for this step. */
+export function isKnown(state: ControlState, id: string): boolean {
+  return state.attempts.has(id) || recentAttempt(state, id) !== undefined || (state.loaded.attempts.get(id) ?? null) !== null;
 }
 
 export function recentAttempt(state: ControlState, id: string): AttemptRecord | undefined {

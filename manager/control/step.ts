@@ -6,6 +6,7 @@ import { takeHello } from "./hello.ts";
 import { takeHeartbeat, takeStatus } from "./liveness.ts";
 import type { Step } from "./outputs.ts";
 import { placeAll } from "./place.ts";
+import { releasePool } from "./release-pool.ts";
 import { takeReports } from "./reports.ts";
 import { rerun, startRun, startRuns } from "./starts.ts";
 import type { ControlState } from "./state.ts";
@@ -80,5 +81,7 @@ function takeRequest(turn: Turn, ticket: number, request: Request): void {
       return labelWorker(turn, ticket, request);
     case "deleteWorker":
       return deleteWorker(turn, ticket, request);
+    case "releasePool":
+      return releasePool(turn, ticket, request);
   }
 }

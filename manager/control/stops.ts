@@ -8,7 +8,7 @@ import { armWake } from "./due.ts";
 import { aboutAttempt } from "./ends.ts";
 import type { Asker, Request } from "./inputs.ts";
 import type { RunRecord, StopRequest } from "./records.ts";
-import { endRun, keepRun, makeRun, updateRun } from "./runs.ts";
+import { endRun, inMemory, updateRun } from "./runs.ts";
 import { isReachable, recentRun, type ControlState, type RunCell, type Sweep } from "./state.ts";
 import { knownRun } from "./starts.ts";
 import { changedMeanwhile, noTask, taskOf } from "./tasks.ts";
@@ -33,15 +33,6 @@ export function stopRun(turn: Turn, ticket: number, request: Of<"stopRun">): voi
 
 function noRun(id: string): Problem {
   return sayProblem("not-found", `there is no run with id ${id}`);
-}
-
-/** A queued run that was only in the store comes into memory to be changed. */
-function inMemory(state: ControlState, row: RunRecord): RunCell {
-  const held = state.runs.get(row.id);
-  if (held) return held;
-  const run = makeRun(row, undefined);
-  keepRun(state, run);
-  return run;
 }
 
 /** Stops one run that is not terminal: at once when no attempt of it lives, else through its worker. */

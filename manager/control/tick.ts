@@ -3,6 +3,7 @@ import { managerLimits, requestLimits } from "../../schema/limits.ts";
 import { remind } from "./attempts.ts";
 import { checkBrake } from "./brake.ts";
 import { placeInSets } from "./capacity.ts";
+import { checkHold } from "./hold.ts";
 import { takeDue } from "./due.ts";
 import { lookAtWorker } from "./liveness.ts";
 import { decideLoss } from "./loss.ts";
@@ -52,6 +53,7 @@ export function takeTick(turn: Turn): void {
     }
   }
   checkBrake(turn);
+  checkHold(turn);
   forgetKeys(turn);
 }
 

@@ -1,11 +1,13 @@
 /** The leader's memory for people: what lists and pages show beside the stored rows. Reading changes nothing. */
 import type { Now } from "../../schema/given.ts";
 import { isStanding } from "./alarms.ts";
-import type { Alarm, Figures, WorkerLive } from "./core.ts";
+import { brakeView } from "./brake.ts";
+import type { Alarm, Figures, PoolLive, WorkerLive } from "./core.ts";
+import { missingLedgers } from "./hold.ts";
 import type { RunRecord } from "./records.ts";
 import { beyond, waiting } from "./queue.ts";
 import { whyQueued, whyRetrying, whyUnreachable } from "./reason.ts";
-import { heardSince, isReachable, type ControlState, type WorkerCell } from "./state.ts";
+import { heardSince, isHeld, isReachable, type ControlState, type WorkerCell } from "./state.ts";
 
 /**
  * One sentence about a run that is not terminal, as the reader's committed row has it; null when there is nothing to say, or it
@@ -13,6 +15,7 @@ import { heardSince, isReachable, type ControlState, type WorkerCell } from "./s
  */
 export function reasonOf(state: ControlState, shown: Pick<RunRecord, "id" | "state">, now: Now): string | null {
   const run = state.runs.get(shown.id);
+  if (!run && state.hold && isHeld(state) && (shown.state === "queued" || shown.state === "retrying")) return state.hold.sentence;
   if (!run) return shown.state === "queued" && beyond(state.queue) > 0 ? "it waits in the queue behind older runs" : null;
   if (run.row.state !== shown.state) return null;
   switch (run.row.state) {
@@ -49,6 +52,23 @@ export function workerLive(state: ControlState, workerId: string, now: Now): Wor
     lastSeenWall: worker.heardWall,
     heartbeatMs: worker.beatMs,
     reason: whyNotOnline(state, worker, now),
+  };
+}
+
+/** Workers that a page of the pool names. */
+const awaitedShown = 20;
+
+/** What holds the pool now. */
+export function poolLive(state: ControlState): PoolLive {
+  return {
+    term: state.options.term,
+    hold: state.hold && isHeld(state) ? state.hold.sentence : null,
+    waitsFor: state.hold
+      ? missingLedgers(state)
+          .slice(0, awaitedShown)
+          .map(({ row }) => row.id)
+      : [],
+    brake: brakeView(state),
   };
 }
 

@@ -23,6 +23,7 @@ export function requestBytes(request: Request): number {
     case "drainWorker":
     case "labelWorker":
     case "deleteWorker":
+    case "releasePool":
       return plainBytes;
   }
 }

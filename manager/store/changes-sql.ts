@@ -2,7 +2,8 @@
  * The statements of each change. The same texts serve SQLite and MariaDB; the two that cannot be written alike are given
  * by the dialect.
  */
-import { managerLimits, storeLimits } from "../../schema/limits.ts";
+import { managerLimits } from "../../schema/limits.ts";
+import { storeLimits } from "../../schema/limits/store.ts";
 import type { Labels } from "../../schema/task.ts";
 import type { Codecs } from "./codecs.ts";
 import type { StoredChange } from "./event-rows.ts";

@@ -1,5 +1,5 @@
 import { problem } from "../../schema/problem.ts";
-import { storeLimits } from "../../schema/limits.ts";
+import { storeLimits } from "../../schema/limits/store.ts";
 
 /** Parts of a key that a list pages by: numbers and strings, in the order in which they sort. */
 export type KeyPart = string | number;

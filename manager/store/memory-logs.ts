@@ -1,4 +1,4 @@
-import { storeLimits } from "../../schema/limits.ts";
+import { storeLimits } from "../../schema/limits/store.ts";
 import { endOf, remainder, stretches, withGap, withinGaps, type Gap } from "./gaps.ts";
 import type { LogPiece, LogStore } from "./logstore.ts";
 

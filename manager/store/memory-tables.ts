@@ -1,5 +1,6 @@
 /** The rows of the memory store and how changes are made to them: all of a batch, or none of it. */
-import { managerLimits, storeLimits } from "../../schema/limits.ts";
+import { managerLimits } from "../../schema/limits.ts";
+import { storeLimits } from "../../schema/limits/store.ts";
 import { isTerminal } from "../../schema/run.ts";
 import type { Change } from "../control/changes.ts";
 import type {

@@ -6,7 +6,7 @@
  * by row, at a bounded number of them for one page.
  */
 import { and, desc, eq, gte, inArray, lt, lte, or, type Column, type SQL } from "drizzle-orm";
-import { storeLimits } from "../../schema/limits.ts";
+import { storeLimits } from "../../schema/limits/store.ts";
 import { runStates, type RunState } from "../../schema/run.ts";
 import type { RunRecord } from "../control/records.ts";
 import { cursorOf, keyOf } from "./cursors.ts";

@@ -3,7 +3,7 @@
  * task_labels; `name` tasks_by_name; `pool` tasks_by_pool; none of them tasks_by_time.
  */
 import { and, desc, eq, getTableColumns, lt, lte, or, type Column, type SQL } from "drizzle-orm";
-import { storeLimits } from "../../schema/limits.ts";
+import { storeLimits } from "../../schema/limits/store.ts";
 import type { TaskRecord } from "../control/records.ts";
 import { cursorOf, keyOf } from "./cursors.ts";
 import { mergedPage, type Stream } from "./merge.ts";

@@ -3,7 +3,7 @@
  * give labels; `state` workers_by_state, a stream for each state; `pool` workers_by_pool; none of them the primary key.
  */
 import { and, asc, eq, getTableColumns, gt, type SQL } from "drizzle-orm";
-import { storeLimits } from "../../schema/limits.ts";
+import { storeLimits } from "../../schema/limits/store.ts";
 import type { WorkerRecord } from "../control/records.ts";
 import { cursorOf, keyOf } from "./cursors.ts";
 import { mergedPage, type Stream } from "./merge.ts";

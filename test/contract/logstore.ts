@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { LogPiece, LogStore } from "../../manager/store/logstore.ts";
-import { storeLimits } from "../../schema/limits.ts";
+import { storeLimits } from "../../schema/limits/store.ts";
 
 export interface LogStoreForTest {
   readonly logs: LogStore;

@@ -57,12 +57,12 @@ test("each opening counts, with the same id; what was written is found again", (
     { write: "report", report: report(2) },
     { write: "meta", set: { highestAck: 1 } },
     { write: "acked", seq: 1 },
-    { write: "forget", attempts: ["a2"] },
+    { write: "forget", attempts: ["a2"], upTo: 2 },
   ]);
   const id = first.meta.journal;
   first.close();
   const second = openJournal(folder, now);
-  expect(second.meta).toEqual({ journal: id, n: 2, highestTerm: 4, highestAck: 1, nextSeq: 3 });
+  expect(second.meta).toEqual({ journal: id, n: 2, highestTerm: 4, highestAck: 1, nextSeq: 3, forgottenSeq: 2 });
   expect(second.entries()).toEqual([entry("a1")]);
   expect(second.reports()).toEqual([report(2)]);
   expect(second.notes).toEqual([]);
@@ -109,10 +109,10 @@ test("every write forces the disk: WAL with synchronous=FULL, for nobody but thi
 test("a journal of a newer Muster is left as it is, and the sentence says what to do", () => {
   openJournal(folder, now).close();
   const database = new DatabaseSync(path());
-  database.exec("PRAGMA user_version = 2");
+  database.exec("PRAGMA user_version = 3");
   database.close();
   expect(() => openJournal(folder, now)).toThrow(
-    /journal\.db has version 2, and this Muster knows up to 1: start the newer Muster/,
+    /journal\.db has version 3, and this Muster knows up to 2: start the newer Muster/,
   );
   expect(readdirSync(folder).filter((name) => name.includes("corrupt"))).toEqual([]);
 });
@@ -189,7 +189,14 @@ test("a new journal: a new id that counts from 1, the old file aside, and the hi
     { write: "report", report: report(1) },
   ]);
   const meta = journal.newJournal();
-  expect(meta).toEqual({ journal: expect.not.stringMatching(id), n: 1, highestTerm: 6, highestAck: 0, nextSeq: 1 });
+  expect(meta).toEqual({
+    journal: expect.not.stringMatching(id),
+    n: 1,
+    highestTerm: 6,
+    highestAck: 0,
+    nextSeq: 1,
+    forgottenSeq: 0,
+  });
   expect(journal.meta).toEqual(meta);
   expect([journal.entries(), journal.reports()]).toEqual([[], []]);
   journal.write([{ write: "entry", entry: entry("b1") }]);

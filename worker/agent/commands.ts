@@ -78,7 +78,9 @@ function onAsk(turn: Turn, item: Extract<DownItem, { kind: "ask" }>): void {
     if (entry) answer(turn, entry);
     else askedHello(turn);
   }
-  if (item.hello) askedHello(turn);
+  // Of another journal than this one there is nothing to tell; the hello says which one it is.
+  if (item.ledger?.journal === turn.state.journal) turn.state.link.ledgerAbove = item.ledger.above;
+  if (item.hello || item.ledger) askedHello(turn);
 }
 
 /** Durable with this step, before anything that this leader asked for is done (rule 15). */

@@ -1,7 +1,7 @@
 /** The hello with its inventory, and the sync that answers it (rules 13, 14). */
 import type { AttemptState } from "../../schema/run.ts";
 import { protocolVersion, type Hello, type InventoryItem, type SyncItem } from "../../schema/messages.ts";
-import { timing, wireLimits } from "../../schema/limits.ts";
+import { timing, wireLimits, workerLimits } from "../../schema/limits.ts";
 import { onAck } from "./acks.ts";
 import { doubledMs } from "./doubling.ts";
 import { firstUnackedSeq } from "./queue.ts";
@@ -45,10 +45,12 @@ export function publishHello(turn: Turn): void {
     ? null
     : now.mono + doubledMs(link.hellos, { firstMs: timing.resendFirstMs, maxMs: timing.resendMaxMs });
   link.hellos += 1;
-  const head = helloHead(turn);
+  const page = ledgerPage(state);
+  link.ledgerAbove = null;
+  const head = { ...helloHead(turn), ...(page ? { ledger: page.range } : {}) };
   const roomBytes =
     wireLimits.payloadBytes - Buffer.byteLength(JSON.stringify({ ...head, inventory: { part: 10_000, of: 10_000, items: [] } }));
-  const parts = partsOf(inventoryOf(state), roomBytes);
+  const parts = partsOf([...inventoryOf(state), ...(page?.items ?? [])], roomBytes);
   parts.forEach((items, at) => {
     turn.actions.push({
       action: "publish",
@@ -133,6 +135,31 @@ function inventoryOf(state: AgentState): InventoryItem[] {
     if (entry?.endSeq === seq) items.push(itemOf(entry));
   }
   return items;
+}
+
+interface LedgerPage {
+  readonly range: NonNullable<Hello["ledger"]>;
+  readonly items: readonly InventoryItem[];
+}
+
+/** The oldest acknowledged ends above the seq that was asked for (rule 28), as many as one hello may list. */
+function ledgerPage(state: AgentState): LedgerPage | undefined {
+  const above = state.link.ledgerAbove;
+  if (above === null) return undefined;
+  const acked = firstUnackedSeq(state) - 1;
+  const items: InventoryItem[] = [];
+  let upTo = acked;
+  for (const { entry } of state.ended.values()) {
+    if (entry.endSeq <= above || entry.endSeq > acked) continue;
+    if (items.length === workerLimits.ledgerPerHello) break;
+    items.push({ ...itemOf(entry), acked: ackedOf(entry) });
+    upTo = items.length === workerLimits.ledgerPerHello ? entry.endSeq : acked;
+  }
+  return { range: { above, upTo: Math.max(above, upTo), forgotten: state.forgottenSeq }, items };
+}
+
+function ackedOf({ endSeq, startedWall, changedWall }: LedgerEntry): NonNullable<InventoryItem["acked"]> {
+  return { seq: endSeq, ...(startedWall === null ? {} : { startedAt: startedWall }), endedAt: changedWall };
 }
 
 function itemOf(entry: LedgerEntry): InventoryItem {

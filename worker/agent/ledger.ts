@@ -68,6 +68,7 @@ export function forgetOld(turn: Turn): void {
     const old = now.wall - ended.entry.changedWall > workerLimits.ledgerKeptMs;
     if (!(surplus || old) || !mayForget(state, ended, now.mono)) return;
     state.ended.delete(attempt);
+    state.forgottenSeq = Math.max(state.forgottenSeq, ended.entry.endSeq);
     turn.forgotten.push(attempt);
   }
 }

@@ -22,6 +22,7 @@ export function onConnected(turn: Turn, connection: number): void {
   link.connection = connection;
   link.synced = false;
   link.hellos = 0;
+  link.ledgerAbove = null;
   link.heartbeatMono = now.mono + state.settings.heartbeatMs;
   forgetWire(state.queue);
   turn.actions.push({ action: "publish", what: "status", message: { st: "on", ep: state.options.epoch, cn: connection } });

@@ -74,6 +74,8 @@ export interface JournalMeta {
   readonly highestAck: number;
   /** The seq that the next report gets, at least 1. */
   readonly nextSeq: number;
+  /** Highest seq of an end that the ledger has forgotten; absent or 0: it has forgotten none. */
+  readonly forgottenSeq?: number;
 }
 
 /** What one step wants written, in order, in one durable transaction, before anything else of the step happens. */
@@ -83,4 +85,5 @@ export type JournalWrite =
   | { readonly write: "report"; readonly report: StoredReport }
   /** Drops the reports up to and including this seq. */
   | { readonly write: "acked"; readonly seq: number }
-  | { readonly write: "forget"; readonly attempts: readonly string[] };
+  /** Drops these entries; `upTo` is the highest seq of their ends. */
+  | { readonly write: "forget"; readonly attempts: readonly string[]; readonly upTo: number };

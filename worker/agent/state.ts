@@ -77,6 +77,8 @@ export interface LinkState {
   helloMono: number | null;
   hellos: number;
   lastHelloMono: number;
+  /** The next hello lists what of the ledger ended above this seq; null: it was not asked to. */
+  ledgerAbove: number | null;
   heartbeatMono: number;
   /** Why the last hello was refused; null once one was taken. */
   refused: string | null;
@@ -88,6 +90,8 @@ export interface AgentState {
   highestTerm: number;
   highestAck: number;
   nextSeq: number;
+  /** Ends up to this seq may be missing in the ledger. */
+  forgottenSeq: number;
   readonly live: Map<string, Attempt>;
   /** Ledger of the ended, in order of their ends' seq. */
   readonly ended: Map<string, Ended>;

@@ -46,7 +46,7 @@ export function finishTurn(turn: Turn): AgentStep {
   }
   for (const report of turn.reports) journal.push({ write: "report", report });
   if (turn.acked) journal.push({ write: "acked", seq: state.highestAck });
-  if (turn.forgotten.length > 0) journal.push({ write: "forget", attempts: turn.forgotten });
+  if (turn.forgotten.length > 0) journal.push({ write: "forget", attempts: turn.forgotten, upTo: state.forgottenSeq });
   // An ack that is lost with this agent only makes the next one send again what the manager passes over (rule 12); each term
   // that was obeyed must be known (rule 15).
   const canWait = turn.acked && !turn.termRaised && turn.touched.size === 0 && turn.reports.length === 0;

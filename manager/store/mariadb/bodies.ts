@@ -1,6 +1,6 @@
 /** Large bytes and secrets on MariaDB. A body is cut into parts, so that no statement is large beside `max_allowed_packet`. */
 import { randomBytes } from "node:crypto";
-import { storeLimits } from "../../../schema/limits.ts";
+import { storeLimits } from "../../../schema/limits/store.ts";
 import { StoreError, type BodyStore } from "../store.ts";
 import type { Connections, Session } from "./connection.ts";
 

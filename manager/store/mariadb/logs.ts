@@ -6,7 +6,8 @@
 import { promisify } from "node:util";
 import { zstdCompress, zstdDecompress } from "node:zlib";
 import { id } from "../../../schema/ids.ts";
-import { storeLimits, workerLimits } from "../../../schema/limits.ts";
+import { workerLimits } from "../../../schema/limits.ts";
+import { storeLimits } from "../../../schema/limits/store.ts";
 import { mariadbLimits } from "../../../schema/limits/mariadb.ts";
 import { remainder } from "../gaps.ts";
 import type { LogPiece, LogStore, LogStream } from "../logstore.ts";

@@ -1,6 +1,6 @@
 /** Large bytes and secrets on SQLite. A body is cut into parts, so that no single row is large in either database. */
 import { randomBytes } from "node:crypto";
-import { storeLimits } from "../../../schema/limits.ts";
+import { storeLimits } from "../../../schema/limits/store.ts";
 import { storeErrorOf } from "./errors.ts";
 import type { SqliteFile } from "./file.ts";
 import type { BodyStore } from "../store.ts";

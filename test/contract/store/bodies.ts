@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { sha256Hex } from "../../../schema/digest.ts";
-import { requestLimits, storeLimits } from "../../../schema/limits.ts";
+import { requestLimits } from "../../../schema/limits.ts";
+import { storeLimits } from "../../../schema/limits/store.ts";
 import { openFor, type OpenForTest } from "./open.ts";
 
 function bytesOf(length: number): Uint8Array {

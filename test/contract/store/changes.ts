@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Change } from "../../../manager/control/changes.ts";
-import { managerLimits, storeLimits } from "../../../schema/limits.ts";
+import { managerLimits } from "../../../schema/limits.ts";
+import { storeLimits } from "../../../schema/limits/store.ts";
 import { openFor, type OpenForTest } from "./open.ts";
 import { refusal } from "./refusals.ts";
 import { attempt, event, key, lead, pool, run, setAside, task, version, worker } from "./rows.ts";

@@ -64,11 +64,11 @@ test("health: pass and warn are 200, fail is 503; alarms make it warn", async ()
     return { http: response.status, ...((await response.json()) as { status: string; alarms: unknown[] }) };
   };
   expect(await health()).toMatchObject({ http: 200, status: "pass" });
-  r.plane.alarmList.push({ kind: "duplicateWorker", since: 5_000, sentence: "two hosts have the id w1" });
+  r.plane.alarmList.push({ kind: "workerRefused", since: 5_000, sentence: "two hosts have the id w1" });
   expect(await health()).toMatchObject({
     http: 200,
     status: "warn",
-    alarms: [{ kind: "duplicateWorker", since: "1970-01-01T00:00:05.000Z", sentence: "two hosts have the id w1" }],
+    alarms: [{ kind: "workerRefused", since: "1970-01-01T00:00:05.000Z", sentence: "two hosts have the id w1" }],
   });
   r.plane.health = [{ name: "store", status: "fail", sentence: "the disk is full" }];
   expect(await health()).toMatchObject({

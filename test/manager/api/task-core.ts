@@ -53,6 +53,7 @@ export function tasksOf(r: Rig): (pool: string, request: PlaneRequest) => Promis
       case "drainWorker":
       case "labelWorker":
       case "deleteWorker":
+      case "releasePool":
         throw new Error(`unexpected ${request.kind}`);
     }
   };

@@ -274,17 +274,20 @@ test("a hello of an older connection, or of one that is gone, is passed over", a
   expect((await bench.store.worker("a"))?.state).toBe("online");
 });
 
-test("rule 28: a higher term is told to the shell; reports acknowledged beyond ours mean lost history", async () => {
+test("rule 28: a higher term is told to the shell; reports acknowledged beyond ours mean lost history, and its ledger is asked for", async () => {
   const bench = await openBench();
   const a = new Hand(bench, "a");
   expect((await a.join({ highestTerm: 9 })).notes).toContainEqual({ what: "higherTerm", workerId: "a", detail: "9" });
   a.acked = 20;
   a.seq = 20;
   a.connection = 2;
-  const said = await a.join();
-  expect(kindsOf(said)).toContain("gap");
-  expect(syncs(said)).toMatchObject([{ ack: { seq: 20 } }]);
+  const asked = await a.join();
+  expect(syncs(asked)).toEqual([]);
+  expect(itemsOf(asked, "ask")).toEqual([{ kind: "ask", ledger: { journal: a.epoch.slice(0, 12), above: 0 } }]);
   expect(alarms(bench.state, bench.now).map((alarm) => alarm.kind)).toContain("historyLost");
+  const said = await a.join({ ledger: { above: 0, upTo: 20, forgotten: 0 } });
+  expect(said.events.find((event) => event.kind === "gap")?.data).toMatchObject({ from: 1, to: 20 });
+  expect(syncs(said)).toMatchObject([{ ack: { seq: 20 } }]);
   const { run } = await running(bench, a);
   expect((await bench.run(run)).state).toBe("running");
 });

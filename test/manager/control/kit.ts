@@ -13,7 +13,7 @@ import type { AttemptRecord, EventRecord, RunRecord } from "../../../manager/con
 import type { ControlState } from "../../../manager/control/state.ts";
 import { reasonOf } from "../../../manager/control/view.ts";
 import { stepBatch } from "../../../manager/engine/turn.ts";
-import { openMemoryStore } from "../../../manager/store/memory.ts";
+import { openMemoryStore, type MemoryHeld } from "../../../manager/store/memory.ts";
 import type { Store } from "../../../manager/store/store.ts";
 
 export const pool = "default";
@@ -99,8 +99,8 @@ export function optionsWith(
   };
 }
 
-export async function openBench(options = optionsWith()): Promise<Bench> {
-  const store = openMemoryStore();
+export async function openBench(options = optionsWith(), held?: MemoryHeld): Promise<Bench> {
+  const store = openMemoryStore(held);
   const now = { mono: 1_000_000, wall: 1_700_000_000_000 };
   const dice = seededDice();
   let ticket = 0;
