@@ -11,7 +11,7 @@
  *
  * One mariadbd, one mosquitto, managers and workers; times are small (heartbeats of 500 ms, a lease that may be taken after 800).
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BrokerServer } from "../kit/broker-server.ts";
@@ -23,7 +23,7 @@ import { pidsThatMention } from "../kit/sweep.ts";
 import { until } from "../kit/until.ts";
 import { checkHistory, type Judgement } from "./checker.ts";
 import { Client } from "./client.ts";
-import { Edge } from "./edge.ts";
+import { Edges } from "./edges.ts";
 import { History, readHistory, readWitnessLine, type Policy, type ReadRun } from "./history.ts";
 import { overhear, type Overhearing } from "./overhear.ts";
 import { runOf, witnessedScript } from "./witness.ts";
@@ -62,15 +62,6 @@ export function systemMissing(): string | undefined {
   return mariadbMissing() ?? mosquittoMissing;
 }
 
-interface Edges {
-  /** By the manager's name. */
-  readonly managerDatabase: Map<string, Edge>;
-  readonly managerBroker: Map<string, Edge>;
-  readonly clientManager: Map<string, Edge>;
-  /** By the worker's id. */
-  readonly workerBroker: Map<string, Edge>;
-}
-
 export class System implements AsyncDisposable {
   readonly database: MariadbServer;
   readonly broker: BrokerServer;
@@ -102,15 +93,7 @@ export class System implements AsyncDisposable {
     await using parts = new AsyncDisposableStack();
     const database = parts.use(await MariadbServer.start());
     const broker = parts.use(await startMosquitto({ ...plan.broker, workers: plan.workers }));
-    const edges: Edges = {
-      managerDatabase: new Map(),
-      managerBroker: new Map(),
-      clientManager: new Map(),
-      workerBroker: new Map(),
-    };
-    parts.defer(async () => {
-      for (const kind of Object.values(edges)) for (const edge of kind.values()) await edge[Symbol.asyncDispose]();
-    });
+    const edges = parts.use(new Edges());
     const url = new URL(await database.database());
     const each: Record<string, Env> = {};
     const stops = mkdtempSync(join(tmpdir(), "muster-failpoints-"));
@@ -118,9 +101,8 @@ export class System implements AsyncDisposable {
     for (const kind of ["managers", "workers"]) mkdirSync(join(stops, kind));
     const failpoint = (kind: string): Env => (plan.failpoints ? { MUSTER_FAILPOINT: join(stops, kind) } : {});
     for (const name of plan.managers) {
-      const [toDatabase, toBroker] = [await Edge.to(database.port), await Edge.to(broker.port)];
-      edges.managerDatabase.set(name, toDatabase);
-      edges.managerBroker.set(name, toBroker);
+      const toDatabase = await edges.make("managerDatabase", name, database.port);
+      const toBroker = await edges.make("managerBroker", name, broker.port);
       url.port = String(toDatabase.port);
       each[name] = {
         ...failpoint("managers"),
@@ -130,10 +112,10 @@ export class System implements AsyncDisposable {
         MUSTER_BROKER_URL: `mqtt://127.0.0.1:${toBroker.port}`,
       };
     }
-    for (const id of plan.workers) edges.workerBroker.set(id, await Edge.to(broker.port));
+    for (const id of plan.workers) await edges.make("workerBroker", id, broker.port);
     const on = { server: database, broker, databaseUrl: url.href, env: quick };
     const managers = parts.use(await Managers.start(on, plan.managers, each));
-    for (const name of plan.managers) edges.clientManager.set(name, await Edge.to(Number(new URL(managers.at(name).url).port)));
+    for (const name of plan.managers) await edges.make("clientManager", name, Number(new URL(managers.at(name).url).port));
     const workerEnv = { ...failpoint("workers"), ...plan.workerEnv };
     const system = new System({ database, broker, managers, edges }, { ...plan, workerEnv }, stops);
     for (const [name, env] of Object.entries(each)) system.#env.set(name, env);
@@ -155,9 +137,11 @@ export class System implements AsyncDisposable {
     return join(this.#stops, kind);
   }
 
-  /** The manager that has this process id. */
-  managerOf(pid: number | undefined): string | undefined {
-    return this.#plan.managers.find((name) => !this.#away.has(name) && this.managers.member(name).process.pid === pid);
+  /** The manager or worker that has this process id. */
+  nameOf(pid: number | undefined): string | undefined {
+    const running = this.#plan.managers.filter((name) => !this.#away.has(name));
+    const members = [...this.#workers, ...running.map((name) => [name, this.managers.member(name)] as const)];
+    return members.find(([, member]) => member.process.pid === pid)?.[0];
   }
 
   /** Where processes write themselves down. */
@@ -279,6 +263,14 @@ export class System implements AsyncDisposable {
     return checkHistory(readHistory(this.history.file));
   }
 
+  /** Copies the history and what every process said to a folder that stays; its path. */
+  keep(): string {
+    const kept = mkdtempSync(join(tmpdir(), "muster-chaos-kept-"));
+    for (const file of readdirSync(this.folder))
+      if (/\.(log|jsonl)$/.test(file)) copyFileSync(join(this.folder, file), join(kept, file));
+    return kept;
+  }
+
   #address(): string {
     const up = this.#plan.managers.filter((name) => !this.#away.has(name));
     const name = (up.length > 0 ? up : this.#plan.managers)[this.#asked++ % Math.max(1, up.length)] ?? "";
@@ -286,7 +278,7 @@ export class System implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    for (const kind of Object.values(this.edges)) for (const edge of kind.values()) edge.heal();
+    this.edges.heal();
     await this.#overhearing.close();
     this.history[Symbol.dispose]();
   }

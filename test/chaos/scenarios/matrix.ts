@@ -58,7 +58,7 @@ async function playMatrix(size: Size, say: (line: string) => void): Promise<Find
   const lane = ({ step, number }: Round): number => (size.kind === "small" ? 0 : (steps.indexOf(step) + number) % 2);
   const halves = [0, 1].map((n) => rounds.filter((round) => lane(round) === n)).filter((half) => half.length > 0);
   // Each to its end, so that a lane that fails leaves nothing of the other behind.
-  const played = await Promise.allSettled(halves.map((half, n) => Lane.play(half, n === 0 ? ["m1"] : ["m1", "m2"], say)));
+  const played = await Promise.allSettled(halves.map((half, n) => Lane.play(half, n === 0 ? 1 : 2, say)));
   const lanes = played.map((lane) => {
     if (lane.status === "rejected") throw lane.reason;
     return lane.value;
@@ -126,8 +126,10 @@ class Lane {
     this.#say = say;
   }
 
-  static async play(rounds: readonly Round[], managers: readonly string[], say: (line: string) => void): Promise<Played> {
-    await using system = await System.start({ managers, workers: ["a"], failpoints: true });
+  /** With so many managers, and as many workers. */
+  static async play(rounds: readonly Round[], each: number, say: (line: string) => void): Promise<Played> {
+    const [managers, workers] = [["m1", "m2"].slice(0, each), ["a", "b"].slice(0, each)];
+    await using system = await System.start({ managers, workers, failpoints: true });
     const failpoints = (name: "managers" | "workers"): Failpoints => new Failpoints(system.failpoints(name));
     const lane = new Lane(system, [failpoints("managers"), failpoints("workers")], say);
     return await lane.#play(rounds);
@@ -148,6 +150,7 @@ class Lane {
     await this.#turnLong(undefined);
     const { violations, figures } = await this.#system.judge();
     for (const one of violations) this.#found.push({ ...one, cell: this.#cells.get(one.runId ?? "") ?? "all" });
+    if (this.#found.length > 0) this.#say(`what was recorded is kept in ${this.#system.keep()}`);
     return {
       rounds,
       violations: this.#found,
@@ -164,7 +167,7 @@ class Lane {
     const { step, victim, number, tag } = round;
     const gate = join(this.#system.folder, `gate-${tag}`);
     // Half of the runs may end whenever they want, the others only once all is well again.
-    const opensEarly = number % 2 === 0;
+    const opensEarly = (number & 2) === 0;
     const isEnd = endSteps.has(step);
     const points = workerSteps.has(step) ? this.#workers : this.#managers;
     let armed: Armed | undefined;
@@ -179,7 +182,9 @@ class Lane {
     const pid = await armed?.hit();
     if (pid === undefined) this.#notHit(round);
     else this.#hits += 1;
-    await this.#strike(await this.#named(victim, pid), () => armed?.letGo(), number);
+    // A shim takes a moment: in some rounds the victim dies before the process is there, in others when it is.
+    if (step === "s08" && (number & 1) === 1) await this.#witnessed(tag);
+    await this.#strike(await this.#named(victim, pid, tag), () => armed?.letGo(), number);
     this.#system.healed();
     const healedMs = performance.now();
     if (!isEnd && !opensEarly) {
@@ -199,16 +204,29 @@ class Lane {
   /** The victim dies while somebody stands at the step, and comes back; the other goes on before, or after. */
   async #strike(victim: string, letGo: () => void, number: number): Promise<void> {
     await this.#system.kill(victim);
-    if (number % 2 === 0) letGo();
+    if ((number & 1) === 0) letGo();
     await this.#system.restart(victim);
     letGo();
   }
 
-  /** Of managers, the one that stands at the step; else the one that leads. */
-  async #named(victim: VictimKind, pid: number | undefined): Promise<string> {
-    if (victim === "worker") return "a";
-    if (victim !== "manager") return victim;
-    return this.#system.managerOf(pid) ?? (await this.#system.managers.leader());
+  /** The one that stands at the step; else the manager that leads, or the worker that has a run of this round. */
+  async #named(victim: VictimKind, pid: number | undefined, cell: string): Promise<string> {
+    const standing = this.#system.nameOf(pid);
+    if (victim === "manager") return this.#isManager(standing) ? standing : await this.#system.managers.leader();
+    if (victim !== "worker") return victim;
+    if (standing !== undefined && !this.#isManager(standing)) return standing;
+    const [runId] = [...this.#cells].find(([, of]) => of === cell) ?? [];
+    return (runId === undefined ? null : (await this.#system.client.read(runId))?.workerId) ?? "a";
+  }
+
+  #isManager(name: string | undefined): name is string {
+    return name !== undefined && name.startsWith("m");
+  }
+
+  async #witnessed(tag: string): Promise<void> {
+    const mine = (): boolean =>
+      this.#system.managers.witnessLines().some((line) => this.#cells.get(line.split(" ")[0] ?? "") === tag);
+    await until(`a process of ${tag} to have begun`, mine);
   }
 
   async #running(id: string): Promise<void> {
