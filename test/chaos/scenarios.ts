@@ -5,7 +5,19 @@ import { brokerWiped } from "./scenarios/broker-wiped.ts";
 import { database } from "./scenarios/database.ts";
 import { matrix } from "./scenarios/matrix.ts";
 import { offline } from "./scenarios/offline.ts";
+import { overload } from "./scenarios/overload.ts";
 import { silent } from "./scenarios/silent.ts";
+import { twoManagers } from "./scenarios/two-managers.ts";
 
 /** All that `npm run chaos` plays, in this order. */
-export const scenarios: readonly Scenario[] = [matrix, adopt, reboot, offline, brokerWiped, silent, database];
+export const scenarios: readonly Scenario[] = [
+  matrix,
+  adopt,
+  reboot,
+  offline,
+  brokerWiped,
+  silent,
+  database,
+  overload,
+  twoManagers,
+];

@@ -3,9 +3,11 @@ import { expect, test } from "vitest";
 import { brokerWiped } from "../chaos/scenarios/broker-wiped.ts";
 import { database } from "../chaos/scenarios/database.ts";
 import { offline } from "../chaos/scenarios/offline.ts";
+import { overload } from "../chaos/scenarios/overload.ts";
 import { silent } from "../chaos/scenarios/silent.ts";
+import { twoManagers } from "../chaos/scenarios/two-managers.ts";
 
-for (const scenario of [offline, brokerWiped, silent, database]) {
+for (const scenario of [offline, brokerWiped, silent, database, overload, twoManagers]) {
   test(`the small form of ${scenario.name}: ${scenario.about}`, async (ctx) => {
     const missing = scenario.missing?.();
     if (missing !== undefined) ctx.skip(missing);

@@ -40,8 +40,9 @@ export interface ClientsPlan {
   readonly params?: (number: number) => Readonly<Record<string, string>>;
 }
 
-/** Between two tries of one start: also when a manager asks for a longer pause. */
+/** Between two tries of one start, unless the answer asks for a longer pause; a little by chance, as with real clients. */
 const betweenTriesMs = 300;
+const byChanceMs = 200;
 
 export class Clients implements AsyncDisposable {
   readonly starts: Start[] = [];
@@ -121,7 +122,10 @@ export class Clients implements AsyncDisposable {
         return;
       }
       mayExist ||= told.code !== "not-taken";
-      await pause(betweenTriesMs);
+      const askedMs = 1_000 * Number(told.retryAfter ?? 0);
+      await pause(Math.max(betweenTriesMs, askedMs) + Math.random() * byChanceMs, undefined, { signal: this.#gone.signal }).catch(
+        () => undefined,
+      );
     }
   }
 

@@ -108,7 +108,8 @@ async function away(stage: Stage, taskId: string, how: "killed" | "stopped", awa
   const manager = system.managers.member("m1");
   const memoryMb = residentMb(manager, "VmRSS");
   const clients = clientsOf(stage, taskId, `while-${how}-`);
-  clients.begin(20);
+  // Half of them come again and again until they are taken, so that a long outage gathers a crowd at the door.
+  clients.begin(isFull ? 6 : 20);
 
   if (how === "killed") await system.kill("database");
   else system.pause("database");
