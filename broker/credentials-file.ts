@@ -2,26 +2,9 @@
 import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import * as z from "zod";
-import { id } from "../schema/ids.ts";
 import { brokerLimits } from "../schema/limits.ts";
+import { checkedContent, credentialsShape, type CredentialsChange, type CredentialsContent } from "./credentials-content.ts";
 import { replaceFile } from "./replace-file.ts";
-import { clientHashPattern, tokenHashPattern } from "./secrets.ts";
-
-const tokenEntry = z.strictObject({ name: id, hash: z.string().regex(tokenHashPattern) });
-const clientEntry = z.strictObject({
-  username: id,
-  hash: z.string().regex(clientHashPattern),
-  pool: id,
-  role: z.enum(["worker", "manager"]),
-});
-const credentialsShape = z.strictObject({
-  tokens: z.array(tokenEntry).max(brokerLimits.tokens),
-  clients: z.array(clientEntry).max(brokerLimits.clients),
-});
-
-/** The file's content: hashes only, so that whoever reads it can check a secret but not show one. */
-export type CredentialsContent = z.infer<typeof credentialsShape>;
 
 /** Which file it was: another inode, time or size means that somebody replaced it. */
 export interface FileStamp {
@@ -49,6 +32,11 @@ export function readCredentials(file: string): CredentialsContent {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return { tokens: [], clients: [] };
     throw new Error(`the credentials file ${file} cannot be read: ${(error as Error).message}`, { cause: error });
   }
+  return parseCredentials(file, text);
+}
+
+/** What the text of a file holds. Throws a sentence that names the file when it is damaged. */
+export function parseCredentials(file: string, text: string): CredentialsContent {
   try {
     const parsed = credentialsShape.safeParse(JSON.parse(text));
     if (parsed.success) return parsed.data;
@@ -69,17 +57,15 @@ export function changesMade(): number {
   return changes;
 }
 
-/** Reads, changes and replaces the file under its lock. What `change` returns besides the content is returned. */
-export function changeCredentials<T>(file: string, change: (content: CredentialsContent) => readonly [CredentialsContent, T]): T {
+/** Reads, changes and replaces the file under its lock. What `change` answers is returned. */
+export function changeCredentials<T>(file: string, change: CredentialsChange<T>): T {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   return locked(file, () => {
-    const [content, result] = change(readCredentials(file));
-    const checked = credentialsShape.safeParse(content);
-    if (!checked.success) {
-      const [issue] = checked.error.issues;
-      throw new Error(`not written to ${file}: ${issue?.path.join(".")}: ${issue?.message}`);
-    }
-    replaceFile(`the credentials file ${file}`, file, `${JSON.stringify(checked.data, undefined, 2)}\n`);
+    const before = readCredentials(file);
+    const [content, result] = change(before);
+    if (content === before) return result;
+    const checked = checkedContent(file, content);
+    replaceFile(`the credentials file ${file}`, file, `${JSON.stringify(checked, undefined, 2)}\n`);
     changes += 1;
     return result;
   });

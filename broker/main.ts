@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { configOrExit } from "../schema/kit/config.ts";
 import { makeLog, type Log } from "../schema/kit/log.ts";
 import { readBrokerConfig } from "./config.ts";
+import { withSomeManager } from "./credentials-content.ts";
+import { changeCredentials } from "./credentials-file.ts";
 import { openCredentials } from "./credentials.ts";
-import { ensureManagerClient } from "./first-manager.ts";
 import { startEmbeddedBroker, type EmbeddedBroker } from "./embedded.ts";
 import type { BrokerConfig } from "./settings.ts";
 
@@ -23,7 +24,7 @@ async function main(): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stop.resolve);
   const config = configOrExit(() => readBrokerConfig());
   const log = makeLog({ name: "broker", level: config.logLevel });
-  const password = ensureManagerClient(join(config.dataDir, "credentials.json"));
+  const password = changeCredentials(join(config.dataDir, "credentials.json"), withSomeManager());
   const broker = await runBroker(config, log);
   if (password !== undefined)
     process.stdout.write(`muster broker: a manager comes in with MUSTER_BROKER_PASSWORD=${password} (shown this once)\n`);

@@ -1,17 +1,19 @@
-import { addToken, listNames, openCredentials } from "../broker/credentials.ts";
+import type { CredentialBook } from "../broker/credential-book.ts";
+import { withToken, type CredentialsContent } from "../broker/credentials-content.ts";
+import { hashToken } from "../broker/secrets.ts";
 
 /** The name under which everything that the first token causes is stored. */
 export const adminName = "admin";
 
 /**
  * Makes sure that somebody can ask for something. With a preset (`MUSTER_ADMIN_TOKEN`) that very token works from now on;
- * otherwise a token is made when there is none at all. Returns the text of a token that was made here, to be shown once:
- * only its hash is kept.
+ * otherwise a token is made when there is none at all, by one of several managers that start at once. Returns the text of a
+ * token that was made here, to be shown once: only its hash is kept.
  */
-export function ensureAdminToken(file: string, preset: string | null): string | undefined {
-  if (preset !== null) {
-    if (openCredentials(file).verifyToken(preset) === undefined) addToken(file, { name: adminName, token: preset });
-    return undefined;
-  }
-  return listNames(file).tokens.length > 0 ? undefined : addToken(file, { name: adminName });
+export async function ensureAdminToken(book: CredentialBook, preset: string | null): Promise<string | undefined> {
+  const missing = (tokens: CredentialsContent["tokens"]): boolean =>
+    preset === null ? tokens.length === 0 : !tokens.some(({ hash }) => hash === hashToken(preset));
+  const make = withToken({ name: adminName, token: preset ?? undefined });
+  const made = await book.change((content) => (missing(content.tokens) ? make(content) : [content, undefined]));
+  return preset === null ? made : undefined;
 }

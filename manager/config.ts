@@ -43,6 +43,8 @@ export interface ManagerConfig {
   /** The name of one of Muster's own placements, or the absolute path of a module. */
   readonly placement: string;
   readonly adminToken: string | null;
+  /** For a manager that only visits a database: its credentials are those of this file, and the database's stay as they are. */
+  readonly credentialsFile?: string;
   /** Null: no spans are made. */
   readonly tracing: TracingSettings | null;
   readonly timing: {

@@ -1,10 +1,8 @@
 /** The manager's command: `node manager/main.ts [flags]`. */
 import { flushCompileCache } from "node:module";
-import { join } from "node:path";
 import { configOrExit } from "../schema/kit/config.ts";
 import { armFailpoints } from "../schema/kit/failpoint.ts";
 import { makeLog } from "../schema/kit/log.ts";
-import { ensureAdminToken } from "./admin.ts";
 import { readManagerConfig } from "./config.ts";
 import { runManager } from "./manager.ts";
 
@@ -19,12 +17,12 @@ async function main(): Promise<void> {
     log.fatal({ err: error }, "a bug: nobody handles this failure");
     process.exit(bugExit);
   });
-  const token = ensureAdminToken(join(config.dataDir, "credentials.json"), config.adminToken);
   const manager = await runManager(config, log);
   // Node itself writes it only at a gentle end, and the next start should be quick after any.
   flushCompileCache();
   process.stdout.write(`muster manager: API at ${manager.url}, docs at ${manager.url}/docs\n`);
-  if (token !== undefined) process.stdout.write(`muster manager: admin token, shown this once: ${token}\n`);
+  const { adminToken } = manager;
+  if (adminToken !== undefined) process.stdout.write(`muster manager: admin token, shown this once: ${adminToken}\n`);
   let stopping = false;
   const stop = async (signal: string): Promise<void> => {
     if (stopping) process.exit(1);

@@ -1,7 +1,6 @@
 /** A manager, put together: store, engines, wire, API. Everything it starts, close() stops, in the reverse order. */
-import { join } from "node:path";
 import type { Connector } from "../broker/broker.ts";
-import { openCredentials, type Credentials } from "../broker/credentials.ts";
+import type { Credentials } from "../broker/credentials-check.ts";
 import { startEmbeddedBroker, type EmbeddedBroker } from "../broker/embedded.ts";
 import { mqttConnector } from "../broker/mqtt.ts";
 import { managerUsername } from "../schema/ids.ts";
@@ -40,6 +39,8 @@ export interface Manager {
   readonly url: string;
   /** Where workers connect; null with an external broker. */
   readonly brokerPort: number | null;
+  /** The admin token, when it was made here: the only time that anybody sees it. */
+  readonly adminToken: string | undefined;
   /** Resolves when a loop that must not end has ended by an error: a bug, and the process should go. */
   readonly failed: Promise<unknown>;
   close(): Promise<void>;
@@ -65,22 +66,24 @@ async function assemble(
   closers: (() => Promise<void>)[],
   close: () => Promise<void>,
 ): Promise<Manager> {
-  const credentialsFile = join(config.dataDir, "credentials.json");
   const openStore = await loadStore();
-  const { store, logs } = await openStore(config.databaseUrl, { dataDir: config.dataDir, log });
+  const { store, logs, credentials } = await openStore(config.databaseUrl, {
+    dataDir: config.dataDir,
+    log,
+    credentialsFile: config.credentialsFile,
+  });
   closers.push(async () => await store[Symbol.asyncDispose]());
-  const credentials = openCredentials(credentialsFile);
-  const embedded = await startEmbedded(config, credentials, log);
+  const adminToken = await ensureAdminToken(credentials.book, config.adminToken);
+  const embedded = await startEmbedded(config, credentials.verify, log);
   if (embedded) closers.push(() => embedded.close());
 
   const feed = new EventFeed();
-  feed.subscribe((events) =>
-    revokeRemoved(events, {
-      credentialsFile,
-      log,
-      ...(embedded ? { kick: (username: string) => void embedded.kick(username) } : {}),
-    }),
-  );
+  const revoking = new AbortController();
+  closers.push(async () => revoking.abort());
+  feed.subscribe((events) => {
+    const kick = embedded ? { kick: (username: string) => void embedded.kick(username) } : {};
+    void revokeRemoved(events, { book: credentials.book, log, signal: revoking.signal, ...kick });
+  });
   const stateOf = (pool: string): ControlState | undefined => engines.get(pool)?.lead?.state;
   const tracing = await traceManager(config, { clock: processClock, log, stateOf });
   closers.push(async () => await tracing?.close());
@@ -123,11 +126,23 @@ async function assemble(
   });
 
   const wire: WireParts = { link, outbox, intake, embedded };
-  const api = await startApi({ config, store, logs, credentials, engines, feed, wire, counts, tracing, peers, log });
+  const api = await startApi({
+    config,
+    store,
+    logs,
+    credentials: credentials.verify,
+    engines,
+    feed,
+    wire,
+    counts,
+    tracing,
+    peers,
+    log,
+  });
   closers.push(() => closeApi(api, stopEngines));
   log.info({ url: api.url, brokerPort: embedded?.port ?? null, pools: config.pools }, "manager is up");
   const failed = Promise.race([...engines.values(), link].map((service) => service.failed));
-  return { url: api.url, brokerPort: embedded?.port ?? null, failed, close };
+  return { url: api.url, brokerPort: embedded?.port ?? null, adminToken, failed, close };
 }
 
 function peersDeps(
@@ -205,9 +220,17 @@ interface ApiParts {
 
 async function startApi(parts: ApiParts): Promise<{ readonly url: string; close(): Promise<void> }> {
   const { config, store, logs, credentials, engines, feed, wire, counts, tracing, peers, log } = parts;
+  const tail = new EventTail({
+    store,
+    leads: (pool) => engines.get(pool)?.lead !== undefined,
+    alone: peers === undefined,
+    clock: processClock,
+    log,
+  });
+  feed.subscribe((events) => tail.publish(events));
   const plane = makePlane(
     { engines, store, clock: processClock, wire: () => wire.link.state, warnings: warningsOf(config), peers },
-    feed,
+    tail,
   );
   const workerLostAfterSeconds = (config.timing.heartbeatMs * config.timing.workerLostIntervals) / 1_000;
   const http = countHttp();

@@ -21,6 +21,8 @@ export interface StartConfig {
   readonly pool: string;
   readonly slots: number;
   readonly adminToken: string | null;
+  /** Null: SQLite in the data folder. */
+  readonly databaseUrl: string | null;
   /** The environment of both children. */
   readonly childEnv: Readonly<Record<string, string>>;
 }
@@ -59,6 +61,7 @@ export function readStartConfig(
     pool: values.pool,
     slots: values.workerSlots,
     adminToken: values.adminToken,
+    databaseUrl: values.databaseUrl,
     childEnv: withFlags(read, env),
   });
 }
@@ -102,7 +105,9 @@ export function readHealthConfig(env: Env = process.env, cwd: string = process.c
 
 /** What a script that writes credentials needs to know. */
 export interface HostConfig {
-  readonly credentialsFile: string;
+  readonly dataDir: string;
+  /** Null: SQLite in the data folder. */
+  readonly databaseUrl: string | null;
   /** The broker as other hosts reach it, as far as this host knows. */
   readonly brokerHost: string;
   readonly brokerPort: number;
@@ -119,7 +124,8 @@ export interface HostConfig {
 export function readHostConfig(env: Env = process.env, cwd: string = process.cwd()): HostConfig {
   const { values } = readValues("manager", { argv: [], env, cwd });
   return deepFreeze({
-    credentialsFile: join(absolute(cwd, values.dataDir), "credentials.json"),
+    dataDir: absolute(cwd, values.dataDir),
+    databaseUrl: values.databaseUrl,
     brokerHost: values.brokerHost,
     brokerPort: values.brokerPort,
     secure: values.brokerCert !== null,

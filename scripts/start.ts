@@ -62,7 +62,7 @@ class System {
   /** Brings everything up and returns when it has all ended; the exit code. */
   async run(): Promise<number> {
     const config = this.#config;
-    const { token, passwordFile } = prepareCredentials(config);
+    const { token, passwordFile } = await prepareCredentials(config, say);
     const env = { ...config.childEnv, MUSTER_DATA_DIR: config.dataDir };
     // It speaks when it listens. What it says is part of the welcome below.
     let listens = false;

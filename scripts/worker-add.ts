@@ -2,22 +2,22 @@
  * `npm run worker:add -- <id> [--pool <pool>] [--replace] [--preset]`: lets a worker in, and prints the line that starts it on
  * its host. With `--preset` its password is MUSTER_BROKER_PASSWORD, for unattended installs, and nothing is printed.
  */
-import { existsSync } from "node:fs";
 import { hostname } from "node:os";
-import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import { addClient, listNames } from "../broker/credentials.ts";
+import { withClient } from "../broker/credentials-content.ts";
 import { hostInUrl, isLoopback } from "../broker/config.ts";
 import { defaultPool, id } from "../schema/ids.ts";
 import { configOrExit } from "../schema/kit/config.ts";
 import { readHostConfig, type HostConfig } from "./config.ts";
+import { openHostCredentials } from "./credentials.ts";
 import { commandOf } from "../schema/command.ts";
 
 const usage = commandOf("worker:add", "<id> [--pool <pool>] [--replace] [--preset]");
 
 const help = `Usage: ${usage}
 
-Lets a worker in, and prints the line that starts it on its own host. Run it beside the manager's data folder (MUSTER_DATA_DIR).
+Lets a worker in, and prints the line that starts it on its own host. Run it beside the manager's data folder (MUSTER_DATA_DIR),
+with MUSTER_DATABASE_URL as the manager has it.
 
   --pool     The pool that it belongs to. Default: ${defaultPool}.
   --replace  Gives a worker that is let in already a new password; the old one no longer works.
@@ -95,31 +95,30 @@ function lineFor(config: HostConfig, worker: { readonly workerId: string; readon
   return `${words.join(" ")} ${commandOf("worker")}`;
 }
 
-function main(): void {
+async function main(): Promise<void> {
   if (process.argv.slice(2).includes("--help")) {
     process.stdout.write(`${help}\n`);
     return;
   }
   const worker = readArguments(process.argv.slice(2));
   const config = configOrExit(() => readHostConfig());
-  if (!existsSync(dirname(config.credentialsFile))) {
-    throw new Error(
-      `there is no data folder ${dirname(config.credentialsFile)}; start Muster first, or name its folder by MUSTER_DATA_DIR`,
-    );
-  }
-  if (!worker.replace && listNames(config.credentialsFile).clients.some((client) => client.username === worker.workerId)) {
-    throw new Error(
-      `${worker.workerId} is let in already; with --replace it gets a new password, and the old one no longer works`,
-    );
-  }
+  await using book = await openHostCredentials(config);
   if (worker.preset && config.brokerPassword === null)
     throw new Error("--preset takes the password from MUSTER_BROKER_PASSWORD, which is not given");
-  const password = addClient(config.credentialsFile, {
+  const add = withClient({
     username: worker.workerId,
     pool: worker.pool,
     role: "worker",
     replace: worker.replace,
     ...(worker.preset ? { password: config.brokerPassword ?? "" } : {}),
+  });
+  const password = await book.change((content) => {
+    if (!worker.replace && content.clients.some((client) => client.username === worker.workerId)) {
+      throw new Error(
+        `${worker.workerId} is let in already; with --replace it gets a new password, and the old one no longer works`,
+      );
+    }
+    return add(content);
   });
   if (worker.preset) return;
   process.stderr.write(`Paste this in a Muster folder on the worker's host; the password is shown this once:\n`);
@@ -137,7 +136,7 @@ function main(): void {
 }
 
 try {
-  main();
+  await main();
 } catch (error) {
   process.stderr.write(`muster worker:add: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

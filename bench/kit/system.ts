@@ -3,8 +3,10 @@ import { writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { addClient, addToken, mosquittoPasswd } from "../../broker/credentials.ts";
-import { changeCredentials } from "../../broker/credentials-file.ts";
+import type { CredentialBook } from "../../broker/credential-book.ts";
+import { mosquittoPasswdOf, withClient, type CredentialsChange } from "../../broker/credentials-content.ts";
 import { hashPassword, newPassword } from "../../broker/secrets.ts";
+import { openCredentialBook } from "../../manager/store/credentials.ts";
 import { managerUsername } from "../../schema/ids.ts";
 import { isThere } from "../../test/kit/packages.ts";
 import { freePorts } from "../../test/kit/ports.ts";
@@ -116,7 +118,7 @@ export class System {
   ): Promise<void> {
     const made = Array.from({ length: count }, (_, n) => ({ id: `sim-${n}`, password: newPassword() }));
     // Written at once: a file that is replaced ten thousand times is not what is measured.
-    changeCredentials(this.credentials, (content) => {
+    await this.#change((content) => {
       const clients = made.map(({ id, password }) => ({
         username: id,
         hash: hashPassword(password),
@@ -134,7 +136,7 @@ export class System {
 
   /** A real worker agent; resolves when it is online. */
   async realWorker(id: string, env: Readonly<Record<string, string>> = {}): Promise<Part> {
-    const password = addClient(this.credentials, { username: id, pool: "default", role: "worker" });
+    const password = await this.#change(withClient({ username: id, pool: "default", role: "worker" }));
     await this.#reloadMosquitto();
     const worker = this.#part(
       new Part({
@@ -214,7 +216,7 @@ export class System {
   /** Mosquitto with the password file that is made from our credentials. */
   #mosquitto(): Part {
     const { folder } = this;
-    this.#writePasswords();
+    this.#writePasswords(mosquittoPasswd(this.credentials));
     writeFileSync(
       join(folder, "acl"),
       `user ${managerUsername}\ntopic readwrite muster/v1/#\npattern write muster/v1/default/%u/up/#\npattern read muster/v1/default/%u/down/#\n`,
@@ -234,13 +236,25 @@ export class System {
     return new Part({ name: "mosquitto", folder, command: "mosquitto", args: ["-c", join(folder, "mosquitto.conf")] });
   }
 
-  #writePasswords(): void {
-    writeFileSync(join(this.folder, "passwd"), mosquittoPasswd(this.credentials), { mode: 0o600 });
+  #writePasswords(passwords: string): void {
+    writeFileSync(join(this.folder, "passwd"), passwords, { mode: 0o600 });
+  }
+
+  /** The credentials where the manager has them, as its commands would open them. */
+  async #openBook(): Promise<CredentialBook & AsyncDisposable> {
+    const databaseUrl = this.#managerEnv["MUSTER_DATABASE_URL"] ?? null;
+    return await openCredentialBook({ databaseUrl, dataDir: join(this.folder, "manager") }, () => undefined);
+  }
+
+  async #change<T>(change: CredentialsChange<T>): Promise<T> {
+    await using book = await this.#openBook();
+    return await book.change(change);
   }
 
   async #reloadMosquitto(): Promise<void> {
     if (!this.broker) return;
-    this.#writePasswords();
+    await using book = await this.#openBook();
+    this.#writePasswords(mosquittoPasswdOf(await book.read()));
     process.kill(this.broker.pid, "SIGHUP");
     await this.broker.ready("mosquitto to read its passwords again", () => this.broker!.log.includes("Reloading config"));
   }

@@ -1,5 +1,5 @@
 /** What the API is given, and the parts that its routes share. */
-import type { TokenVerifier } from "../../broker/credentials.ts";
+import type { TokenVerifier } from "../../broker/credentials-check.ts";
 import type { Dice } from "../../schema/given.ts";
 import type { Clock } from "../../schema/kit/clock.ts";
 import type { Log } from "../../schema/kit/log.ts";

@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Log } from "../../schema/kit/log.ts";
+import { credentialsFileIn, credentialsIn, isMariadb, putSignpost, type OpenedCredentials } from "./credentials.ts";
 import { openFolderLogs } from "./folder-logs.ts";
 import { lockFolder } from "./lock.ts";
 import type { LogStore } from "./logstore.ts";
@@ -14,12 +15,16 @@ export interface OpenStoreOptions {
   /** Where the database lies unless the URL says otherwise, and the output of attempts. One manager at a time (rule 18). */
   readonly dataDir: string;
   readonly log: Log;
+  /** Credentials of a file instead of those that the database has: a manager that only visits it. */
+  readonly credentialsFile?: string | undefined;
 }
 
-/** `logs` is where the output of attempts goes; dispose of `store` and both are closed and the folder is free. */
+/** `logs` is where the output of attempts goes; dispose of `store` and all are closed and the folder is free. */
 export interface OpenedStore {
   readonly store: Store;
   readonly logs: LogStore;
+  /** Who may use the API and the broker: in the data folder, or in a database that several managers share. */
+  readonly credentials: OpenedCredentials;
 }
 
 /**
@@ -29,11 +34,19 @@ export interface OpenedStore {
  */
 export async function openStore(databaseUrl: string, options: OpenStoreOptions): Promise<OpenedStore> {
   const dataDir = resolve(options.dataDir);
-  if (databaseUrl === "memory:") return openInMemory(dataDir);
-  if (/^(mysql|mariadb):/.test(databaseUrl)) return openOnMariadb(databaseUrl, dataDir, options.log);
+  if (isMariadb(databaseUrl)) return await openOnMariadb(databaseUrl, dataDir, options);
+  const credentials = credentialsIn(options.credentialsFile ?? credentialsFileIn(dataDir));
+  const opened = databaseUrl === "memory:" ? await openInMemory(dataDir) : await openOnSqlite(databaseUrl, dataDir, options.log);
+  putSignpost(dataDir, null);
+  return { ...opened, credentials };
+}
+
+type WithoutCredentials = Omit<OpenedStore, "credentials">;
+
+async function openOnSqlite(databaseUrl: string, dataDir: string, log: Log): Promise<WithoutCredentials> {
   const logs = openFolderLogs(join(dataDir, "logs"));
   const file = sqliteFileOf(databaseUrl, dataDir);
-  const onMigrated = (migration: string): void => options.log.info({ migration, file }, "the database was brought up to date");
+  const onMigrated = (migration: string): void => log.info({ migration, file }, "the database was brought up to date");
   // The file's own folder is locked by opening it; the logs are the data folder's.
   if (dirname(file) === dataDir) return { store: await openSqliteStore({ file, onMigrated }), logs };
   const lock = lockFolder(dataDir);
@@ -46,21 +59,23 @@ export async function openStore(databaseUrl: string, options: OpenStoreOptions):
 }
 
 /** Output still goes to files, because memory is bounded; that of an earlier life belongs to no run any more. */
-async function openInMemory(dataDir: string): Promise<OpenedStore> {
+async function openInMemory(dataDir: string): Promise<WithoutCredentials> {
   const store = releasing(openMemoryStore(), lockFolder(dataDir));
   const folder = join(dataDir, "memory-logs");
   await rm(folder, { recursive: true, force: true });
   return { store, logs: openFolderLogs(folder) };
 }
 
-/** Rows and output are in the database. The folder still holds credentials, so that it is one manager's. */
-async function openOnMariadb(databaseUrl: string, dataDir: string, log: Log): Promise<OpenedStore> {
-  parseMariadbUrl(databaseUrl);
+/** Rows, output and credentials are in the database. The folder is one manager's all the same, so that a copied configuration is noticed. */
+async function openOnMariadb(databaseUrl: string, dataDir: string, options: OpenStoreOptions): Promise<OpenedStore> {
+  const { shown } = parseMariadbUrl(databaseUrl);
+  const own = options.credentialsFile === undefined ? undefined : credentialsIn(options.credentialsFile);
   const { openMariadb } = await byShortWay(() => import("./mariadb/open.ts"));
   const lock = lockFolder(dataDir);
   try {
-    const { store, logs } = await openMariadb(databaseUrl, log);
-    return { store: releasing(store, lock), logs };
+    const { store, logs, credentials } = await openMariadb(databaseUrl, own ? null : dataDir, options.log);
+    if (!own) putSignpost(dataDir, shown);
+    return { store: releasing(store, lock), logs, credentials: own ?? credentials };
   } catch (error) {
     lock.release();
     throw error;

@@ -43,6 +43,10 @@ export const mariadbLimits = {
   logChunkRows: 500,
   /** Tries of one append while other managers append to the same stream. */
   logAppendTries: 20,
+  /** How often a manager asks whether credentials have changed: a token that is revoked elsewhere holds here no longer than this. */
+  credentialsLookMs: 1_000,
+  /** How long a command waits for a server that is away. */
+  commandMs: 10_000,
   /** What the server has to take: four commits, see `managerLimits.batchBytes`. */
   maxAllowedPacketBytes: 16_777_216,
 } as const;

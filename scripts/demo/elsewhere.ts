@@ -26,13 +26,22 @@ export async function startElsewhere(elsewhere: Elsewhere): Promise<OwnSystem> {
   parts.defer(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const pool = `demo-${randomBytes(6).toString("hex")}`;
   const log = makeLog({ name: "demo", level: "silent" });
-  const token = addToken(join(folder, "manager", "credentials.json"), { name: "demo" });
-  const managerConfig = readManagerConfig([], managerEnv(elsewhere, folder, pool), folder);
+  // A file of its own, also on a database whose managers share theirs: nobody shall come in by a token of the demo afterwards.
+  const credentialsFile = join(folder, "manager", "credentials.json");
+  const token = addToken(credentialsFile, { name: "demo" });
+  const managerConfig = { ...readManagerConfig([], managerEnv(elsewhere, folder, pool), folder), credentialsFile };
   const manager = await runManager(managerConfig, log);
   parts.defer(() => manager.close());
   const url = manager.url;
   await untilWell(() => healthTrouble(url), startLimits.elsewhereMs);
-  const workerConfig = workerOf(elsewhere, { folder, pool, managerUrl: url, brokerPort: manager.brokerPort, managerConfig });
+  const workerConfig = workerOf(elsewhere, {
+    folder,
+    pool,
+    credentialsFile,
+    managerUrl: url,
+    brokerPort: manager.brokerPort,
+    managerConfig,
+  });
   parts.defer(() => forgetStatus(workerConfig));
   const worker = await runWorker(workerConfig, log);
   parts.defer(() => worker.close());
@@ -62,6 +71,7 @@ function managerEnv({ settings, broker }: Elsewhere, folder: string, pool: strin
 interface Place {
   readonly folder: string;
   readonly pool: string;
+  readonly credentialsFile: string;
   readonly managerUrl: string;
   /** Of the manager's own broker; null with one elsewhere. */
   readonly brokerPort: number | null;
@@ -86,7 +96,7 @@ function workerOf(elsewhere: Elsewhere, place: Place): WorkerConfig {
     const { kind: _, ...client } = broker;
     return { ...config, broker: elsewhere.broker?.username ? client : { ...client, username: pool } };
   }
-  addClient(join(folder, "manager", "credentials.json"), { username: pool, pool, role: "worker", password });
+  addClient(place.credentialsFile, { username: pool, pool, role: "worker", password });
   return { ...config, broker: { ...config.broker, url: `mqtt://127.0.0.1:${place.brokerPort}` } };
 }
 

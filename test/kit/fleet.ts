@@ -2,7 +2,9 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { addClient, addToken } from "../../broker/credentials.ts";
+import { addToken } from "../../broker/credentials.ts";
+import { withClient } from "../../broker/credentials-content.ts";
+import { openCredentialBook } from "../../manager/store/credentials.ts";
 import { ApiClient, type Called } from "./api-client.ts";
 import { Members, type Env, type Member } from "./members.ts";
 import { freePorts } from "./ports.ts";
@@ -93,6 +95,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Starts a worker and waits until it is online. Its password is made at its first start. `before`: what its command runs under. */
   async startWorker(id: string, env: Env = {}, before: readonly string[] = []): Promise<Member> {
+    if (!this.#passwords.has(id)) this.#passwords.set(id, await this.#letIn(id, env["MUSTER_POOL"] ?? "default"));
     const member = this.spawnWorker(id, env, before);
     await this.#members.whileAlive(member, `worker ${id} to be online`, async () => {
       const worker = await this.call("GET", `/workers/${id}`);
@@ -108,12 +111,17 @@ export class Fleet implements AsyncDisposable {
 
   readonly #passwords = new Map<string, string>();
 
+  /** As `worker:add` does, wherever the manager has its credentials; on MariaDB it knows of it within a second. */
+  async #letIn(id: string, pool: string): Promise<string> {
+    const databaseUrl = this.#env["MUSTER_DATABASE_URL"] ?? null;
+    await using book = await openCredentialBook({ databaseUrl, dataDir: join(this.folder, "manager") }, () => undefined);
+    return await book.change(withClient({ username: id, pool, role: "worker" }));
+  }
+
+  /** Starts one that was started before, and does not wait for it. */
   spawnWorker(id: string, env: Env = {}, before: readonly string[] = []): Member {
-    let password = this.#passwords.get(id);
-    if (password === undefined) {
-      password = addClient(this.#credentials, { username: id, pool: env["MUSTER_POOL"] ?? "default", role: "worker" });
-      this.#passwords.set(id, password);
-    }
+    const password = this.#passwords.get(id);
+    if (password === undefined) throw new Error(`${id} was not started before`);
     const settings = {
       MUSTER_DATA_DIR: join(this.folder, `worker-${id}`),
       MUSTER_WORKER_ID: id,

@@ -1,5 +1,6 @@
 /** The tables of who may come in, which MariaDB alone has: beside SQLite it is a file. `../mariadb/credentials.ts` uses them. */
 import { bigint, mysqlTable, varchar } from "drizzle-orm/mysql-core";
+import type { ClientRole } from "../../../broker/access.ts";
 import { requestLimits } from "../../../schema/limits.ts";
 
 const id = (column: string) => varchar(column, { length: requestLimits.idChars });
@@ -15,7 +16,7 @@ export const clients = mysqlTable("clients", {
   username: id("username").notNull().primaryKey(),
   hash: varchar("hash", { length: requestLimits.sentenceChars }).notNull(),
   pool: id("pool").notNull(),
-  role: id("role").notNull(),
+  role: id("role").notNull().$type<ClientRole>(),
 });
 
 /** One row, whose version rises with every change: whoever changes locks it, whoever reads asks it for news. */

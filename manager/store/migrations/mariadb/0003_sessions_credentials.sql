@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS `credential_changes` (
   PRIMARY KEY (`id`)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
+INSERT IGNORE INTO `credential_changes` (`id`, `version`) VALUES (1, 0);
+
 CREATE TABLE IF NOT EXISTS `credential_files` (
   `sha256` VARCHAR(64) NOT NULL,
   PRIMARY KEY (`sha256`)
