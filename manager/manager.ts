@@ -12,6 +12,7 @@ import { version } from "../schema/kit/version.ts";
 import { apiLimits, timing } from "../schema/limits.ts";
 import { makeApp } from "./api/app.ts";
 import { serveApi } from "./api/serve.ts";
+import { ensureAdminToken } from "./admin.ts";
 import type { ManagerConfig } from "./config.ts";
 import type { ControlState } from "./control/state.ts";
 import type { PoolEngine } from "./engine/engine.ts";
