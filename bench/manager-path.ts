@@ -15,7 +15,8 @@ import { addToken, openCredentials } from "../broker/credentials.ts";
 import { makeApp } from "../manager/api/app.ts";
 import leastLoaded from "../manager/control/placement/least-loaded.ts";
 import { PoolEngine } from "../manager/engine/engine.ts";
-import { EventFeed, makePlane } from "../manager/engine/plane.ts";
+import { makePlane } from "../manager/engine/plane.ts";
+import { EventTail } from "../manager/engine/tail.ts";
 import { Link } from "../manager/link/link.ts";
 import { LogIntake } from "../manager/link/log-intake.ts";
 import { Outbox } from "../manager/link/outbox.ts";
@@ -151,7 +152,7 @@ const connector: Connector = {
   },
 };
 
-const feed = new EventFeed();
+const tail = new EventTail({ store, leads: () => true, alone: true, clock: processClock, log });
 const outbox = new Outbox(prefix, () => undefined);
 const engine = new PoolEngine({
   store,
@@ -174,7 +175,8 @@ const engine = new PoolEngine({
   },
   timing: { leaseRenewMs: timing.leaseRenewMs, leaseStillMs: timing.leaseStillMs, tickMs: 1_000, answerWithinMs: 60_000 },
   send: (workerId, term, command) => outbox.send({ pool: "default", workerId, term, asOf: command.asOf, items: command.items }),
-  onEvents: (events) => feed.publish(events),
+  onEvents: (events) => tail.publish(events),
+  onLead: () => link.lead("default"),
 });
 const engines = new Map([["default", engine]]);
 const link = new Link({
@@ -187,7 +189,7 @@ const link = new Link({
   intake: new LogIntake({ logs, store, log, streamBytes: 1_000_000, acknowledge: () => undefined }),
   random: () => 0.5,
 });
-const plane = makePlane({ engines, store, clock: processClock, wire: () => link.state, warnings: [] }, feed);
+const plane = makePlane({ engines, store, clock: processClock, wire: () => link.state, warnings: [] }, tail);
 const credentialsFile = join(folder, "credentials.json");
 const token = addToken(credentialsFile, { name: "bench" });
 const app = makeApp({
@@ -245,7 +247,7 @@ async function round(taskId: string): Promise<{ readonly wallMs: number; readonl
   let left = Math.ceil(runs / bulk);
   let ended = 0;
   const all = Promise.withResolvers<undefined>();
-  const stop = feed.subscribe((events) => {
+  const stop = tail.subscribe((events) => {
     for (const event of events) if (event.kind === "runEnded") ended += 1;
     if (ended >= Math.ceil(runs / bulk) * bulk) all.resolve(undefined);
   });

@@ -17,6 +17,7 @@ import type { ManagerConfig } from "./config.ts";
 import type { ControlState } from "./control/state.ts";
 import type { PoolEngine } from "./engine/engine.ts";
 import { EventFeed, makePlane } from "./engine/plane.ts";
+import { EventTail } from "./engine/tail.ts";
 import { watchTogether } from "./engine/watch.ts";
 import { makeEngines } from "./engines.ts";
 import { Link } from "./link/link.ts";
@@ -96,7 +97,6 @@ async function assemble(
   let onLead = (_pool: string): void => undefined;
   const engines = await makeEngines({ config, store, feed, outbox, log, watch, self, onLead: (pool) => onLead(pool) });
   const peers = store.leaseIsLock ? undefined : await openPeers(peersDeps(config, { self, embedded, engines, store, log }));
-  if (peers) onLead = (pool) => peers.forwarder.look(pool);
   closers.push(async () => peers?.close());
   for (const engine of engines.values()) engine.start();
   const stopEngines = (): Promise<void> => stopAll(engines.values());
@@ -120,6 +120,10 @@ async function assemble(
     log,
     random: () => systemDice.below(1_000_000) / 1_000_000,
   });
+  onLead = (pool) => {
+    peers?.forwarder.look(pool);
+    link.lead(pool);
+  };
   link.start();
   closers.push(async () => {
     await link.stop();

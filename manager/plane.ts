@@ -1,6 +1,6 @@
 /** The control plane as the API sees it: the engines of this manager, and the leaders of pools that others lead. */
 import type { RunState } from "../schema/run.ts";
-import type { Alarm, WorkerLive } from "./control/core.ts";
+import type { Alarm, PoolLive, WorkerLive } from "./control/core.ts";
 import type { Request } from "./control/inputs.ts";
 import type { Outcome } from "./control/outputs.ts";
 import type { EventRecord } from "./control/records.ts";
@@ -40,11 +40,15 @@ export interface ControlPlane {
   reasonsOf(runs: readonly ShownRun[]): Promise<ReasonOf>;
   /** The same for workers. */
   workersLive(workers: readonly { readonly id: string; readonly pool: string }[]): Promise<WorkerLiveOf>;
+  /** What holds a pool, as its leader knows it; one sentence where no leader answers. */
+  poolHeld(pool: string): Promise<PoolLive | { readonly unknown: string }>;
   alarms(): Promise<readonly Alarm[]>;
   /** One line per thing that `/health` checks; `fail` makes the whole fail. */
   checks(): Promise<readonly Check[]>;
   /** Whether requests would be taken now: led here or forwarded, and the last commit held. For `/readyz`. */
   ready(): Promise<{ readonly ready: boolean; readonly sentence: string }>;
-  /** Called with each batch of events after it is durable, in order; returns how to stop. */
+  /** Called with events of every pool after they are durable, in order within a pool; returns how to stop. */
   onEvents(listener: (events: readonly EventRecord[]) => void): () => void;
+  /** Resolves when those who listen will be told of everything that is committed from now on, here or by another manager. */
+  hearing(): Promise<void>;
 }

@@ -36,6 +36,7 @@ export async function* eventStream(
     live.length = 0;
   });
   try {
+    await parts.hub.hearing();
     let vector: Vector = from ?? (await parts.store.lastEvents());
     yield `retry: 3000\nid: ${formatVector(vector)}\n\n`;
     while (!signal.aborted) {

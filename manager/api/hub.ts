@@ -9,22 +9,33 @@ export interface EventHub {
   onRun(runId: string, listener: (event: EventRecord) => void): () => void;
   /** Called with each batch; returns how to stop. */
   onAll(listener: (events: readonly EventRecord[]) => void): () => void;
+  /** Resolves when those who listen are told of everything that is committed from now on: then is the time to read the store. */
+  hearing(): Promise<void>;
   close(): void;
 }
 
-/** Listens from now on. */
-export function makeEventHub(plane: Pick<ControlPlane, "onEvents">): EventHub {
+/** Listens to the plane while anybody listens here. */
+export function makeEventHub(plane: Pick<ControlPlane, "onEvents" | "hearing">): EventHub {
   const byRun = new Map<string, Set<(event: EventRecord) => void>>();
   const all = new Set<(events: readonly EventRecord[]) => void>();
   let waiting = 0;
-  const close = plane.onEvents((events) => {
+  let stop: (() => void) | undefined;
+  const tell = (events: readonly EventRecord[]): void => {
     for (const listener of all) listener(events);
     if (byRun.size === 0) return;
     for (const event of events) {
       if (event.runId === null) continue;
       for (const listener of byRun.get(event.runId) ?? []) listener(event);
     }
-  });
+  };
+  const listen = (): void => {
+    stop ??= plane.onEvents(tell);
+  };
+  const listenNoMore = (): void => {
+    if (waiting + all.size > 0) return;
+    stop?.();
+    stop = undefined;
+  };
   return {
     onRun(runId, listener) {
       if (waiting >= apiLimits.waitingReads) {
@@ -36,16 +47,26 @@ export function makeEventHub(plane: Pick<ControlPlane, "onEvents">): EventHub {
       const listeners = byRun.get(runId) ?? new Set();
       byRun.set(runId, listeners);
       listeners.add(listener);
+      listen();
       return () => {
         if (!listeners.delete(listener)) return;
         waiting -= 1;
         if (listeners.size === 0 && byRun.get(runId) === listeners) byRun.delete(runId);
+        listenNoMore();
       };
     },
     onAll(listener) {
       all.add(listener);
-      return () => all.delete(listener);
+      listen();
+      return () => {
+        all.delete(listener);
+        listenNoMore();
+      };
     },
-    close,
+    hearing: () => plane.hearing(),
+    close() {
+      stop?.();
+      stop = undefined;
+    },
   };
 }

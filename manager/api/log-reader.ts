@@ -41,6 +41,7 @@ export async function* readLog(parts: ApiParts, first: RunFound, wish: LogWish, 
   const bell = makeBell();
   const unhook = wish.follow ? parts.hub.onRun(first.run.id, () => bell.ring()) : undefined;
   try {
+    if (unhook) await parts.hub.hearing();
     let found = unhook ? ((await parts.store.run(first.run.id)) ?? first) : first;
     let current = attemptOf(found, wish.attempt ?? wish.begin.attempt);
     let quietLooks = 0;

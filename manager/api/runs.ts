@@ -114,6 +114,7 @@ async function waitForEnd(parts: ApiParts, runId: string, seconds: number, signa
     if (event.kind === "runEnded") bell.ring();
   });
   try {
+    await parts.hub.hearing();
     const found = await findRun(parts, runId);
     if (isTerminal(found.run.state)) return found;
     await bell.heard(seconds * 1_000, signal);

@@ -1,6 +1,6 @@
 /** What only a leader's memory knows of a pool, for whoever looks: this manager's API, or another manager's. */
 import type { Now } from "../../schema/given.ts";
-import { alarms, reasonOf, workerLive } from "../control/view.ts";
+import { alarms, poolLive, reasonOf, workerLive } from "../control/view.ts";
 import type { WorkerLive } from "../control/core.ts";
 import type { PoolQuestion, PoolView } from "../peers/messages.ts";
 import type { PoolEngine } from "./engine.ts";
@@ -23,6 +23,7 @@ export function poolView(
     reasons: Object.fromEntries(runs.map((run) => [run.id, reasonOf(lead.state, run, now)])),
     workers: live,
     alarms: alarms(lead.state, now),
+    held: poolLive(lead.state),
     trouble: trouble ? { sentence: trouble.sentence, sinceWall: trouble.sinceWall } : null,
   };
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../../schema/kit/clock.ts";
 import { problem } from "../../schema/problem.ts";
 import { isTerminal } from "../../schema/run.ts";
-import { reasonOf, workerLive } from "../control/view.ts";
+import { poolLive, reasonOf, workerLive } from "../control/view.ts";
 import type { EventRecord } from "../control/records.ts";
 import { runsOf } from "../peers/door.ts";
 import type { PoolQuestion } from "../peers/messages.ts";
@@ -11,6 +11,7 @@ import type { Check, ControlPlane, ReasonOf, ShownRun, WorkerLiveOf } from "../p
 import type { Store } from "../store/store.ts";
 import type { PoolEngine } from "./engine.ts";
 import { allAlarms, poolChecks, readiness } from "./health.ts";
+import type { EventTail } from "./tail.ts";
 
 export interface PlaneDeps {
   readonly engines: ReadonlyMap<string, PoolEngine>;
@@ -24,7 +25,7 @@ export interface PlaneDeps {
   readonly peers?: Peers | undefined;
 }
 
-/** Where batches of committed events are heard. */
+/** Where what this manager's own engines commit is heard. */
 export class EventFeed {
   readonly #listeners = new Set<(events: readonly EventRecord[]) => void>();
 
@@ -39,7 +40,7 @@ export class EventFeed {
 }
 
 /** The control plane over the engines of the pools that this manager serves, and over the leaders of pools that it does not lead. */
-export function makePlane(deps: PlaneDeps, feed: Pick<EventFeed, "subscribe">): ControlPlane {
+export function makePlane(deps: PlaneDeps, tail: Pick<EventTail, "subscribe" | "hearing">): ControlPlane {
   const { engines, peers } = deps;
   const leadOf = (pool: string): PoolEngine["lead"] => engines.get(pool)?.lead;
   // Why a run waits comes with its leader's answer: to ask again for each start would double the way. Kept as long as the answer.
@@ -78,10 +79,17 @@ export function makePlane(deps: PlaneDeps, feed: Pick<EventFeed, "subscribe">): 
       );
       return workersIn(deps, seen);
     },
+    poolHeld: async (pool) => {
+      const lead = leadOf(pool);
+      if (lead) return poolLive(lead.state);
+      const seen = await peers?.views.health(pool);
+      return seen?.kind === "whole" ? seen.view.held : { unknown: whyUnknown(seen) };
+    },
     alarms: () => allAlarms(deps),
     checks: () => checksOf(deps),
     ready: () => readiness(deps),
-    onEvents: (listener) => feed.subscribe(listener),
+    onEvents: (listener) => tail.subscribe(listener),
+    hearing: () => tail.hearing(),
   };
 }
 

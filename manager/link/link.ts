@@ -1,4 +1,4 @@
-/** The manager's end of the wire: one connection, one subscription for each pool, every message to its engine. */
+/** The manager's end of the wire: one connection, one subscription for each pool that it leads, every message to its engine. */
 import type { Connection, ConnectOptions, Connector, Delivery } from "../../broker/broker.ts";
 import { keepConnected } from "../../broker/session.ts";
 import { id, managerUsername } from "../../schema/ids.ts";
@@ -16,7 +16,7 @@ export interface LinkDeps {
   readonly connector: Connector;
   readonly clientId: string;
   readonly prefix: string;
-  readonly engines: ReadonlyMap<string, PoolEngine>;
+  readonly engines: ReadonlyMap<string, Pick<PoolEngine, "lead" | "post">>;
   readonly outbox: Outbox;
   readonly intake: LogIntake;
   readonly log: Log;
@@ -26,7 +26,7 @@ export interface LinkDeps {
 export interface LinkFigures {
   received: number;
   receivedBytes: number;
-  /** Of those with a topic of ours. */
+  /** Of those of pools that are led here. */
   readonly byKind: Record<UplinkKind, number>;
   unreadable: number;
   /** More from one worker than it may have waiting. */
@@ -47,6 +47,7 @@ export class Link extends Service {
     tooLarge: 0,
   };
   readonly #deps: LinkDeps;
+  #connection: Connection | undefined;
   #sentence = "not connected yet";
   #up = false;
 
@@ -57,6 +58,20 @@ export class Link extends Service {
 
   get state(): { readonly up: boolean; readonly sentence: string } {
     return { up: this.#up, sentence: this.#sentence };
+  }
+
+  /**
+   * The lead of the pool may have moved. Its uplinks are heard by its leader alone; a new leader gets the workers' retained
+   * statuses with its subscription. A lead that ended leaves the subscription until the connection does: what it brings goes no
+   * further.
+   */
+  lead(pool: string): void {
+    const connection = this.#connection;
+    if (!connection || !this.#deps.engines.get(pool)?.lead) return;
+    connection.subscribe(uplinkFilter(this.#deps.prefix, pool)).catch(async (error: unknown) => {
+      this.#deps.log.error({ err: error, pool }, "the pool that is led cannot be heard; the connection is made anew");
+      await connection.close().catch(() => undefined);
+    });
   }
 
   protected async loop(signal: AbortSignal): Promise<void> {
@@ -76,15 +91,17 @@ export class Link extends Service {
 
   async #onUp(connection: Connection): Promise<void> {
     const { prefix, engines, outbox, log } = this.#deps;
-    for (const pool of engines.keys()) await connection.subscribe(uplinkFilter(prefix, pool));
+    this.#connection = connection;
+    for (const [pool, engine] of engines) if (engine.lead) await connection.subscribe(uplinkFilter(prefix, pool));
     outbox.use(connection);
     this.#up = true;
     this.#sentence = "connected";
-    log.info({ pools: [...engines.keys()] }, "connected to the broker");
+    log.info({ pools: [...engines.keys()].filter((pool) => engines.get(pool)?.lead) }, "connected to the broker");
   }
 
   #onDown(why: string): void {
     this.#deps.outbox.use(undefined);
+    this.#connection = undefined;
     this.#up = false;
     this.#sentence = why;
   }
@@ -100,6 +117,8 @@ export class Link extends Service {
       this.#unreadable(delivery.topic, "no topic of ours");
       return;
     }
+    // Only a leader may decide, store or acknowledge: the worker says it again to the next one (rule 13).
+    if (!engine.lead) return;
     this.figures.byKind[topic.kind] += 1;
     if (delivery.payload.byteLength > wireLimits.payloadBytes) {
       this.figures.tooLarge += 1;

@@ -4,7 +4,7 @@ import { id } from "../../schema/ids.ts";
 import { peerLimits } from "../../schema/limits/peers.ts";
 import type { Problem } from "../../schema/problem.ts";
 import { runStates, type RunState } from "../../schema/run.ts";
-import type { Alarm, WorkerLive } from "../control/core.ts";
+import type { Alarm, PoolLive, WorkerLive } from "../control/core.ts";
 import type { Request } from "../control/inputs.ts";
 import type { Outcome } from "../control/outputs.ts";
 
@@ -51,6 +51,7 @@ export interface PoolView {
   readonly reasons: Reasons;
   readonly workers: Readonly<Record<string, WorkerLive>>;
   readonly alarms: readonly Alarm[];
+  readonly held: PoolLive;
   /** The store's trouble there. */
   readonly trouble: { readonly sentence: string; readonly sinceWall: number } | null;
 }

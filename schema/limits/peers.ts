@@ -26,6 +26,14 @@ export const peerLimits = {
   healthKeptMs: 1_000,
   /** Of a pool that this manager does not serve: how long who leads it is remembered. */
   leaseKeptMs: 1_000,
+  /** How often events of pools that are led elsewhere are looked for, while somebody listens. */
+  tailPollMs: 100,
+  /** How often pools that nobody here knew of are looked for. */
+  tailPoolsMs: 1_000,
+  /** Events that one look reads. */
+  tailPage: 1_000,
+  /** Own events of one pool that wait until what came before them was read. */
+  tailAhead: 10_000,
   /** Runs and workers that one question asks about. */
   viewItems: 2_000,
   /** Numbers behind a manager's newest one that are told apart when they come late. */

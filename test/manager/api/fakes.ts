@@ -12,6 +12,7 @@ export interface FakePlane extends ControlPlane {
   asked: { pool: string; request: PlaneRequest }[];
   answer: (pool: string, request: PlaneRequest) => Outcome | Promise<Outcome>;
   live: Record<string, WorkerLive>;
+  held: Awaited<ReturnType<ControlPlane["poolHeld"]>>;
   health: Awaited<ReturnType<ControlPlane["checks"]>>;
   alarmList: { kind: string; since: number; sentence: string }[];
   isReady: boolean;
@@ -32,6 +33,7 @@ export function fakePlane(): FakePlane {
       throw new Error(`the test has no answer to ${request.kind}`);
     },
     live: {},
+    held: { term: 1, hold: null, waitsFor: [], brake: null },
     health: [{ name: "store", status: "pass", sentence: "well" }],
     alarmList: [],
     isReady: true,
@@ -44,6 +46,9 @@ export function fakePlane(): FakePlane {
     },
     async workersLive() {
       return ({ id }) => this.live[id] ?? null;
+    },
+    async poolHeld() {
+      return this.held;
     },
     async alarms() {
       return this.alarmList as Alarm[];
@@ -58,6 +63,7 @@ export function fakePlane(): FakePlane {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    async hearing() {},
     emit(...events) {
       for (const listener of listeners) listener(events);
     },
