@@ -2,6 +2,7 @@
 import type { RunSummary, RunView } from "../../schema/run.ts";
 import type { TaskInput } from "../../schema/task.ts";
 import type { TaskView } from "../../schema/task-view.ts";
+import type { PoolView } from "../../schema/pool.ts";
 import type { WorkerView } from "../../schema/worker.ts";
 
 const taskId = "mO8vXb1cTq2nKz0rJw4e7A";
@@ -131,3 +132,12 @@ export const workerExample = {
   survives: true,
   http: true,
 } satisfies WorkerView;
+
+export const poolExample = {
+  id: "default",
+  leader: "manager-8Hs2kQ",
+  term: 7,
+  reason: null,
+  restored: null,
+  brake: null,
+} satisfies PoolView;

@@ -3,6 +3,7 @@ import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import type * as z from "zod";
 import { end } from "../../schema/end.ts";
 import { eventView } from "../../schema/event.ts";
+import { poolView } from "../../schema/pool.ts";
 import { problems, type ProblemCode } from "../../schema/problem.ts";
 import { attemptView, runSummary, runView } from "../../schema/run.ts";
 import { execRun, otherRun, scriptRun } from "../../schema/task.ts";
@@ -25,6 +26,7 @@ named({
   Health: healthView,
   LogRecord: logRecord,
   OtherRun: otherRun,
+  Pool: poolView,
   Problem: problemView,
   Run: runView,
   RunSummary: runSummary,
@@ -46,6 +48,11 @@ const tags = [
     description: "A run is one requested execution of one task version; an attempt is one placement of a run on one worker.",
   },
   { name: "workers", description: "A worker is the agent on a host. It belongs to one pool." },
+  {
+    name: "pools",
+    description:
+      "A pool has tasks, runs and workers of its own, and one manager that leads it. What holds it, and the word that lets it go.",
+  },
   { name: "events", description: "An event is one line of history, append-only." },
   { name: "session", description: "Browsers sign in with a token and get a session." },
   { name: "health", description: "Open to all." },

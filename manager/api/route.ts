@@ -20,6 +20,8 @@ export type Permission =
   | "runs:stop"
   | "workers:read"
   | "workers:write"
+  | "pools:read"
+  | "pools:write"
   | "events:read"
   | "metrics:read";
 

@@ -6,6 +6,7 @@ import { healthRoutes } from "./health.ts";
 import { logRoutes } from "./logs.ts";
 import { metricRoutes } from "./metrics.ts";
 import type { AnyRoute } from "./route.ts";
+import { poolRoutes } from "./pool-routes.ts";
 import { runRoutes } from "./runs.ts";
 import { sessionRoutes } from "./session.ts";
 import { startRoutes } from "./starts.ts";
@@ -21,6 +22,7 @@ export const routes: readonly AnyRoute[] = [
   ...runRoutes,
   ...logRoutes,
   ...workerRoutes,
+  ...poolRoutes,
   ...eventRoutes,
   ...sessionRoutes,
   ...healthRoutes,

@@ -1,5 +1,6 @@
 /** Everything that can happen to the manager's core: requests of clients, messages of workers, the passing of time. */
 import type { Hello, Heartbeat, Reports, Status } from "../../schema/messages.ts";
+import type { ReleaseWhat } from "../../schema/pool.ts";
 import type { Labels, Params, TaskDefinition } from "../../schema/task.ts";
 import type { AttemptRecord, KeyRecord, RunRecord, StoredBody, TaskRecord, TaskVersionRecord } from "./records.ts";
 
@@ -72,8 +73,6 @@ export type Request =
   | ({ readonly kind: "deleteWorker"; readonly workerId: string; readonly stop: boolean } & Asker)
   /** A person's word: the hold of a restored database, or the fleet brake, lets go. */
   | ({ readonly kind: "releasePool"; readonly what: ReleaseWhat } & Asker);
-
-export type ReleaseWhat = "restored" | "brake";
 
 export type Input =
   | { readonly kind: "request"; readonly ticket: number; readonly request: Request }
