@@ -1,50 +1,32 @@
+import type { AgentDeath } from "./agent.ts";
 import type { Clients } from "./clients.ts";
-import type { SimManager } from "./manager.ts";
-import type { Network } from "./network.ts";
+import type { SimBroker } from "./broker.ts";
+import { calm, type SimDatabase } from "./database.ts";
+import type { Death, SimManager } from "./manager.ts";
+import type { Fault, FaultKind, Plan } from "./plan.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Chance } from "./seeded.ts";
+import type { Trace } from "./trace.ts";
 import type { SimWorker } from "./worker.ts";
-import type { Witness, Witnessed } from "./witness.ts";
-
-const faults = [
-  "agent",
-  "agentAtStep",
-  "cut",
-  "cut",
-  "reboot",
-  "manager",
-  "managerAtCommit",
-  "broker",
-  "suspend",
-  "suspend",
-  "suspend",
-  "drain",
-  "managerPause",
-  "managerPause",
-] as readonly Fault[];
-type Fault =
-  | "agent"
-  | "agentAtStep"
-  | "cut"
-  | "reboot"
-  | "manager"
-  | "managerAtCommit"
-  | "broker"
-  | "suspend"
-  | "drain"
-  | "managerPause";
-/** How long a woken host may go on with what was lost: a watchdog's tick, the grace, another tick and a moment. */
-const overlapMs = 2_000 + 1_000 + 2_000 + 500;
 
 export interface FaultEnds {
+  readonly plan: Plan;
   readonly schedule: Schedule;
   readonly chance: Chance;
-  readonly witness: Witness;
-  readonly network: Network;
-  readonly manager: SimManager;
+  readonly trace: Trace;
+  readonly broker: SimBroker;
+  readonly database: SimDatabase;
+  readonly managers: readonly SimManager[];
   readonly workers: readonly SimWorker[];
+  /** One more agent under a worker's id, on a host of its own. */
+  readonly another: (workerId: string) => SimWorker;
   readonly clients: Clients;
 }
+
+type Acts<T> = Readonly<Partial<Record<FaultKind, (whom: T, fault: Fault) => void>>>;
+
+const hourMs = 3_600_000;
+const clockOffsMs: Readonly<Record<string, number>> = { "-3h": -3 * hourMs, "+2h": 2 * hourMs, "+1d": 24 * hourMs };
 
 /** What goes wrong, and how it heals. */
 export class Faults {
@@ -53,117 +35,196 @@ export class Faults {
 
   constructor(ends: FaultEnds) {
     this.#ends = ends;
-    ends.witness.excused = (sleeper) => this.#excused(sleeper);
   }
 
-  plan(untilMs: number): void {
-    const count = this.#ends.chance.between(20, 30);
-    for (let i = 0; i < count; i += 1) this.#ends.schedule.after(this.#ends.chance.between(1_000, untilMs), () => this.#fault());
+  plan(): void {
+    const { plan, schedule, broker, database } = this.#ends;
+    broker.weather = plan.weather;
+    database.weather = plan.weather;
+    for (const fault of plan.faults) schedule.after(fault.atMs, () => this.#make(fault));
   }
 
-  #fault(): void {
+  #make(fault: Fault): void {
     this.made += 1;
-    const worker = this.#ends.chance.pick(this.#ends.workers);
-    const awayMs = this.#ends.chance.pick([10, 500, 3_000, 12_000]);
-    switch (this.#ends.chance.pick(faults)) {
-      case "suspend":
-        this.#suspend(worker, this.#ends.chance.pick([2_000, 3_000, 8_000, 20_000]));
-        return;
-      case "drain":
-        this.#ends.clients.drain(worker.id, awayMs);
-        return;
-      case "managerPause":
-        this.#pauseManager(this.#ends.chance.between(1_000, 15_000));
-        return;
-      case "agent":
-        worker.die();
-        this.#backLater(worker, awayMs);
-        return;
-      case "agentAtStep":
-        worker.dieAt = this.#ends.chance.pick(["beforeJournal", "afterJournal"]);
-        this.#backLater(worker, awayMs + 2_000);
-        return;
-      case "cut":
-        worker.cut();
-        this.#backLater(worker, awayMs);
-        return;
-      case "reboot":
-        worker.reboot();
-        this.#backLater(worker, awayMs);
-        return;
-      case "manager":
-        this.#ends.manager.die();
-        this.#managerLater(awayMs);
-        return;
-      case "managerAtCommit":
-        this.#ends.manager.dieAt = this.#ends.chance.pick(["beforeCommit", "afterCommit"]);
-        this.#managerLater(awayMs + 1_500);
-        return;
-      case "broker":
-        for (const each of this.#ends.workers) {
-          each.cut();
-          this.#backLater(each, this.#ends.chance.between(0, 3_000));
-        }
-        return;
-    }
+    const { trace, managers, workers } = this.#ends;
+    trace.tell(() => `fault: ${fault.kind} ${fault.who} ${fault.how} for ${fault.forMs} ms`);
+    const manager = managers.find(({ id }) => id === fault.who);
+    const worker = workers.find(({ id }) => id === fault.who);
+    if (manager) this.#ofManager[fault.kind]?.(manager, fault);
+    if (worker) this.#ofWorker[fault.kind]?.(worker, fault);
   }
 
-  /** Meanwhile workers come and go: their hellos wait with all else for one turn. */
-  #pauseManager(forMs: number): void {
-    const { manager, schedule, workers } = this.#ends;
-    manager.pause(forMs);
-    for (const worker of workers) {
-      schedule.after(forMs / 3, () => worker.cut());
-      this.#backLater(worker, forMs / 2);
-    }
+  readonly #ofManager: Acts<SimManager> = {
+    managerKill: (manager, { forMs }) => {
+      manager.die();
+      this.#startLater(manager, forMs);
+    },
+    managerKillAtCommit: (manager, { forMs, how }) => {
+      manager.dieAt = how as Death;
+      this.#startLater(manager, forMs + 3_000);
+    },
+    managerStop: (manager, { forMs }) => {
+      manager.stop();
+      this.#startLater(manager, forMs + 1_000);
+    },
+    managerPause: (manager, { forMs }) => manager.life?.pause(forMs, false),
+    managerSuspend: (manager, { forMs }) => manager.life?.pause(forMs, true),
+    managerCut: (manager, { forMs }) => {
+      manager.cutUntilMs = this.#ends.schedule.nowMs + forMs;
+      manager.cut();
+    },
+    managerNoDatabase: (manager, { forMs }) => this.#noDatabase(manager, forMs),
+    clockJump: (manager, { how }) => {
+      if (manager.life) manager.life.wallOffMs += clockOffsMs[how] ?? 0;
+    },
+  };
+
+  #startLater(manager: SimManager, delayMs: number): void {
+    this.#ends.schedule.after(delayMs, () => manager.start());
+  }
+
+  #noDatabase(manager: SimManager, forMs: number): void {
+    const { schedule } = this.#ends;
+    const untilMs = schedule.nowMs + forMs;
+    manager.noDatabaseUntilMs = untilMs;
+    if (manager.life) manager.life.cutFromDatabase = true;
+    schedule.after(forMs, () => {
+      if (manager.life && manager.noDatabaseUntilMs <= schedule.nowMs) manager.life.cutFromDatabase = false;
+    });
+  }
+
+  readonly #ofWorker: Acts<SimWorker> = {
+    agentKill: (worker, { forMs }) => {
+      worker.die();
+      this.#backLater(worker, forMs);
+    },
+    agentKillAtStep: (worker, { forMs, how }) => {
+      worker.dieAt = how as AgentDeath;
+      this.#backLater(worker, forMs + 4_000);
+    },
+    agentStop: (worker, { forMs, how }) => {
+      worker.leave(how === "runsStop");
+      this.#backLater(worker, forMs + 4_000);
+    },
+    agentPause: (worker, { forMs }) => worker.pause(forMs),
+    cut: (worker, { forMs }) => this.#cut(worker, forMs),
+    oneWay: (worker, { forMs, how }) => this.#oneWay(worker, forMs, how),
+    reboot: (worker, { forMs }) => {
+      worker.reboot();
+      this.#backLater(worker, forMs);
+    },
+    suspend: (worker, { forMs }) => this.#suspend(worker, forMs, false),
+    vmPause: (worker, { forMs }) => this.#suspend(worker, forMs, true),
+    diskFull: (worker, { forMs, how }) => this.#diskFull(worker, forMs, how),
+    clockJump: (worker, { how }) => {
+      worker.host.wallOffMs += clockOffsMs[how] ?? 0;
+    },
+    drain: (worker, { forMs }) => this.#ends.clients.drain(worker.id, forMs),
+    remove: (worker, { forMs, how }) => this.#remove(worker, forMs, how),
+    duplicateId: (worker, { forMs }) => this.#duplicate(worker, forMs),
+    restoredCopy: (worker, { forMs }) => this.#restoreCopy(worker, forMs),
+    brokerRestart: (_worker, { forMs }) => this.#ends.broker.restart(Math.min(forMs, 10_000)),
+    databaseDown: (_worker, { forMs }) => {
+      this.#ends.database.downUntilMs = this.#ends.schedule.nowMs + forMs;
+    },
+    silence: (_worker, { forMs }) => {
+      for (const each of this.#ends.workers) this.#cut(each, forMs + this.#ends.chance.between(0, 500));
+    },
+  };
+
+  #cut(worker: SimWorker, forMs: number): void {
+    worker.cutUntilMs = Math.max(worker.cutUntilMs, this.#ends.schedule.nowMs + forMs);
+    worker.cut();
+  }
+
+  /** What is sent in this direction lies in the network until it heals, or until somebody misses a ping. */
+  #oneWay(worker: SimWorker, forMs: number, how: string): void {
+    const { schedule } = this.#ends;
+    const { line } = worker;
+    if (!line) return;
+    if (how === "up") line.upHeldUntilMs = schedule.nowMs + forMs;
+    else line.downHeldUntilMs = schedule.nowMs + forMs;
+    if (forMs >= 30_000) schedule.after(30_000, () => line === worker.line && worker.cut("no ping"));
   }
 
   /** The broker misses a host that sleeps for long, or does not. */
-  #suspend(worker: SimWorker, forMs: number): void {
-    worker.host.suspend(forMs);
-    if (!this.#ends.chance.happens(0.5)) return;
-    this.#ends.schedule.after(forMs / 2, () => worker.cut());
-    this.#backLater(worker, forMs);
+  #suspend(worker: SimWorker, forMs: number, frozen: boolean): void {
+    worker.host.suspend(forMs, frozen);
+    if (this.#ends.chance.happens(0.5)) this.#ends.schedule.after(forMs / 2, () => worker.cut("no ping"));
   }
 
-  /** Rule 8: with `retry` a host that slept may overlap for a tick of its watchdog after it wakes. It must be over then. */
-  #excused(sleeper: Witnessed): boolean {
-    const host = this.#ends.workers.find(({ id }) => id === sleeper.worker)?.host;
-    if (!host || !this.#ends.clients.retriesLoss(sleeper.run)) return false;
-    const { nowMs } = this.#ends.schedule;
-    const { fromMs, toMs } = host.lastSleep;
-    const slept = toMs - fromMs >= 8_000 && sleeper.fromMs <= toMs + 40 && nowMs < toMs + overlapMs;
-    if (!slept) return false;
-    const untilMs = toMs + overlapMs;
-    this.#ends.schedule.after(untilMs - nowMs, () => {
-      if (sleeper.toMs === null && host.lastSleep.toMs === toMs)
-        this.#ends.witness.violated(
-          `${sleeper.attempt} on ${sleeper.worker}, which slept until ${toMs}, still runs beside another`,
-        );
+  #diskFull(worker: SimWorker, forMs: number, how: string): void {
+    if (how === "launch") worker.host.noRoom = true;
+    else worker.journal.full = "yes";
+    this.#ends.schedule.after(forMs, () => {
+      worker.host.noRoom = false;
+      worker.journal.full = "no";
     });
-    return true;
+  }
+
+  /** An operator removes it; later, perhaps, its agent is started anew, which joins again. */
+  #remove(worker: SimWorker, forMs: number, how: string): void {
+    const { clients, schedule } = this.#ends;
+    clients.remove(worker.id, () => {
+      if (how === "staysAway") return;
+      schedule.after(forMs, () => {
+        worker.die();
+        worker.start();
+      });
+    });
+  }
+
+  /** Somebody installs a second agent under the same id. */
+  #duplicate(worker: SimWorker, forMs: number): void {
+    const other = this.#ends.another(worker.id);
+    other.start();
+    this.#ends.schedule.after(forMs, () => {
+      other.retired = true;
+      other.die();
+    });
+  }
+
+  /** A machine is put back to how it was a while ago, and everything that it ran is gone. */
+  #restoreCopy(worker: SimWorker, forMs: number): void {
+    const copy = worker.journal.copy();
+    const before = worker.journal.meta.nextSeq;
+    this.#ends.schedule.after(forMs + 20_000, () => {
+      // What was written since, and heard of by nobody, a restored machine cannot know of: nobody promises anything then.
+      if (worker.journal.meta.highestAck < before || worker.journal.meta.journal !== copy.meta.journal) return;
+      worker.reboot();
+      worker.journal.restore(copy);
+      worker.start();
+    });
   }
 
   #backLater(worker: SimWorker, delayMs: number): void {
-    this.#ends.schedule.after(delayMs, () =>
-      worker.host.awake(() => {
-        worker.dieAt = undefined;
-        if (!worker.up) worker.start();
-        worker.connect();
-      }),
-    );
+    this.#ends.schedule.after(delayMs, () => worker.host.awake(() => this.#back(worker)));
   }
 
-  #managerLater(delayMs: number): void {
-    this.#ends.schedule.after(delayMs, async () => {
-      this.#ends.manager.dieAt = undefined;
-      if (!this.#ends.manager.up) await this.#ends.manager.start();
-    });
+  #back(worker: SimWorker): void {
+    worker.dieAt = undefined;
+    if (!worker.up) worker.start();
   }
 
+  /** Everything works from now on. */
   heal(): void {
-    this.#ends.network.weather = { loss: 0, repeat: 0, minDelayMs: 1, maxDelayMs: 10 };
-    this.#managerLater(0);
-    for (const worker of this.#ends.workers) this.#backLater(worker, 0);
+    const { broker, database, managers, workers } = this.#ends;
+    this.#ends.trace.tell(() => "everything heals");
+    broker.weather = { loss: 0, repeat: 0, maxDelayMs: 10 };
+    broker.downUntilMs = 0;
+    database.weather = calm;
+    database.downUntilMs = 0;
+    for (const manager of managers) {
+      manager.dieAt = undefined;
+      manager.cutUntilMs = 0;
+      this.#noDatabase(manager, 0);
+      manager.start();
+    }
+    for (const worker of workers) {
+      worker.cutUntilMs = 0;
+      worker.journal.full = "no";
+      worker.host.noRoom = false;
+      worker.host.awake(() => this.#back(worker));
+    }
   }
 }

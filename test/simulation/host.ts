@@ -1,10 +1,11 @@
 import type { LedgerEntry } from "../../worker/agent/records.ts";
-import type { AgentAction, AgentInput, Deadlines, ExitRecord, Found, ResultFound } from "../../worker/agent/types.ts";
+import type { Deadlines, ExitRecord, Found, ResultFound } from "../../worker/agent/types.ts";
+import type { LaunchOrder, ProcessListener } from "../../worker/process/host.ts";
+import type { Counters } from "./counters.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Chance } from "./seeded.ts";
+import type { Trace } from "./trace.ts";
 import type { Witness, Witnessed } from "./witness.ts";
-
-type LaunchAction = Extract<AgentAction, { action: "launch" }>;
 
 /** The files beside one attempt, and its process. */
 interface HostAttempt {
@@ -31,6 +32,8 @@ export interface HostEnds {
   readonly schedule: Schedule;
   readonly chance: Chance;
   readonly witness: Witness;
+  readonly counters: Counters;
+  readonly trace: Trace;
   readonly worker: string;
   readonly slots: number;
 }
@@ -46,13 +49,23 @@ export class SimHost {
   #pids = 100;
   /** What waits for the host to wake. */
   #asleep: (() => void)[] | undefined;
-  #sleep = { fromMs: 0, toMs: 0 };
+  #sleep = { fromMs: 0, toMs: 0, frozen: false };
   /** The agent that lives; null while there is none. */
-  listener: ((input: AgentInput) => void) | null = null;
+  listener: ProcessListener | null = null;
+  /** The disk is full for new attempts. */
+  noRoom = false;
+  wallOffMs = 0;
+  /** How long its boot-time clock stood still: only a machine that its hypervisor paused has that. */
+  #frozenMs = 0;
+  readonly output = { track: () => undefined, ended: () => undefined, settle: () => undefined, acked: () => undefined };
 
   constructor(ends: HostEnds) {
     this.#ends = ends;
     this.#bootedAtMs = ends.schedule.nowMs - 50_000;
+  }
+
+  get name(): string {
+    return this.#ends.worker;
   }
 
   get bootId(): string {
@@ -60,13 +73,13 @@ export class SimHost {
   }
 
   /** The last time that it slept; before the first, an instant. */
-  get lastSleep(): { readonly fromMs: number; readonly toMs: number } {
+  get lastSleep(): { readonly fromMs: number; readonly toMs: number; readonly frozen: boolean } {
     return this.#sleep;
   }
 
   now(): { readonly mono: number; readonly wall: number } {
     const { nowMs } = this.#ends.schedule;
-    return { mono: nowMs - this.#bootedAtMs, wall: 1_700_000_000_000 + nowMs };
+    return { mono: nowMs - this.#bootedAtMs - this.#frozenMs, wall: 1_700_000_000_000 + nowMs + this.wallOffMs };
   }
 
   /** Does it now, or when the host wakes. */
@@ -81,15 +94,20 @@ export class SimHost {
     this.#ends.schedule.after(delayMs, () => this.awake(() => boots === this.#boots && act()));
   }
 
-  /** Nothing runs on it for so long, and its boot-time clock goes on (rule 6). */
-  suspend(forMs: number): void {
+  /**
+   * Nothing runs on it for so long. Its boot-time clock goes on (rule 6), unless it is its hypervisor that paused it: then it
+   * does not know.
+   */
+  suspend(forMs: number, frozen = false): void {
     if (this.#asleep) return;
     this.#asleep = [];
     const { nowMs } = this.#ends.schedule;
-    this.#sleep = { fromMs: nowMs, toMs: nowMs + forMs };
+    this.#sleep = { fromMs: nowMs, toMs: nowMs + forMs, frozen };
     const sleep = this.#sleep;
     this.#ends.schedule.after(forMs, () => {
-      if (sleep === this.#sleep) this.#wake();
+      if (sleep !== this.#sleep) return;
+      if (frozen) this.#frozenMs += forMs;
+      this.#wake();
     });
   }
 
@@ -106,15 +124,20 @@ export class SimHost {
       if (process && process.toMs === null) witness.ends(process, { code: null, by: "host" }, schedule.nowMs);
     this.#boots += 1;
     this.#bootedAtMs = schedule.nowMs;
-    this.#sleep = { fromMs: 0, toMs: 0 };
+    this.#sleep = { fromMs: 0, toMs: 0, frozen: false };
+    this.#frozenMs = 0;
     this.#wake();
   }
 
   /** What a restarted agent finds of an attempt that its journal says was launched. */
   look(entry: LedgerEntry): Found {
     const { attempt } = entry;
-    if (entry.launchBootId !== null && entry.launchBootId !== this.bootId) return { attempt, found: "rebooted" };
     const here = this.#attempts.get(attempt) ?? this.#fresh(attempt, false);
+    // What the shim wrote last may not have reached the disk when the host went down.
+    if (entry.launchBootId !== null && entry.launchBootId !== this.bootId && (!here.exit || this.#ends.chance.happens(0.5))) {
+      this.#ends.counters.happened("an attempt was lost by a reboot");
+      return { attempt, found: "rebooted" };
+    }
     this.#attempts.set(attempt, here);
     if (here.started !== "yes") {
       here.started = "void";
@@ -147,36 +170,42 @@ export class SimHost {
   }
 
   /** The process begins a little later, unless `started` is void by then; now and then there is no room for it. */
-  launch({ order, deadlines }: LaunchAction): void {
+  launch(order: LaunchOrder): void {
     const { chance } = this.#ends;
-    const here = this.#fresh(order.attempt, chance.happens(0.2));
+    const here = this.#fresh(order.attempt, order.env["PARAM_deaf"] === "yes");
     this.#attempts.set(order.attempt, here);
-    if (chance.happens(0.02)) return this.#callOff(here, "the worker's disk is full");
-    this.setDeadlines(order.attempt, deadlines);
+    if (this.noRoom) return this.#callOff(here, "the worker's disk is full");
+    this.setDeadlines(order.attempt, order.deadlines);
     this.later(chance.between(1, 40), () => {
       if (here.started === "no") this.#begin(here, order);
     });
   }
 
-  #begin(here: HostAttempt, order: LaunchAction["order"]): void {
+  #begin(here: HostAttempt, order: LaunchOrder): void {
     const { schedule, chance, witness, worker, slots } = this.#ends;
     const { attempt, env } = order;
     here.started = "yes";
     here.pid = ++this.#pids;
     here.startedWall = this.now().wall;
     const process = { bootId: here.bootId, pid: here.pid, startTicks: here.pid };
-    this.listener?.({ kind: "started", attempt, process, startedWall: here.startedWall });
+    this.listener?.started({ attempt, process, startedWall: here.startedWall });
     if (env["PARAM_exec"] === "no") {
       this.later(chance.between(1, 20), () => {
         here.failed = true;
-        this.#tell(here, { kind: "notStarted", attempt, how: "failedToStart", why: "no such program" });
+        this.#tell(here, (told) => told.notStarted({ attempt, how: "failedToStart", why: "no such program" }));
       });
       return;
     }
+    this.#ends.trace.hash(`${attempt} runs on ${worker}`);
+    this.#ends.trace.tell(() => `process of ${attempt} begins on ${worker}`);
     here.process = witness.begins({ attempt, run: order.run, launchedMs: here.launchedMs }, { worker, slots }, schedule.nowMs);
     const code = Number(env["PARAM_code"]);
     this.later(Number(env["PARAM_ms"]), () =>
-      this.#end(here, { code, by: "itself" }, { kind: "inline", json: JSON.stringify(order.run) }),
+      this.#end(
+        here,
+        { code, by: "itself" },
+        { kind: "inline", json: JSON.stringify(`${order.run} ${order.env["PARAM_result"]}`) },
+      ),
     );
   }
 
@@ -228,13 +257,14 @@ export class SimHost {
     if (!here.process || here.exit || here.term !== null) return;
     here.term = by;
     here.process.termed = true;
+    if (by === "fenced") this.#ends.counters.happened("a fence fired");
     if (!here.deaf) this.later(this.#ends.chance.between(1, 30), () => this.#end(here, { code: 143, by: "term" }));
   }
 
   #callOff(here: HostAttempt, why: string): void {
     if (here.started !== "no") return;
     here.started = "void";
-    this.#tell(here, { kind: "notStarted", attempt: here.attempt, how: "refused", why });
+    this.#tell(here, (told) => told.notStarted({ attempt: here.attempt, how: "refused", why }));
   }
 
   #end(
@@ -246,19 +276,21 @@ export class SimHost {
     const { attempt, process } = here;
     if (!process || here.exit || here.bootId !== this.bootId) return;
     witness.ends(process, how, schedule.nowMs);
+    if (how.by === "kill" && here.deaf) this.#ends.counters.happened("a deaf process was killed");
+    this.#ends.trace.tell(() => `process of ${attempt} on ${this.name} ends: ${how.by} ${how.code}`);
     const signal = how.signal ?? (how.by === "kill" ? "SIGKILL" : undefined);
     const record: ExitRecord = signal === undefined ? { read: "code", code: how.code } : { read: "signal", signal };
     here.exit = { record, result };
-    this.#tell(here, { kind: "ended", attempt, exit: record, ...marksOf(here), result, endedWall: this.now().wall });
+    this.#tell(here, (told) => told.ended({ attempt, exit: record, ...marksOf(here), result, endedWall: this.now().wall }));
   }
 
   /** To the agent that lives now; a later one finds it by itself. */
-  #tell(here: HostAttempt, input: AgentInput): void {
+  #tell(here: HostAttempt, tell: (listener: ProcessListener) => void): void {
     const { listener } = this;
     this.later(this.#ends.chance.between(1, 30), () => {
       if (listener === null || listener !== this.listener || here.told) return;
       here.told = true;
-      listener(input);
+      tell(listener);
     });
   }
 }

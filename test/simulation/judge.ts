@@ -1,103 +1,224 @@
 import type { Change } from "../../manager/control/changes.ts";
-import type { Store } from "../../manager/store/store.ts";
-import type { End } from "../../schema/end.ts";
-import { isTerminal } from "../../schema/run.ts";
-import { timeoutSeconds, type Asked, type Clients } from "./clients.ts";
-import type { Witness, Witnessed } from "./witness.ts";
+import type { AttemptRecord, RunRecord } from "../../manager/control/records.ts";
+import type { Batch, Store } from "../../manager/store/store.ts";
+import { isTerminal, runMoves, type AttemptState, type RunState } from "../../schema/run.ts";
+import type { Clients } from "./clients.ts";
+import type { Counters } from "./counters.ts";
+import type { Asker } from "./database.ts";
+import { eventText, type EventText } from "./story.ts";
+import type { Trace } from "./trace.ts";
+import { untruth } from "./truth.ts";
+import type { Witness } from "./witness.ts";
+
+const attemptOrder: Readonly<Record<AttemptState, number>> = { sent: 0, accepted: 1, running: 2, stopping: 3, ended: 4 };
+
+export interface JudgeEnds {
+  readonly clients: Clients;
+  readonly witness: Witness;
+  readonly counters: Counters;
+  readonly trace: Trace;
+}
 
 /** Holds what became durable against what clients asked for and what the witness saw. */
 export class Judge {
-  readonly #clients: Clients;
-  readonly #witness: Witness;
-  /** Runs of which a `runEnded` was written, and the terminal state of each. */
-  readonly #ended = new Set<string>();
-  readonly terminal = new Map<string, string>();
-  trace = 17;
+  readonly #ends: JudgeEnds;
+  /** Run → its client, and its state as committed. */
+  readonly #runs = new Map<
+    string,
+    { readonly client: string; state: RunState; placements: number; ended: boolean; lostOnce: boolean }
+  >();
+  readonly #attempts = new Map<string, { readonly run: string; readonly number: number; state: AttemptState }>();
+  readonly #workers = new Map<string, { state: string; epoch: string | null }>();
+  #lastEvent = 0;
 
-  constructor(clients: Clients, witness: Witness) {
-    this.#clients = clients;
-    this.#witness = witness;
+  constructor(ends: JudgeEnds) {
+    this.#ends = ends;
   }
 
-  /** Every durable change passes here: what is terminal never changes, and nothing ends twice. */
-  committed(changes: readonly Change[]): void {
-    for (const change of changes) {
-      this.trace = hash(this.trace, JSON.stringify(change));
-      if (change.op === "insertEvent" && change.row.kind === "runEnded") {
-        const runId = String(change.row.runId);
-        if (this.#ended.has(runId)) this.#witness.violated(`run ${runId} ended twice`);
-        this.#ended.add(runId);
-      }
-      if (change.op === "insertAttempt" && this.#clients.asked.get(change.row.runId)?.stopAnswered)
-        this.#witness.violated(`run ${change.row.runId} was to be stopped, and ${change.row.id} was placed all the same`);
-      if (change.op !== "updateRun" && change.op !== "insertRun") continue;
-      const [id, state] = change.op === "insertRun" ? [change.row.id, change.row.state] : [change.id, change.set.state];
-      if (state === undefined) continue;
-      const before = this.terminal.get(id);
-      if (before !== undefined && before !== state) this.#witness.violated(`run ${id} was ${before} and became ${state}`);
-      if (isTerminal(state)) this.terminal.set(id, state);
+  workerRow(id: string): { readonly state: string; readonly epoch: string | null } | undefined {
+    return this.#workers.get(id);
+  }
+
+  *workerStates(): Iterable<string> {
+    for (const { state } of this.#workers.values()) yield state;
+  }
+
+  get runs(): ReadonlyMap<string, { readonly client: string; readonly state: RunState }> {
+    return this.#runs;
+  }
+
+  /** Every durable change passes here, in order. */
+  committed(asker: Asker, batch: Batch): void {
+    const { trace } = this.#ends;
+    trace.hash(`batch ${batch.term} ${batch.batch}`);
+    for (const change of batch.changes) {
+      trace.hash(JSON.stringify(change));
+      this.#change(asker, change);
     }
+  }
+
+  #change(asker: Asker, change: Change): void {
+    const { witness } = this.#ends;
+    switch (change.op) {
+      case "insertRun":
+        return this.#insertRun(change.row);
+      case "updateRun":
+        return this.#updateRun(change.id, change.set);
+      case "insertAttempt":
+        return this.#insertAttempt(change.row);
+      case "updateAttempt":
+        return this.#updateAttempt(change.id, change.set);
+      case "insertWorker":
+        this.#workers.set(change.row.id, { state: change.row.state, epoch: change.row.epoch });
+        return;
+      case "updateWorker": {
+        const row = this.#workers.get(change.id);
+        if (!row) return witness.violated(`worker ${change.id} was changed before it was made`);
+        if (change.set.state !== undefined) row.state = change.set.state;
+        if (change.set.epoch !== undefined) row.epoch = change.set.epoch;
+        return;
+      }
+      case "insertEvent":
+        return this.#event(asker, change.row);
+      case "insertTask":
+      case "updateTask":
+      case "insertVersion":
+      case "insertJournal":
+      case "updateJournal":
+      case "insertKey":
+      case "deleteKeys":
+      case "insertSetAside":
+        return;
+    }
+  }
+
+  #insertRun(row: RunRecord): void {
+    const { clients, witness } = this.#ends;
+    const client = row.params["who"] ?? "";
+    this.#runs.set(row.id, { client, state: row.state, placements: 0, ended: false, lostOnce: false });
+    const wrong = clients.madeRun(client, row);
+    if (wrong !== undefined) witness.violated(wrong);
+  }
+
+  #updateRun(id: string, set: Partial<RunRecord>): void {
+    const { witness } = this.#ends;
+    const run = this.#runs.get(id);
+    if (!run) return witness.violated(`run ${id} was changed before it was made`);
+    if (set.placements !== undefined) {
+      if (set.placements < run.placements)
+        witness.violated(`run ${id} had ${run.placements} placements and now ${set.placements}`);
+      run.placements = set.placements;
+    }
+    if (isTerminal(run.state)) {
+      witness.violated(`run ${id} was ${run.state} and was changed: ${JSON.stringify(set)}`);
+      return;
+    }
+    if (set.state === undefined || set.state === run.state) return;
+    const moves: readonly RunState[] = reachable[run.state];
+    if (!moves.includes(set.state)) witness.violated(`run ${id} was ${run.state} and became ${set.state}`);
+    run.state = set.state;
+  }
+
+  #insertAttempt(row: AttemptRecord): void {
+    const { witness, clients } = this.#ends;
+    this.#attempts.set(row.id, { run: row.runId, number: row.number, state: row.state });
+    const run = this.#runs.get(row.runId);
+    if (!run) return witness.violated(`attempt ${row.id} belongs to no run`);
+    if (clients.stopWasAnswered(row.runId))
+      witness.violated(`run ${row.runId} was to be stopped, and ${row.id} was placed all the same`);
+    if (run.lostOnce) this.#ends.counters.happened("a run ran again after a loss");
+  }
+
+  #updateAttempt(id: string, set: Partial<AttemptRecord>): void {
+    const { witness } = this.#ends;
+    const attempt = this.#attempts.get(id);
+    if (!attempt) return witness.violated(`attempt ${id} was changed before it was made`);
+    if (attempt.state === "ended") return witness.violated(`attempt ${id} had ended and was changed: ${JSON.stringify(set)}`);
+    if (set.state === undefined) return;
+    if (attemptOrder[set.state] < attemptOrder[attempt.state])
+      witness.violated(`attempt ${id} was ${attempt.state} and became ${set.state}`);
+    attempt.state = set.state;
+  }
+
+  #event(asker: Asker, row: EventText): void {
+    const { witness, counters, trace } = this.#ends;
+    if (row.number !== this.#lastEvent + 1)
+      witness.violated(`event ${row.number} by ${asker.name} follows event ${this.#lastEvent}`);
+    this.#lastEvent = row.number;
+    trace.tell(() => `${asker.name} stores ${eventText(row)}`);
+    if (row.kind === "workerLost") counters.happened("a worker was declared lost");
+    if (row.kind === "lateEnd") counters.happened("a late end changed nothing");
+    if (row.kind === "runEnded" && row.runId !== null) {
+      const run = this.#runs.get(row.runId);
+      if (run?.ended) witness.violated(`run ${row.runId} ended twice`);
+      if (run) run.ended = true;
+    }
+    const text = JSON.stringify(row.data);
+    if (row.kind === "runRetrying" && text.includes('"how":"lost"')) {
+      const run = this.#runs.get(row.runId ?? "");
+      if (run) run.lostOnce = true;
+    }
+    if (row.kind === "attemptEnded" && text.includes('"agent restarted"'))
+      counters.happened("an attempt died with its agent's life and was placed again");
+    if (row.kind === "runEnded" && text.includes("nobody heard of worker")) counters.happened("a run was given up");
   }
 
   allEnded(): boolean {
-    return [...this.#clients.asked.keys()].every((id) => this.terminal.has(id));
+    for (const run of this.#runs.values()) if (!isTerminal(run.state)) return false;
+    return true;
   }
 
-  /** When all is over: every run that was acknowledged is there, is terminal, and says the truth. */
+  /** Runs that are not terminal, with what the store says of them. */
+  stuck(): string[] {
+    const lines: string[] = [];
+    for (const [id, run] of this.#runs) {
+      if (isTerminal(run.state)) continue;
+      const attempts = [...this.#attempts]
+        .filter(([, attempt]) => attempt.run === id)
+        .map(([name, { state }]) => `${name} ${state}`);
+      lines.push(`run ${id} of ${run.client} is ${run.state}, attempts ${attempts.join(", ") || "none"}`);
+    }
+    return lines;
+  }
+
+  /** When all is over: what was acknowledged is there, is terminal, and says the truth. */
   async judge(store: Store): Promise<void> {
-    for (const id of this.#clients.acknowledged)
-      if (!(await store.run(id))) this.#witness.violated(`run ${id} was acknowledged and is gone`);
-    for (const [id, asked] of this.#clients.asked) {
+    const { clients, witness } = this.#ends;
+    for (const line of this.stuck()) witness.violated(`${line}: stuck (promise 7)`);
+    for (const line of clients.broken((id) => this.#runs.has(id))) witness.violated(line);
+    for (const id of this.#runs.keys()) {
       const found = await store.run(id);
-      if (!found) continue;
-      const { run, attempts } = found;
-      if (!isTerminal(run.state)) {
-        this.#witness.violated(
-          `run ${id} is stuck ${run.state}: attempts ${attempts.map((a) => `${a.id} on ${a.workerId} ${a.state} ${JSON.stringify(a.end)}`).join("; ")}`,
-        );
+      if (!found) {
+        witness.violated(`run ${id} was committed and is gone`);
         continue;
       }
-      if (run.state === "succeeded" && asked.code !== 0)
-        this.#witness.violated(`run ${id} succeeded, but its script exits ${asked.code}`);
-      if (run.state === "stopped" && !asked.stopped) this.#witness.violated(`run ${id} is stopped and nobody asked for it`);
-      // One that is deaf to TERM may come to its own end, with a result, and count as stopped all the same.
-      const written = this.#witness.ofRun(id).some(({ endedBy }) => endedBy === "itself") ? JSON.stringify(id) : null;
-      if (run.end?.how === "exited" ? run.result !== written : run.result !== null && run.result !== written)
-        this.#witness.violated(`run ${id} with ${JSON.stringify(run.end)} has the result ${run.result}`);
-      for (const attempt of attempts) {
-        const why = untruth(attempt.end, this.#witness.ofAttempt(attempt.id), asked);
-        if (why !== undefined) this.#witness.violated(`attempt ${attempt.id} ended ${JSON.stringify(attempt.end)}, but ${why}`);
-      }
+      const asked = clients.askedOf(found.run);
+      for (const line of untruth(found.run, found.attempts, asked, witness)) witness.violated(line);
     }
   }
 }
 
-/** What an end says that did not happen; undefined when it is true. `lost` says nothing. */
-function untruth(end: End | null, process: Witnessed | undefined, asked: Asked): string | undefined {
-  switch (end?.how) {
-    case "refused":
-      return process && `it ran from ${process.fromMs}`;
-    case "failedToStart":
-      if (asked.exec) return "its program could be executed";
-      return process && `it ran from ${process.fromMs}`;
-    case "exited":
-      return process?.endedBy === "itself" && process.code === end.code ? undefined : `it was ended by ${process?.endedBy}`;
-    case "signalled":
-      if (!asked.signalled) return "nobody sent it a signal";
-      return process?.endedBy === "signal" ? undefined : `it was ended by ${process?.endedBy}`;
-    case "timedOut":
-      if (!process?.termed && process?.endedBy !== "kill") return "nobody ended it";
-      return (process.toMs ?? 0) - process.launchedMs >= timeoutSeconds * 1_000 ? undefined : "its time was not up";
-    case "stopped":
-      return process && !process.termed && process.endedBy !== "kill" ? `it was ended by ${process.endedBy}` : undefined;
-    case "lost":
-    case undefined:
-      return undefined;
+/** What may come of a state in one commit, which may hold several moves. */
+const reachable = Object.fromEntries(Object.keys(runMoves).map((from) => [from, closure(from as RunState)])) as Record<
+  RunState,
+  RunState[]
+>;
+
+function closure(from: RunState): RunState[] {
+  const seen = new Set<RunState>();
+  const todo: RunState[] = [from];
+  for (let next = todo.pop(); next; next = todo.pop()) {
+    for (const to of runMoves[next]) {
+      if (seen.has(to)) continue;
+      seen.add(to);
+      todo.push(to);
+    }
   }
+  return [...seen];
 }
 
-function hash(seed: number, text: string): number {
-  let h = seed;
-  for (let i = 0; i < text.length; i += 1) h = (Math.imul(h, 31) + text.charCodeAt(i)) | 0;
-  return h;
+/** Whether a reader may see the second after the first (I17). */
+export function mayFollow(first: RunRecord, second: RunRecord): boolean {
+  if (isTerminal(first.state)) return JSON.stringify(first) === JSON.stringify(second);
+  return second.placements >= first.placements && (first.state === second.state || reachable[first.state].includes(second.state));
 }

@@ -1,189 +1,261 @@
 import { silentLog } from "../../schema/kit/log.ts";
 import { timing } from "../../schema/limits.ts";
-import type { Commands } from "../../schema/messages.ts";
 import type { UplinkKind } from "../../schema/topics.ts";
-import type { Change } from "../../manager/control/changes.ts";
-import type { Input, Request } from "../../manager/control/inputs.ts";
+import type { Request } from "../../manager/control/inputs.ts";
 import type { Outcome } from "../../manager/control/outputs.ts";
-import type { Lead } from "../../manager/engine/lead.ts";
-import type { Waiting } from "../../manager/engine/queue.ts";
-import type { Store } from "../../manager/store/store.ts";
+import type { PoolEngine } from "../../manager/engine/engine.ts";
+import type { ReadStore } from "../../manager/store/store.ts";
 import type { Problem } from "../../schema/problem.ts";
+import type { Line, SimBroker } from "./broker.ts";
+import type { Counters } from "./counters.ts";
+import type { SimDatabase } from "./database.ts";
+import { Life } from "./life.ts";
+import type { Plan } from "./plan.ts";
 import type { Product } from "./product.ts";
+import type { Rules } from "./rules.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Chance } from "./seeded.ts";
+import type { Trace } from "./trace.ts";
 
-export const simTiming = {
-  ...timing,
-  heartbeatMs: 1_000,
-  resendFirstMs: 500,
-  resendMaxMs: 4_000,
-  startResendMs: 10_000,
-  brakeHoldMs: 15_000,
-};
+export const pool = "default";
+export const leaseTiming = { leaseRenewMs: 2_000, leaseStillMs: 6_000, tickMs: 2_000, answerWithinMs: 15_000 };
+export const queueWindow = 20;
+export const taskCache = 3;
 
-/** What waits for a turn; more is dropped, and returns by being resent. */
-const inboxInputs = 200;
-
-export type Death = "beforeCommit" | "afterCommit";
 export type SimAnswer = Outcome | { readonly kind: "problem"; readonly problem: Problem };
+
+/** When a manager that is doomed dies: before its next commit is sent, once it is sent, or when it is done and not answered. */
+export type Death = "beforeSent" | "sent" | "done";
 
 export interface ManagerEnds {
   readonly product: Product;
+  readonly plan: Plan;
   readonly schedule: Schedule;
   readonly chance: Chance;
-  /** A downlink envelope on its way to a worker. */
-  readonly publish: (workerId: string, envelope: Commands) => void;
-  /** Every change that became durable, in order. */
-  readonly committed: (changes: readonly Change[]) => void;
+  readonly trace: Trace;
+  readonly counters: Counters;
+  readonly broker: SimBroker;
+  readonly database: SimDatabase;
+  readonly rules: Rules;
   readonly broken: (error: unknown) => void;
 }
 
-/** The manager's shell in the simulation: the real core and the real order of a turn, over the memory store. */
+/** A manager: the real engine, its clock and waits the world's, its store and its wire simulated; one process life after the other. */
 export class SimManager {
-  readonly store: Store;
+  readonly id: string;
   readonly #ends: ManagerEnds;
-  #lead: Lead | undefined;
-  #inbox: Waiting[] = [];
-  #turning = false;
-  #dueAtMs = Number.POSITIVE_INFINITY;
-  #tickets = 0;
-  readonly #answers = new Map<number, (answer: SimAnswer) => void>();
-  /** Set by the world: die at the next commit. */
+  #life: Life | undefined;
+  #engine: PoolEngine | undefined;
+  #line: Line | undefined;
+  #lives = 0;
   dieAt: Death | undefined;
-  lives = 0;
-  #pausedUntilMs = 0;
+  cutUntilMs = 0;
+  noDatabaseUntilMs = 0;
+  #led = false;
 
-  constructor(ends: ManagerEnds) {
+  constructor(id: string, ends: ManagerEnds) {
+    this.id = id;
     this.#ends = ends;
-    this.store = ends.product.memory.openMemoryStore();
   }
 
-  get up(): boolean {
-    return this.#lead !== undefined;
+  get engine(): PoolEngine | undefined {
+    return this.#engine;
   }
 
-  async start(): Promise<void> {
-    const { product, schedule } = this.#ends;
-    this.lives += 1;
-    const lease = await this.store.takeLease("default", `m${this.lives}`, await this.store.readLease("default"), 0);
-    if (!lease) throw new Error("the lease was not given");
-    const live = await this.store.loadLive("default");
-    const options = {
-      pool: "default",
-      term: lease.term,
-      timing: simTiming,
-      limits: { queueWindow: 20, waitingRuns: 10_000, prefetch: 2, taskCache: 3, logStreamBytes: 1_000_000 },
-      placement: product.roundRobin.default(),
-      sign: (text: string) => `s${text.length}`,
-    };
-    const state = product.create.createControl(options, live, this.#now());
-    this.#lead = { state, term: lease.term, batch: lease.batch };
-    this.#plan(schedule.nowMs);
+  get life(): Life | undefined {
+    return this.#life;
   }
 
-  /** SIGSTOP and, later, SIGCONT: it takes no turn, and what comes piles up until its inbox is full (rule 16). */
-  pause(forMs: number): void {
-    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#ends.schedule.nowMs + forMs);
+  start(): void {
+    if (this.#life) return;
+    const { schedule, chance, product, trace } = this.#ends;
+    this.#lives += 1;
+    const name = `${this.id}-${this.#lives}`;
+    trace.tell(() => `${name} starts`);
+    const life = new Life(name, {
+      schedule,
+      chance: chance.of(name),
+      // Rule 10: two intervals, and a tick that was due just before.
+      absentMs: 2 * this.#ends.plan.timing.heartbeatMs + leaseTiming.tickMs,
+    });
+    this.#life = life;
+    life.cutFromDatabase = schedule.nowMs < this.noDatabaseUntilMs;
+    const outbox = new product.outbox.Outbox("muster", (workerId, item) =>
+      this.#ends.broken(new Error(`an item ${item.kind} for ${workerId} is too large`)),
+    );
+    const engine = this.#makeEngine(life, outbox);
+    this.#engine = engine;
+    life.run(() => engine.start());
+    void engine.failed.then((error) => life.alive && this.#ends.broken(error));
+    this.#connect(life, engine, outbox);
+  }
+
+  #makeEngine(life: Life, outbox: InstanceType<Product["outbox"]["Outbox"]>): PoolEngine {
+    const { product, plan, chance, rules, database } = this.#ends;
+    const { heartbeatMs, brakeHoldMs, startResendMs } = plan.timing;
+    const store = database.clientOf(life);
+    return new product.engine.PoolEngine({
+      store: { ...store, commit: (batch) => this.#commit(life, () => store.commit(rules.committing(life, batch))) },
+      clock: life.clock,
+      timers: life.timers,
+      dice: chance.of(`${life.name} dice`).dice(life.name),
+      log: silentLog(),
+      holder: life.name,
+      options: {
+        pool,
+        timing: {
+          ...timing,
+          heartbeatMs,
+          brakeHoldMs,
+          startResendMs,
+          resendFirstMs: 1_000,
+          resendMaxMs: 8_000,
+          brakeReleasePerSecond: 1,
+        },
+        limits: { queueWindow, waitingRuns: 10_000, prefetch: 2, taskCache, logStreamBytes: 1_000_000 },
+        placement: product.roundRobin.default(),
+        sign: (text) => `s${text.length}`,
+      },
+      timing: leaseTiming,
+      send: (workerId, term, command) => {
+        if (!life.alive) return;
+        rules.publishes(life, workerId, term, command);
+        outbox.send({ pool, workerId, term, asOf: command.asOf, items: command.items });
+      },
+      onEvents: () => undefined,
+      watch: { held: (batch) => rules.held(life, batch) },
+    });
+  }
+
+  #commit<T>(life: Life, send: () => Promise<T>): Promise<T> {
+    const { dieAt } = this;
+    if (dieAt === undefined) return send();
+    this.dieAt = undefined;
+    const never = new Promise<T>(() => undefined);
+    if (dieAt === "beforeSent") {
+      this.die();
+      return never;
+    }
+    void send().catch(() => undefined);
+    if (dieAt === "sent") this.die();
+    // Done, and the answer on its way: it takes 4 ms there and back at the most.
+    else this.#ends.schedule.after(2, () => life === this.#life && this.die());
+    return never;
+  }
+
+  #connect(life: Life, engine: PoolEngine, outbox: InstanceType<Product["outbox"]["Outbox"]>): void {
+    const { broker, schedule, chance } = this.#ends;
+    const again = (): void =>
+      void schedule.after(chance.between(200, 3_000), () => life.run(() => this.#connect(life, engine, outbox)));
+    if (life !== this.#life) return;
+    if (schedule.nowMs < this.cutUntilMs) return again();
+    const line = broker.connectManager(
+      life.name,
+      () =>
+        life.run(() => {
+          outbox.use(undefined);
+          this.#line = undefined;
+          again();
+        }),
+      (workerId, kind, payload) => life.run(() => this.#take(life, engine, workerId, kind, payload)),
+    );
+    if (!line) return again();
+    this.#line = line;
+    outbox.use({
+      publish: (topic, payload) => {
+        broker.publishDown(line, topic.split("/")[3] ?? "", payload);
+        return Promise.resolve();
+      },
+      subscribe: async () => undefined,
+      closed: new Promise(() => undefined),
+      close: async () => undefined,
+    });
+  }
+
+  /** What the product's own link does, in the network's turn. */
+  #take(life: Life, engine: PoolEngine, workerId: string, kind: UplinkKind, payload: Uint8Array): void {
+    // Without a lead the engine drops it unread.
+    if (!engine.lead || kind === "logs") return;
+    const parsed = this.#ends.product.inbox.parseUplink(workerId, kind, payload);
+    if (parsed.kind === "unreadable") this.#ends.broken(new Error(`the worker's ${kind} is unreadable: ${parsed.why}`));
+    if (parsed.kind !== "input") return;
+    if (engine.post(parsed.input, payload.byteLength)) this.#ends.rules.posted(life, workerId, parsed.input);
   }
 
   /** kill -9: whatever waited and whoever waited is gone. */
   die(): void {
-    this.#lead = undefined;
-    this.#inbox = [];
-    this.#pausedUntilMs = 0;
-    this.#answers.clear();
-    this.#dueAtMs = Number.POSITIVE_INFINITY;
+    const life = this.#life;
+    if (!life) return;
+    this.#ends.trace.tell(() => `${life.name} is killed`);
+    life.alive = false;
+    this.#gone();
+  }
+
+  #gone(): void {
+    this.#life = undefined;
+    this.#engine = undefined;
     this.dieAt = undefined;
+    if (this.#line) this.#ends.broker.leave(this.#line);
+    this.#line = undefined;
   }
 
-  ask(request: Request, answered: (answer: SimAnswer) => void): void {
-    if (!this.#lead) return;
-    this.#tickets += 1;
-    this.#answers.set(this.#tickets, answered);
-    this.#post({ kind: "request", ticket: this.#tickets, request });
-  }
-
-  receive(workerId: string, kind: UplinkKind, message: unknown): void {
-    if (!this.#lead) return;
-    const parsed = this.#ends.product.inbox.parseUplink(workerId, kind, Buffer.from(JSON.stringify(message)));
-    if (parsed.kind === "input") this.#post(parsed.input);
-    else if (parsed.kind === "unreadable") this.#ends.broken(new Error(`the worker's ${kind} is unreadable: ${parsed.why}`));
-  }
-
-  #post(input: Input): void {
-    if (this.#inbox.length >= inboxInputs) return;
-    this.#inbox.push({ input, bytes: 0, arrivedMs: this.#ends.schedule.nowMs });
-    this.#plan(this.#ends.schedule.nowMs + this.#ends.chance.between(0, 5));
-  }
-
-  /** The manager's monotonic clock begins anew with each life; wall time is the world's. */
-  #now(): { readonly mono: number; readonly wall: number } {
-    const { nowMs } = this.#ends.schedule;
-    return { mono: nowMs + this.lives * 1_000_000, wall: 1_800_000_000_000 + nowMs };
-  }
-
-  #plan(atMs: number): void {
-    if (atMs >= this.#dueAtMs) return;
-    this.#dueAtMs = atMs;
-    const life = this.lives;
-    this.#ends.schedule.after(atMs - this.#ends.schedule.nowMs, async () => {
-      if (life !== this.lives || !this.#lead || this.#dueAtMs !== atMs || this.#turning) return;
-      this.#dueAtMs = Number.POSITIVE_INFINITY;
-      if (this.#pausedUntilMs > atMs) return this.#plan(this.#pausedUntilMs);
-      await this.#turn(this.#lead);
+  /** Told to stop: it gives the lease back, and those who wait get an answer. */
+  stop(): void {
+    const life = this.#life;
+    const engine = this.#engine;
+    if (!life || !engine) return;
+    this.#ends.trace.tell(() => `${life.name} is told to stop`);
+    life.run(() => {
+      if (this.#line) this.#ends.broker.leave(this.#line);
+      this.#line = undefined;
+      void engine.stop().then(() => {
+        if (life !== this.#life) return;
+        life.alive = false;
+        this.#gone();
+      });
     });
   }
 
-  async #turn(lead: Lead): Promise<void> {
-    const { product, schedule, chance, broken } = this.#ends;
-    this.#turning = true;
-    const taken: Waiting[] = [...this.#inbox, { input: { kind: "tick" }, bytes: 0, arrivedMs: schedule.nowMs }];
-    this.#inbox = [];
-    await product.turn.runTurn(
-      lead.state,
-      taken.map((waiting) => waiting.input),
-      {
-        load: (needs) => this.store.load("default", needs),
-        now: () => this.#now(),
-        dice: chance.dice,
-        commit: async (turn) => {
-          if (this.dieAt === "beforeCommit") {
-            this.die();
-            return "stopped";
-          }
-          const result = await this.store.commit({
-            pool: "default",
-            term: lead.term,
-            batch: lead.batch + 1,
-            changes: turn.changes,
-          });
-          if (result === "applied") {
-            lead.batch += 1;
-            this.#ends.committed(turn.changes);
-          }
-          if (this.dieAt !== "afterCommit") return result;
-          this.die();
-          return "stopped";
-        },
-        letOut: ({ steps }) => this.#letOut(lead, taken, steps),
-        onBroken: broken,
-      },
-    );
-    this.#turning = false;
-    if (this.#lead !== lead) return;
-    const due = product.due.nextDue(lead.state);
-    const soonest = this.#inbox.length > 0 ? 0 : Math.min(1_000, due === null ? 1_000 : due - this.#now().mono);
-    this.#plan(schedule.nowMs + Math.max(1, soonest));
+  cut(): void {
+    if (this.#line) this.#ends.broker.cut(this.#line, "the network is gone");
   }
 
-  #letOut(lead: Lead, taken: readonly Waiting[], steps: Parameters<Product["release"]["release"]>[2]): void {
-    const released = this.#ends.product.release.release(lead, taken, steps, new Map(), this.#now(), silentLog());
-    for (const answer of released.answers) {
-      this.#answers.get(answer.ticket)?.(answer.outcome);
-      this.#answers.delete(answer.ticket);
-    }
-    for (const command of released.commands)
-      this.#ends.publish(command.workerId, { v: 1, term: lead.term, asOf: command.asOf, items: command.items });
+  /** A client's request. The answer may come never: then the process is gone. */
+  ask(request: Request, answered: (answer: SimAnswer) => void): boolean {
+    const life = this.#life;
+    const engine = this.#engine;
+    if (!life || !engine) return false;
+    life.run(() => {
+      let outcome: Promise<Outcome>;
+      try {
+        outcome = engine.ask(request);
+      } catch (error) {
+        return answered(problemOf(error));
+      }
+      outcome.then(
+        (done) => life.alive && answered(done),
+        (error: unknown) => life.alive && answered(problemOf(error)),
+      );
+    });
+    return true;
   }
+
+  read<T>(look: (store: ReadStore) => Promise<T>, then: (value: T) => void): void {
+    const life = this.#life;
+    if (!life) return;
+    life.run(() => void this.#ends.database.read(life, look).then(then, () => undefined));
+  }
+
+  /** Counts takeovers; called now and then. */
+  noteLead(): void {
+    const leads = this.#engine?.lead !== undefined;
+    if (leads && !this.#led && this.#ends.database.term > 1) this.#ends.counters.happened("a second manager took over");
+    this.#led = leads;
+  }
+}
+
+function problemOf(error: unknown): SimAnswer {
+  const { problem } = error as { readonly problem?: Problem };
+  if (!problem) throw error;
+  return { kind: "problem", problem };
 }

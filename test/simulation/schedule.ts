@@ -1,27 +1,48 @@
 /** The world's time: events in order of their instant, ties in order of their making. */
+interface Entry {
+  readonly atMs: number;
+  readonly order: number;
+  act: (() => void) | undefined;
+}
+
 export class Schedule {
   nowMs = 0;
+  /** Set by whoever resolved a promise: what hangs on it is done before the next event. */
+  unsettled = false;
   #made = 0;
-  readonly #heap: { readonly atMs: number; readonly order: number; readonly act: () => void | Promise<void> }[] = [];
+  readonly #heap: Entry[] = [];
 
-  after(delayMs: number, act: () => void | Promise<void>): void {
+  /** Calls `act` after so long; what it returns takes that back. */
+  after(delayMs: number, act: () => void): () => void {
     this.#made += 1;
-    this.#heap.push({ atMs: this.nowMs + Math.max(0, delayMs), order: this.#made, act });
+    const entry: Entry = { atMs: this.nowMs + Math.max(0, delayMs), order: this.#made, act };
+    this.#heap.push(entry);
     this.#up(this.#heap.length - 1);
+    return () => {
+      entry.act = undefined;
+    };
   }
 
-  /** Runs the next event; false when none is left before `untilMs`. */
+  /** Runs the next event, and all that its promises cause; false when none is left before `untilMs`. */
   async step(untilMs: number): Promise<boolean> {
-    const first = this.#heap[0];
-    if (!first || first.atMs > untilMs) return false;
-    const last = this.#heap.pop();
-    if (last && this.#heap.length > 0) {
-      this.#heap[0] = last;
-      this.#down(0);
+    for (;;) {
+      const first = this.#heap[0];
+      if (!first || first.atMs > untilMs) return false;
+      const last = this.#heap.pop();
+      if (last && this.#heap.length > 0) {
+        this.#heap[0] = last;
+        this.#down(0);
+      }
+      if (!first.act) continue;
+      this.nowMs = first.atMs;
+      first.act();
+      if (this.unsettled) {
+        this.unsettled = false;
+        // Every microtask runs before the next turn of the event loop, however long the chain.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return true;
     }
-    this.nowMs = first.atMs;
-    await first.act();
-    return true;
   }
 
   #before(a: number, b: number): boolean {

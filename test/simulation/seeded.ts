@@ -2,11 +2,20 @@ import type { Dice } from "../../schema/given.ts";
 
 /** A seeded source of chance (mulberry32): the same seed gives the same run of the world, always. */
 export class Chance {
+  readonly #seed: number;
   #state: number;
   #ids = 0;
 
   constructor(seed: number) {
+    this.#seed = seed;
     this.#state = (seed ^ 0x9e3779b9) >>> 0;
+  }
+
+  /** A source of its own for one part of the world: what one part draws moves nothing of another. */
+  of(label: string): Chance {
+    let seed = this.#seed | 0;
+    for (let i = 0; i < label.length; i += 1) seed = Math.imul(seed ^ label.charCodeAt(i), 0x01000193);
+    return new Chance(seed ^ (seed >>> 15));
   }
 
   /** In [0, 1). */
@@ -24,7 +33,7 @@ export class Chance {
   }
 
   happens(probability: number): boolean {
-    return this.next() < probability;
+    return probability > 0 && this.next() < probability;
   }
 
   pick<T>(items: readonly T[]): T {
@@ -33,7 +42,7 @@ export class Chance {
     return item;
   }
 
-  /** A name that is never given twice, readable in a trace. */
+  /** A name that is never given twice, readable in a story. */
   name(prefix: string): string {
     this.#ids += 1;
     return `${prefix}${this.#ids}`;
@@ -44,7 +53,8 @@ export class Chance {
     return this.name(prefix).padEnd(12, "_").slice(0, 12);
   }
 
-  get dice(): Dice {
-    return { id: () => this.name("id-").padEnd(22, "-"), below: (n) => this.between(0, n - 1) };
+  /** Ids that tell in a story who drew them. */
+  dice(label: string): Dice {
+    return { id: () => this.name(`${label}-`), below: (n) => this.between(0, n - 1) };
   }
 }

@@ -1,142 +1,271 @@
-import type { Commands } from "../../schema/messages.ts";
 import type { UplinkKind } from "../../schema/topics.ts";
-import type { JournalMeta, JournalWrite, LedgerEntry, StoredReport } from "../../worker/agent/records.ts";
-import type { AgentAction, AgentInput, AgentOptions } from "../../worker/agent/types.ts";
+import type { JournalWrite } from "../../worker/agent/records.ts";
+import type { AgentAction, AgentInput } from "../../worker/agent/types.ts";
+import type { Shell } from "../../worker/shell.ts";
+import { agentOptions, Killed, listenTo, makeAgent, type AgentDeath, type AgentParts, type AgentState } from "./agent.ts";
+import type { Line, SimBroker } from "./broker.ts";
+import type { Counters } from "./counters.ts";
 import { SimHost } from "./host.ts";
+import { SimJournal } from "./journal.ts";
+import { observeAction, observeEntry } from "./observe.ts";
+import type { Plan } from "./plan.ts";
 import type { Product } from "./product.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Chance } from "./seeded.ts";
+import { Stale } from "./stale.ts";
+import { uplinkText } from "./story.ts";
+import type { Trace } from "./trace.ts";
 import type { Witness } from "./witness.ts";
-import { simTiming } from "./manager.ts";
-
-type AgentState = ReturnType<Product["agent"]["createAgent"]>;
-
-/** A start as it came: what rule 6 asks of its launch. */
-interface Came {
-  readonly epoch: string;
-  readonly mono: number;
-  readonly ttlMs: number;
-}
 
 export interface WorkerEnds {
   readonly product: Product;
+  readonly plan: Plan;
   readonly schedule: Schedule;
   readonly chance: Chance;
+  readonly trace: Trace;
+  readonly counters: Counters;
   readonly witness: Witness;
-  readonly publish: (worker: SimWorker, kind: UplinkKind, message: unknown) => void;
+  readonly broker: SimBroker;
   readonly broken: (error: unknown) => void;
 }
 
-const startTtlMs = 3_500;
+/** One life of an agent: the real core in its real shell. */
+interface AgentLife {
+  readonly epoch: string;
+  readonly agent: AgentState;
+  readonly shell: Shell;
+  connection: number;
+}
 
-/** A worker in the simulation: the real core over a journal that is durable at once, on a host that only pretends. */
+/** A worker: the real agent, its journal and its host simulated. Several may use one id. */
 export class SimWorker {
   readonly id: string;
   readonly host: SimHost;
+  readonly journal: SimJournal;
   readonly #ends: WorkerEnds;
   readonly #slots: number;
-  #meta: JournalMeta;
-  #entries = new Map<string, LedgerEntry>();
-  #reports = new Map<number, StoredReport>();
-  readonly #came = new Map<string, Came[]>();
-  #agent: AgentState | undefined;
-  #epoch = "";
-  #life = 0;
-  #connection = 0;
-  connected = false;
+  readonly #stale: Stale;
+  readonly #chance: Chance;
+  #life: AgentLife | undefined;
+  #line: Line | undefined;
   #dueAtMs = Number.POSITIVE_INFINITY;
-  /** Set by the world: die at the next step that writes. */
-  dieAt: "beforeJournal" | "afterJournal" | undefined;
+  /** What waits while the agent's process stands still. */
+  #held: (() => void)[] | undefined;
+  dieAt: AgentDeath | undefined;
+  cutUntilMs = 0;
+  /** Nobody starts it again. */
+  retired = false;
 
-  constructor(id: string, ends: WorkerEnds) {
+  constructor(worker: { readonly id: string; readonly slots: number; readonly hostName: string }, ends: WorkerEnds) {
+    const { id, slots, hostName } = worker;
     this.id = id;
     this.#ends = ends;
-    this.#slots = ends.chance.between(1, 3);
-    this.host = new SimHost({ ...ends, worker: id, slots: this.#slots });
-    this.#meta = this.#newMeta();
+    this.#slots = slots;
+    this.#chance = ends.chance.of(hostName);
+    this.host = new SimHost({ ...ends, chance: this.#chance, worker: hostName, slots });
+    this.journal = new SimJournal(hostName, { ...ends, chance: this.#chance });
+    this.#stale = new Stale(this.host, ends);
+    this.journal.onEntry = (entry, before) => {
+      // Several steps may share one write.
+      const drains = this.#drainedBefore && this.#life?.agent.draining === true;
+      observeEntry(hostName, entry, before, drains, ends);
+    };
+  }
+
+  get agent(): AgentState | undefined {
+    return this.#life?.agent;
   }
 
   get up(): boolean {
-    return this.#agent !== undefined;
+    return this.#life !== undefined;
   }
 
-  /** Identifies one connection of one life, so that what belongs to an earlier one is not delivered to it. */
-  get session(): string {
-    return `${this.#epoch}/${this.#connection}`;
-  }
-
-  #newMeta(): JournalMeta {
-    return { journal: this.#ends.chance.twelve("journal"), n: 0, highestTerm: 0, highestAck: 0, nextSeq: 1 };
+  get line(): Line | undefined {
+    return this.#line;
   }
 
   start(): void {
-    const { chance, product } = this.#ends;
-    this.#life += 1;
-    this.#meta = { ...this.#meta, n: this.#meta.n + 1 };
-    this.#epoch = `${this.#meta.journal}.${this.#meta.n}.${chance.twelve("nonce")}`;
-    this.#connection = 0;
-    const entries = [...this.#entries.values()];
-    this.#agent = product.agent.createAgent(
-      this.#options(),
-      { meta: this.#meta, entries, reports: [...this.#reports.values()] },
-      this.host.now(),
-    );
-    const found = entries
+    if (this.#life || this.retired) return;
+    const { product } = this.#ends;
+    this.journal.open();
+    const { journal, n } = this.journal.meta;
+    const epoch = `${journal}.${n}.${this.#chance.twelve("nonce")}`;
+    this.#ends.trace.tell(() => `agent ${this.host.name} starts, epoch ${epoch}`);
+    const found = this.journal
+      .entries()
       .filter((entry) => entry.state !== "ended" && entry.state !== "accepted")
       .map((entry) => this.host.look(entry));
-    this.host.listener = (input) => this.feed(input);
-    this.feed({ kind: "recovered", found });
-  }
-
-  #options(): AgentOptions {
-    const facts = {
-      os: "linux",
-      osVersion: "",
-      arch: "x64",
-      hostname: this.id,
-      cpus: 4,
-      memoryMb: 4_000,
-      interpreters: { sh: "1" },
-      drivers: ["exec", "script"],
-      agentVersion: "0",
-      nodeVersion: "",
-      bootId: this.host.bootId,
+    if (found.some((one) => one.found === "alive")) this.#ends.counters.happened("an orphan of a restarted agent was adopted");
+    const put = (input: AgentInput): void => {
+      if (life === this.#life) this.#put(input);
     };
-    return {
-      epoch: this.#epoch,
-      facts,
-      labels: {},
-      capacity: { slots: this.#slots, memoryMb: 4_000, cpus: 4 },
-      survives: true,
-      http: false,
-      fences: true,
-      gatherMs: 20,
-      settings: { heartbeatMs: simTiming.heartbeatMs, startTtlMs, workerLostMs: 7_500 },
+    const parts: AgentParts = {
+      product,
+      options: agentOptions({ id: this.id, slots: this.#slots, bootId: this.host.bootId }, epoch, this.#ends.plan.timing),
+      host: this.host,
+      journal: this.journal,
+      write: (writes) => this.#write(writes),
+      acts: (action) => this.#acts(epoch, action),
+      put,
+      publish: (kind, message) => this.#publish(kind, message),
+      restFor: (ms) => this.#restFor(ms),
+      newJournal: (afterMs) => this.#newJournal(afterMs),
     };
+    const life: AgentLife = { epoch, ...makeAgent(parts), connection: 0 };
+    this.#life = life;
+    listenTo(parts);
+    this.#put({ kind: "recovered", found });
+    this.#connectSoon(this.#chance.between(0, 500));
   }
 
-  connect(): void {
-    if (!this.#agent || this.connected) return;
-    this.#connection += 1;
-    this.connected = true;
-    this.feed({ kind: "connected", connection: this.#connection });
+  /** The two moments around a write at which a process may die. */
+  #write(writes: readonly JournalWrite[]): void {
+    if (this.dieAt === "beforeJournal") this.#kill();
+    this.journal.write(writes);
+    if (this.dieAt === "afterJournal") this.#kill();
   }
 
-  /** The link is cut; the broker publishes the last will, late perhaps. */
-  cut(): void {
-    if (!this.connected) return;
-    this.connected = false;
-    this.#ends.publish(this, "status", this.#ends.product.agent.willOf(this.#epoch, this.#connection));
-    this.feed({ kind: "disconnected" });
+  #acts(epoch: string, action: AgentAction): void {
+    if (this.dieAt === "betweenActions" && this.#chance.happens(0.5)) this.#kill();
+    this.#stale.acts(epoch, action);
+    observeAction(this.host.name, action, this.#ends);
+  }
+
+  #kill(): never {
+    this.die();
+    throw new Killed();
+  }
+
+  #publish(kind: UplinkKind, message: object): void {
+    const { broker, trace } = this.#ends;
+    if (!this.#line) return;
+    const text = JSON.stringify(message);
+    trace.hash(text);
+    trace.tell(() => `${this.host.name} > ${kind} ${uplinkText(kind, message)}`);
+    broker.publishUp(this.#line, kind, Buffer.from(text));
+  }
+
+  #drainedBefore = false;
+
+  /** An input of this host; a turn follows soon. */
+  #put(input: AgentInput): void {
+    this.#life?.shell.put(input);
+    this.#plan(this.#ends.schedule.nowMs + this.#chance.between(0, 2));
+  }
+
+  #plan(atMs: number): void {
+    const { schedule } = this.#ends;
+    if (atMs >= this.#dueAtMs) return;
+    this.#dueAtMs = atMs;
+    const life = this.#life;
+    schedule.after(atMs - schedule.nowMs, () => {
+      if (life !== this.#life || this.#dueAtMs !== atMs) return;
+      this.#awake(() => life === this.#life && this.#turn());
+    });
+  }
+
+  #turn(): void {
+    const life = this.#life;
+    if (!life) return;
+    this.#dueAtMs = Number.POSITIVE_INFINITY;
+    this.#drainedBefore = life.agent.draining;
+    try {
+      life.shell.once();
+      if (life.shell.journalFull !== null) this.#ends.counters.happened("a journal was full");
+    } catch (error) {
+      if (!(error instanceof Killed)) this.#ends.broken(error);
+      return;
+    }
+    if (life !== this.#life) return;
+    const due = this.#ends.product.agent.nextDue(life.agent) ?? Number.POSITIVE_INFINITY;
+    this.#plan(this.#ends.schedule.nowMs + Math.max(1, Math.min(4_000, due - this.host.now().mono)));
+  }
+
+  /** Does it now, or when its host and its process are awake. */
+  #awake(act: () => void): void {
+    this.host.awake(() => (this.#held ? void this.#held.push(act) : act()));
+  }
+
+  /** SIGSTOP of the agent alone: its processes and the watchdog go on. */
+  pause(forMs: number): void {
+    if (this.#held || !this.#life) return;
+    this.#held = [];
+    this.#ends.schedule.after(forMs, () => this.#resume());
+  }
+
+  #resume(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const act of held) act();
+  }
+
+  #connectSoon(delayMs: number): void {
+    const life = this.#life;
+    this.#ends.schedule.after(delayMs, () =>
+      this.#awake(() => life && life === this.#life && !this.#line && this.#connect(life)),
+    );
+  }
+
+  #connect(life: AgentLife): void {
+    const { broker, schedule, product } = this.#ends;
+    const again = (): void => this.#connectSoon(this.#chance.between(100, 4_000));
+    if (schedule.nowMs < this.cutUntilMs) return again();
+    life.connection += 1;
+    const will = Buffer.from(JSON.stringify(product.agent.willOf(life.epoch, life.connection)));
+    const line = broker.connectWorker(
+      this.id,
+      will,
+      () => {
+        if (this.#line !== line) return;
+        this.#line = undefined;
+        if (life !== this.#life) return;
+        this.#put({ kind: "disconnected" });
+        again();
+      },
+      (payload) => this.#awake(() => life === this.#life && this.#line === line && this.#receive(life, payload)),
+    );
+    if (!line) return again();
+    this.#line = line;
+    this.#put({ kind: "connected", connection: life.connection });
+  }
+
+  #receive(life: AgentLife, payload: Uint8Array): void {
+    const known = (attempt: string): boolean => life.agent.live.has(attempt) || life.agent.ended.has(attempt);
+    if (this.#stale.came(payload).some(known)) this.#ends.counters.happened("a start of a known attempt was answered");
+    life.shell.offer(payload);
+    this.#plan(this.#ends.schedule.nowMs + this.#chance.between(0, 2));
+  }
+
+  /** The link breaks. */
+  cut(why = "the network is gone"): void {
+    if (this.#line) this.#ends.broker.cut(this.#line, why);
   }
 
   /** kill -9 of the agent: its processes go on. */
   die(): void {
-    this.cut();
-    this.#agent = undefined;
-    this.host.listener = null;
+    if (!this.#life) return;
+    this.#ends.trace.tell(() => `agent ${this.host.name} is killed`);
+    this.#life = undefined;
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     this.dieAt = undefined;
+    this.host.listener = null;
+    this.#held = undefined;
+    this.cut("the agent is gone");
+  }
+
+  /** It is told to leave, and goes when it has said so. */
+  leave(stopRuns: boolean): void {
+    const life = this.#life;
+    if (!life) return;
+    this.#put({ kind: "leave", stopRuns });
+    this.#ends.schedule.after(3_000, () => this.#awake(() => life === this.#life && this.#goodbye()));
+  }
+
+  #goodbye(): void {
+    const line = this.#line;
+    this.#line = undefined;
+    if (line) this.#ends.broker.leave(line);
+    this.die();
   }
 
   reboot(): void {
@@ -144,146 +273,26 @@ export class SimWorker {
     this.host.reboot();
   }
 
-  receive(session: string, envelope: Commands): void {
-    if (!this.connected || session !== this.session) return;
-    for (const item of envelope.items) {
-      if (item.kind !== "start") continue;
-      const came = this.#came.get(item.attempt) ?? [];
-      came.push({ ...envelope.asOf, ttlMs: item.ttlMs });
-      this.#came.set(item.attempt, came);
-    }
-    this.feed({ kind: "commands", message: envelope });
-  }
-
-  /** One step, now or when the host wakes. */
-  feed(input: AgentInput): void {
+  /** Refused for now. */
+  #restFor(ms: number): void {
+    const line = this.#line;
     const life = this.#life;
-    this.host.awake(() => {
-      if (life === this.#life) this.#step(input);
-    });
+    if (!line || !life) return;
+    this.#publish("status", { st: "off", ep: life.epoch, cn: life.connection });
+    this.#line = undefined;
+    this.#ends.broker.leave(line);
+    this.#put({ kind: "disconnected" });
+    this.#connectSoon(ms);
   }
 
-  #step(input: AgentInput): void {
-    const agent = this.#agent;
-    if (!agent) return;
-    const { draining } = agent;
-    const step = this.#ends.product.agent.step(agent, input, this.host.now());
-    if (draining && agent.draining) this.#checkDrained(step.journal);
-    if (this.dieAt && step.journal.length > 0) {
-      if (this.dieAt === "afterJournal") this.#write(step.journal);
-      this.die();
-      return;
-    }
-    this.#write(step.journal);
-    for (const action of step.actions) this.#act(action);
-    this.#plan();
-  }
-
-  #checkDrained(writes: readonly JournalWrite[]): void {
-    for (const write of writes) {
-      if (write.write !== "entry" || this.#entries.has(write.entry.attempt) || write.entry.state === "ended") continue;
-      this.#ends.witness.violated(`${this.id} drains and took ${write.entry.attempt}`);
-    }
-  }
-
-  #write(writes: readonly JournalWrite[]): void {
-    for (const write of writes) {
-      switch (write.write) {
-        case "meta":
-          this.#meta = { ...this.#meta, ...write.set };
-          break;
-        case "entry":
-          this.#entries.set(write.entry.attempt, structuredClone(write.entry));
-          break;
-        case "report":
-          this.#reports.set(write.report.seq, write.report);
-          this.#meta = { ...this.#meta, nextSeq: Math.max(this.#meta.nextSeq, write.report.seq + 1) };
-          break;
-        case "acked":
-          for (const seq of this.#reports.keys()) if (seq <= write.seq) this.#reports.delete(seq);
-          break;
-        case "forget":
-          for (const attempt of write.attempts) this.#entries.delete(attempt);
-          break;
-      }
-    }
-  }
-
-  #plan(): void {
-    const { schedule, product } = this.#ends;
-    if (!this.#agent) return;
-    const { mono } = this.host.now();
-    const due = product.agent.nextDue(this.#agent) ?? Number.POSITIVE_INFINITY;
-    const atMs = schedule.nowMs + Math.max(1, Math.min(1_000, due - mono));
-    if (atMs >= this.#dueAtMs) return;
-    this.#dueAtMs = atMs;
+  /** Its journal was given up: it comes back with another, and with what runs. */
+  #newJournal(afterMs: number): void {
     const life = this.#life;
-    schedule.after(atMs - schedule.nowMs, () => {
-      if (life !== this.#life || this.#dueAtMs !== atMs) return;
-      this.host.awake(() => {
-        if (life !== this.#life || this.#dueAtMs !== atMs) return;
-        this.#dueAtMs = Number.POSITIVE_INFINITY;
-        this.feed({ kind: "tick", load: { cpu: 0, memoryMb: 0 }, spoolBytes: 0 });
-      });
-    });
-  }
-
-  #act(action: AgentAction): void {
-    switch (action.action) {
-      case "publish":
-        if (this.connected) this.#ends.publish(this, action.what, action.message);
-        return;
-      case "launch":
-        this.#checkFresh(action.order.attempt);
-        this.host.launch(action);
-        return;
-      case "terminate":
-        this.host.terminate(action.attempt);
-        return;
-      case "kill":
-        this.host.kill(action.attempt);
-        return;
-      case "signal":
-        this.host.signal(action.attempt, action.signal);
-        return;
-      case "deadlines":
-        this.host.setDeadlines(action.attempt, action.deadlines);
-        return;
-      case "disconnect":
-        this.#leaveFor(action.retryAfterMs, action.newJournal);
-        return;
-      case "fetchBody":
-        this.#ends.broken(new Error("no start of this world has a body"));
-        return;
-      case "logsAck":
-      case "settled":
-      case "note":
-        return;
-    }
-  }
-
-  /** Rule 6, from outside: some start of it was for this epoch, is fresh, and was confirmed since the host last slept for long. */
-  #checkFresh(attempt: string): void {
-    const { mono } = this.host.now();
-    const { fromMs, toMs } = this.host.lastSleep;
-    const sinceMono = toMs - fromMs > startTtlMs / 2 ? mono - (this.#ends.schedule.nowMs - toMs) : Number.NEGATIVE_INFINITY;
-    const good = this.#came
-      .get(attempt)
-      ?.some((came) => came.epoch === this.#epoch && came.mono >= sinceMono && mono - came.mono < came.ttlMs);
-    if (!good) this.#ends.witness.violated(`${this.id} launches ${attempt} by a start that is stale or not for this epoch`);
-  }
-
-  /** A new journal takes along what may run, as the product's does. */
-  #leaveFor(retryAfterMs: number, newJournal: boolean): void {
-    this.die();
-    if (newJournal) {
-      this.#meta = this.#newMeta();
-      this.#entries = new Map([...this.#entries].filter(([, { state }]) => state !== "ended" && state !== "accepted"));
-      this.#reports = new Map();
-    }
-    this.host.later(retryAfterMs, () => {
-      if (!this.up) this.start();
-      this.connect();
-    });
+    if (!life) return;
+    this.#ends.counters.happened("a worker began a new journal");
+    const running = [...life.agent.live.values()].map(({ entry }) => entry).filter((entry) => entry.state !== "accepted");
+    this.#goodbye();
+    this.journal.renew(running);
+    this.host.later(afterMs, () => this.start());
   }
 }

@@ -1,16 +1,24 @@
 /**
- * A whole fleet in one process under one seed: the real cores of manager and worker, no process, socket, timer or database.
- * Faults come for a while, then everything heals; afterwards every run must have ended, once, and truthfully.
+ * A whole fleet in one process under one seed: the real engine of two managers and the real core and shell of each worker, no
+ * process, socket, timer or database. Faults come for a while, then everything heals; afterwards every run must have ended,
+ * once, and truthfully.
  */
-import type { Commands } from "../../schema/messages.ts";
-import { Clients, giveUpAfterSeconds } from "./clients.ts";
+import type { Batch } from "../../manager/store/store.ts";
+import type { RunRecord } from "../../manager/control/records.ts";
+import { SimBroker } from "./broker.ts";
+import { Clients } from "./clients.ts";
+import { Counters, type Happening } from "./counters.ts";
+import { SimDatabase } from "./database.ts";
 import { Faults } from "./faults.ts";
-import { Judge } from "./judge.ts";
+import { Judge, mayFollow } from "./judge.ts";
 import { SimManager } from "./manager.ts";
-import { Network } from "./network.ts";
+import { Overlaps } from "./overlaps.ts";
+import { faultsUntilMs, managerIds, planOf, worldEndsMs, type Plan } from "./plan.ts";
 import type { Product } from "./product.ts";
+import { Rules } from "./rules.ts";
 import { Schedule } from "./schedule.ts";
 import { Chance } from "./seeded.ts";
+import { Trace } from "./trace.ts";
 import { SimWorker } from "./worker.ts";
 import { Witness } from "./witness.ts";
 
@@ -21,77 +29,168 @@ export interface WorldResult {
   readonly processes: number;
   readonly faults: number;
   readonly endedAtMs: number;
-  /** Hash of everything that became durable, in order: the same seed gives the same one. */
-  readonly trace: number;
+  /** Hash of everything that became durable, was published or ran, in order: the same seed gives the same one. */
+  readonly trace: string;
   readonly states: Readonly<Record<string, number>>;
+  readonly counts: Readonly<Record<Happening, number>>;
+  /** What happened, line by line, when it was asked for. */
+  readonly story: readonly string[];
 }
 
-const faultsUntilMs = 40_000;
-const worldEndsMs = faultsUntilMs + giveUpAfterSeconds * 1_000 + 180_000;
+const readEveryMs = 5_000;
+/** Promise 7. */
+const stuckAfterMs = 60_000;
 
 export class World {
-  readonly #seed: number;
+  readonly #plan: Plan;
+  readonly #product: Product;
   readonly #schedule = new Schedule();
   readonly #witness = new Witness();
-  readonly #network: Network;
-  readonly #manager: SimManager;
-  readonly #workers: readonly SimWorker[];
+  readonly #counters = new Counters();
+  readonly #trace: Trace;
+  readonly #chance: Chance;
+  readonly #database: SimDatabase;
+  readonly #broker: SimBroker;
+  readonly #managers: readonly SimManager[];
+  readonly #workers: SimWorker[];
   readonly #clients: Clients;
   readonly #judge: Judge;
+  readonly #rules: Rules;
   readonly #faults: Faults;
+  /** Run → as a reader last saw it. */
+  readonly #read = new Map<string, RunRecord>();
 
-  constructor(seed: number, product: Product) {
-    this.#seed = seed;
-    const chance = new Chance(seed);
+  /** Plays the seed's own plan, or one that is given. `story`: tell what happens, line by line. */
+  constructor(seed: number | Plan, product: Product, options: { readonly story?: boolean } = {}) {
+    const plan = typeof seed === "number" ? planOf(seed) : seed;
+    this.#plan = plan;
+    this.#product = product;
+    this.#chance = new Chance(plan.seed);
     const schedule = this.#schedule;
-    const witness = this.#witness;
-    const { loss, repeat } = { loss: chance.next() * 0.3, repeat: chance.next() * 0.3 };
-    const network = new Network(schedule, chance, { loss, repeat, minDelayMs: 1, maxDelayMs: chance.pick([20, 400, 2_000]) });
-    const common = { product, schedule, chance, broken: (error: unknown) => this.#broken(error) };
-    const manager = new SimManager({
+    this.#trace = new Trace(() => schedule.nowMs, options.story === true);
+    const common = { product, plan, schedule, trace: this.#trace, counters: this.#counters, witness: this.#witness };
+    const ofPart = (label: string) => ({
       ...common,
-      publish: (workerId, envelope) => this.#down(workerId, envelope),
-      committed: (changes) => this.#judge.committed(changes),
+      chance: this.#chance.of(label),
+      broken: (error: unknown) => this.#broken(error),
     });
-    const workers = Array.from(
-      { length: chance.between(3, 5) },
-      (_, i) =>
-        new SimWorker(`w${i + 1}`, {
-          ...common,
-          witness,
-          publish: (worker, kind, message) => network.send(message, (copy) => manager.receive(worker.id, kind, copy)),
-        }),
+    this.#broker = new SimBroker(ofPart("broker"));
+    this.#database = new SimDatabase({
+      ...ofPart("database"),
+      committed: (asker, batch) => {
+        this.#judge.committed(asker, batch);
+        this.#rules.committed(asker);
+      },
+      refuses: unstorable,
+      tookLease: (asker) => this.#rules.tookLease(asker),
+    });
+    this.#rules = new Rules({
+      ...common,
+      workerRow: (id) => this.#judge.workerRow(id),
+      workerStates: () => this.#judge.workerStates(),
+    });
+    const ends = { broker: this.#broker, database: this.#database, rules: this.#rules };
+    this.#managers = managerIds.map((id) => new SimManager(id, { ...ofPart(id), ...ends }));
+    this.#workers = plan.workers.map(({ id, slots }) => this.#makeWorker(id, slots, id));
+    this.#clients = new Clients({ ...ofPart("clients"), managers: this.#managers });
+    this.#judge = new Judge({ ...common, clients: this.#clients });
+    this.#witness.excused = new Overlaps({ ...common, clients: this.#clients, workers: this.#workers }).excused;
+    this.#faults = new Faults({
+      ...ofPart("faults"),
+      ...ends,
+      managers: this.#managers,
+      workers: this.#workers,
+      clients: this.#clients,
+      another: (id) => this.#another(id),
+    });
+  }
+
+  #makeWorker(id: string, slots: number, hostName: string): SimWorker {
+    const ends = {
+      product: this.#product,
+      plan: this.#plan,
+      schedule: this.#schedule,
+      trace: this.#trace,
+      counters: this.#counters,
+    };
+    return new SimWorker(
+      { id, slots, hostName },
+      { ...ends, witness: this.#witness, chance: this.#chance, broker: this.#broker, broken: (error) => this.#broken(error) },
     );
-    this.#network = network;
-    this.#manager = manager;
-    this.#workers = workers;
-    this.#clients = new Clients({ product, schedule, chance, witness, manager });
-    this.#judge = new Judge(this.#clients, witness);
-    this.#faults = new Faults({ schedule, chance, witness, network, manager, workers, clients: this.#clients });
+  }
+
+  #another(id: string): SimWorker {
+    const worker = this.#makeWorker(id, 2, `${id}b${this.#workers.length}`);
+    this.#workers.push(worker);
+    return worker;
   }
 
   async play(): Promise<WorldResult> {
-    await this.#manager.start();
-    for (const worker of this.#workers) {
-      worker.start();
-      worker.connect();
-    }
+    for (const manager of this.#managers) manager.start();
+    for (const worker of this.#workers) worker.start();
     this.#clients.makeTasks();
-    this.#schedule.after(500, () => this.#clients.makeClients(faultsUntilMs - 8_000));
-    this.#faults.plan(faultsUntilMs - 2_000);
+    this.#faults.plan();
     this.#schedule.after(faultsUntilMs, () => this.#faults.heal());
-    while ((await this.#schedule.step(worldEndsMs)) && this.#witness.violations.length === 0) {
-      if (this.#schedule.nowMs > faultsUntilMs && this.#judge.allEnded()) break;
-    }
-    if (this.#witness.violations.length === 0) await this.#judge.judge(this.#manager.store);
+    this.#schedule.after(faultsUntilMs + stuckAfterMs, () => this.#lookForStuck());
+    this.#schedule.after(readEveryMs, () => this.#readOne());
+    while ((await this.#schedule.step(worldEndsMs)) && this.#witness.violations.length === 0);
+    if (this.#witness.violations.length === 0) await this.#judgeAll();
     return this.#result();
   }
 
-  #down(workerId: string, envelope: Commands): void {
-    const worker = this.#workers.find((each) => each.id === workerId);
-    if (!worker) return;
-    const { session } = worker;
-    this.#network.send(envelope, (copy) => worker.receive(session, copy));
+  /** A reader looks at a run, now through this manager, now through that; and who leads is noted on the way. */
+  #readOne(): void {
+    const leading = this.#managers.filter((manager) => manager.engine?.lead);
+    if (leading.length > 1) this.#counters.happened("two managers took themselves for the leader at once");
+    for (const manager of this.#managers) manager.noteLead();
+    const ids = this.#clients.acknowledged();
+    const { nowMs } = this.#schedule;
+    const id = ids[Math.floor(nowMs / readEveryMs) % Math.max(1, ids.length)];
+    const manager = this.#managers[Math.floor(nowMs / readEveryMs) % this.#managers.length];
+    if (id !== undefined)
+      manager?.read(
+        (store) => store.run(id),
+        (found) => {
+          if (!found) return this.#witness.violated(`run ${id} was acknowledged, and a reader does not find it`);
+          const before = this.#read.get(id);
+          if (before && !mayFollow(before, found.run))
+            this.#witness.violated(`a reader saw run ${id} ${before.state} and then ${found.run.state} (I17)`);
+          this.#read.set(id, found.run);
+        },
+      );
+    this.#schedule.after(readEveryMs, () => this.#readOne());
+  }
+
+  /** A minute after everything healed: what has not ended has a live owner, or a sentence says what it waits for (promise 7). */
+  #lookForStuck(): void {
+    const manager = this.#managers.find(({ engine }) => engine?.lead);
+    const lead = manager?.engine?.lead;
+    if (!lead || !manager.life) return this.#witness.violated("nobody leads a minute after everything healed");
+    for (const [id, { state }] of this.#judge.runs) {
+      const run = lead.state.runs.get(id);
+      if (!run) continue;
+      const owner = run.attempt?.worker.row;
+      const reason = this.#product.view.reasonOf(lead.state, { id, state }, manager.life.clock.now());
+      const owned =
+        (state === "running" || state === "starting" || state === "stopping") &&
+        (owner?.state === "online" || owner?.state === "draining");
+      if (!owned && reason === null)
+        this.#witness.violated(`run ${id} is ${state} a minute after everything healed, and nobody can say why`);
+      if (state === "unreachable") this.#witness.violated(`run ${id} is unreachable a minute after everything healed`);
+    }
+  }
+
+  async #judgeAll(): Promise<void> {
+    await this.#judge.judge(this.#database.base);
+    for (const process of this.#witness.processes)
+      if (process.toMs === null) this.#witness.violated(`${process.attempt} still runs on ${process.worker} at the end (I8)`);
+    const leading = this.#managers.filter(({ engine }) => engine?.lead);
+    if (leading.length !== 1) this.#witness.violated(`${leading.length} managers lead at the end`);
+    for (const worker of leading[0]?.engine?.lead?.state.workers.values() ?? []) {
+      const { slots, memoryMb, cpus } = worker.used;
+      if (slots !== 0 || memoryMb !== 0 || cpus !== 0)
+        this.#witness.violated(`${worker.row.id} is idle, and ${slots} of its slots are taken for the leader (I14)`);
+    }
   }
 
   #broken(error: unknown): void {
@@ -100,19 +199,29 @@ export class World {
 
   #result(): WorldResult {
     const states: Record<string, number> = {};
-    for (const id of this.#clients.asked.keys()) {
-      const state = this.#judge.terminal.get(id) ?? "never stored";
-      states[state] = (states[state] ?? 0) + 1;
-    }
+    for (const { state } of this.#judge.runs.values()) states[state] = (states[state] ?? 0) + 1;
     return {
-      seed: this.#seed,
+      seed: this.#plan.seed,
       violations: this.#witness.violations,
-      runs: this.#clients.asked.size,
+      runs: this.#judge.runs.size,
       processes: this.#witness.processes.length,
       faults: this.#faults.made,
       endedAtMs: this.#schedule.nowMs,
-      trace: this.#judge.trace >>> 0,
+      trace: this.#trace.digest(),
       states,
+      counts: this.#counters.counts,
+      story: this.#trace.story,
     };
   }
+}
+
+/** Rows that this world's database refuses for good. */
+function unstorable(batch: Batch): string | undefined {
+  for (const change of batch.changes) {
+    if (change.op === "insertRun" && change.row.params["mark"] === "unstorable")
+      return `a row is against a constraint: run ${change.row.id}`;
+    if (change.op === "updateRun" && change.set.result?.includes("unstorable") === true)
+      return `a value is of the wrong type: the result of run ${change.id}`;
+  }
+  return undefined;
 }

@@ -4,20 +4,15 @@ import { loadProduct } from "./product.ts";
 import { World } from "./world.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-const seeds = 500;
+const seeds = 60;
 
-test(`${seeds} seeds of lost, repeated and reordered messages and restarts: every run ends exactly once`, async () => {
+test(`${seeds} seeds of two managers and their workers under every fault: nothing is lost, doubled or stuck`, async () => {
   const product = await loadProduct(root);
-  const totals = { runs: 0, processes: 0, faults: 0 };
   for (let seed = 1; seed <= seeds; seed += 1) {
     const result = await new World(seed, product).play();
     expect(result.violations, `seed ${seed}`).toEqual([]);
-    expect(result.runs).toBeGreaterThanOrEqual(30);
-    totals.runs += result.runs;
-    totals.processes += result.processes;
-    totals.faults += result.faults;
+    expect(result.faults).toBeGreaterThanOrEqual(20);
   }
-  expect(totals.processes).toBeGreaterThan(totals.runs / 2);
 }, 240_000);
 
 test("the same seed gives the same history", async () => {

@@ -1,0 +1,167 @@
+import type { Batch, CommitResult, LeaderStore, LeaseRow, ReadStore, Store, StoreError } from "../../manager/store/store.ts";
+import type { Counters } from "./counters.ts";
+import type { Weather } from "./plan.ts";
+import type { Product } from "./product.ts";
+import type { Schedule } from "./schedule.ts";
+import type { Chance } from "./seeded.ts";
+import type { Trace } from "./trace.ts";
+
+/** The process that asks: what comes back reaches it only while it lives, and when it is awake. */
+export interface Asker {
+  readonly name: string;
+  run(act: () => void): void;
+  /** Its way to the database is cut. */
+  cutFromDatabase: boolean;
+}
+
+export interface DatabaseEnds {
+  readonly product: Product;
+  readonly schedule: Schedule;
+  readonly chance: Chance;
+  readonly counters: Counters;
+  readonly trace: Trace;
+  /** A batch holds, now. */
+  readonly committed: (asker: Asker, batch: Batch) => void;
+  readonly tookLease: (asker: Asker) => void;
+  /** Why the rows of this batch can never be, if so. */
+  readonly refuses: (batch: Batch) => string | undefined;
+}
+
+type StoreWeather = Pick<Weather, "storeFails" | "storeLies" | "storeLate" | "storeSlow">;
+export const calm: StoreWeather = { storeFails: 0, storeLies: 0, storeLate: 0, storeSlow: 0 };
+
+/** What a server does with a call. `lies`: done, and the answer is lost. `late`: given up by the client, and done after that. */
+type Fate = "answers" | "deadlock" | "fails" | "lies" | "late";
+
+const writeTimeoutMs = 3_000;
+
+/**
+ * One database for all managers, as MariaDB behaves under rule 17: the memory store's tables, a lease row that each commit
+ * advances under its term, and a network between them and whoever asks. What was sent is done even if its sender is dead.
+ */
+export class SimDatabase {
+  readonly base: Store;
+  readonly #ends: DatabaseEnds;
+  weather: StoreWeather = calm;
+  downUntilMs = 0;
+  /** The term of the lease row. */
+  term = 0;
+  batch = 0;
+
+  constructor(ends: DatabaseEnds) {
+    this.#ends = ends;
+    this.base = ends.product.memory.openMemoryStore();
+  }
+
+  /** The verbs of a leader, over the network. */
+  clientOf(asker: Asker): LeaderStore {
+    const { base } = this;
+    return {
+      leaseIsLock: false,
+      readLease: (pool) => this.#ask(asker, "answers", () => base.readLease(pool)),
+      takeLease: (pool, holder, seen, aboveTerm) =>
+        this.#ask(asker, this.#fate(), async () => this.#taken(asker, await base.takeLease(pool, holder, seen, aboveTerm))),
+      renewLease: (pool, term) => this.#ask(asker, this.#fate(), () => base.renewLease(pool, term)),
+      releaseLease: (pool, term) =>
+        this.#ask(asker, this.#fate(), async () => {
+          if (term === this.term) this.#ends.counters.happened("a lease was given back");
+          await base.releaseLease(pool, term);
+        }),
+      loadLive: (pool) => this.#ask(asker, "answers", () => base.loadLive(pool)),
+      load: (pool, needs) => this.#ask(asker, "answers", () => base.load(pool, needs)),
+      commit: (batch) => {
+        const fate = this.#fate();
+        return this.#ask(asker, fate, () => this.#commit(asker, batch, fate));
+      },
+    };
+  }
+
+  /** One look at committed state, over the network. */
+  read<T>(asker: Asker, look: (store: ReadStore) => Promise<T>): Promise<T> {
+    return this.#ask(asker, "answers", () => look(this.base));
+  }
+
+  #taken(asker: Asker, row: LeaseRow | null): LeaseRow | null {
+    if (row) {
+      this.term = row.term;
+      this.batch = row.batch;
+      this.#ends.tookLease(asker);
+      this.#ends.trace.hash(`lease ${row.term} ${row.holder}`);
+      this.#ends.trace.tell(() => `${asker.name} takes the lease, term ${row.term}`);
+    }
+    return row;
+  }
+
+  async #commit(asker: Asker, batch: Batch, fate: Fate): Promise<CommitResult> {
+    const { counters, committed, refuses, trace } = this.#ends;
+    // The lease is looked at first: of an old leader's rows the server never says anything (rule 17).
+    const ours = batch.term === this.term && batch.batch === this.batch + 1;
+    const why = ours ? refuses(batch) : undefined;
+    if (why !== undefined) throw this.#error("permanent", true, why);
+    const result = await this.base.commit(batch);
+    if (result === "applied") {
+      this.batch = batch.batch;
+      committed(asker, batch);
+      return result;
+    }
+    if (batch.term < this.term) counters.happened("a deposed leader's commit changed nothing");
+    else if (fate === "late") counters.happened("a commit landed late and changed nothing");
+    trace.tell(() => `batch ${batch.batch} of term ${batch.term} by ${asker.name} changes nothing`);
+    return result;
+  }
+
+  #fate(): Fate {
+    const { chance } = this.#ends;
+    const { storeFails, storeLies, storeLate } = this.weather;
+    const drawn = chance.next();
+    if (drawn < storeFails / 2) return "deadlock";
+    if (drawn < storeFails) return "fails";
+    if (drawn < storeFails + storeLies) return "lies";
+    return drawn < storeFails + storeLies + storeLate ? "late" : "answers";
+  }
+
+  /** One call: there, done, and back. */
+  #ask<T>(asker: Asker, fate: Fate, work: () => Promise<T>): Promise<T> {
+    const { schedule, chance } = this.#ends;
+    const slowMs = chance.happens(this.weather.storeSlow) ? chance.between(500, 6_000) : 0;
+    return new Promise<T>((resolve, reject) => {
+      const back = (settle: () => void, afterMs = chance.between(0, 2)): void =>
+        void schedule.after(afterMs, () =>
+          asker.run(() => {
+            schedule.unsettled = true;
+            settle();
+          }),
+        );
+      const fail = (known: boolean, why: string, afterMs?: number): void =>
+        back(() => reject(this.#error("transient", known, why)), afterMs);
+      if (asker.cutFromDatabase) return fail(true, "the database cannot be reached", chance.pick([1, 1_000]));
+      schedule.after(chance.between(0, 2) + (fate === "answers" ? slowMs : 0), () => {
+        // It went away with the call: nobody knows.
+        if (schedule.nowMs < this.downUntilMs) return fail(chance.happens(0.5), "the server has gone away");
+        if (fate === "deadlock") return fail(true, "a row is locked");
+        if (fate === "fails") return fail(false, "the connection is broken");
+        if (fate === "late") {
+          fail(false, "no answer in time", writeTimeoutMs);
+          schedule.after(writeTimeoutMs + chance.between(0, 6_000), () => this.#do(work, undefined));
+          return;
+        }
+        this.#do(work, (outcome) => {
+          if (fate === "lies") return fail(false, "the connection is broken");
+          back(() => ("error" in outcome ? reject(outcome.error) : resolve(outcome.value)));
+        });
+      });
+    });
+  }
+
+  #do<T>(work: () => Promise<T>, done: ((outcome: { value: T } | { error: Error }) => void) | undefined): void {
+    this.#ends.schedule.unsettled = true;
+    work().then(
+      (value) => done?.({ value }),
+      (error: unknown) => done?.({ error: error instanceof Error ? error : new Error(String(error)) }),
+    );
+  }
+
+  #error(kind: StoreError["kind"], known: boolean, why: string): StoreError {
+    return new this.#ends.product.store.StoreError(kind, known, why);
+  }
+}

@@ -1,0 +1,36 @@
+import type { LedgerEntry } from "../../worker/agent/records.ts";
+import type { AgentAction } from "../../worker/agent/types.ts";
+import type { Counters } from "./counters.ts";
+import type { Trace } from "./trace.ts";
+import type { Witness } from "./witness.ts";
+
+export interface ObserveEnds {
+  readonly counters: Counters;
+  readonly trace: Trace;
+  readonly witness: Witness;
+}
+
+/** What an agent says of itself. */
+export function observeAction(name: string, action: AgentAction, { counters, trace }: ObserveEnds): void {
+  if (action.action !== "note") return;
+  const { what, attempt, detail } = action;
+  trace.tell(() => `${name} notes ${what} ${attempt ?? ""} ${detail ?? ""}`);
+  if (what === "gap") counters.happened("an agent noticed that it was away");
+  if (what === "lowerTerm") counters.happened("a lower term was not obeyed");
+  if (what === "otherEpoch") counters.happened("a command of another epoch was passed over");
+}
+
+/** What an agent writes into its ledger. `drains`: it was told to take nothing new before this turn, and is still. */
+export function observeEntry(
+  name: string,
+  entry: LedgerEntry,
+  before: LedgerEntry | undefined,
+  drains: boolean,
+  { counters, witness }: ObserveEnds,
+): void {
+  const { end } = entry;
+  if (!before && entry.run === "-") counters.happened("a stop of an unknown attempt was noted");
+  if (end?.how === "refused" && end.why.startsWith("stale")) counters.happened("a start was refused as stale");
+  if (before?.state === "ended") witness.violated(`${name} writes the end of ${entry.attempt} twice`);
+  if (!before && end === null && drains) witness.violated(`${name} drains and took ${entry.attempt}`);
+}

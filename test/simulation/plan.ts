@@ -1,0 +1,247 @@
+/**
+ * What a seed is going to do, as data: the same plan plays the same world, and a plan that fails can be cut. Plans of failing
+ * seeds are kept in seeds.json, so that a later change of this file does not shift them.
+ */
+import { Chance } from "./seeded.ts";
+
+export interface Plan {
+  readonly seed: number;
+  readonly timing: PlanTiming;
+  readonly weather: Weather;
+  readonly workers: readonly { readonly id: string; readonly slots: number }[];
+  readonly clients: readonly ClientPlan[];
+  readonly faults: readonly Fault[];
+}
+
+/** Everything that waits in the product, small enough that each wait passes within the world's ten minutes. */
+export interface PlanTiming {
+  readonly heartbeatMs: number;
+  readonly brakeHoldMs: number;
+  readonly startResendMs: number;
+  readonly giveUpAfterSeconds: number;
+  readonly lostAfterSeconds: number;
+}
+
+/** How bad the wire and the database are while faults go on. Probabilities for each message or call; ms. */
+export interface Weather {
+  readonly loss: number;
+  readonly repeat: number;
+  readonly maxDelayMs: number;
+  /** Of a commit: an error before it, an error although it was done, an error and done later; of any call: slow. */
+  readonly storeFails: number;
+  readonly storeLies: number;
+  readonly storeLate: number;
+  readonly storeSlow: number;
+}
+
+/** One client, who wants one run. */
+export interface ClientPlan {
+  readonly name: string;
+  readonly atMs: number;
+  /** Index into `taskKinds`. */
+  readonly task: number;
+  readonly workMs: number;
+  readonly code: number;
+  readonly exec: boolean;
+  /** Its process ignores TERM. */
+  readonly deaf: boolean;
+  /** Bytes of output. */
+  readonly output: number;
+  /** Sends an Idempotency-Key of its own. */
+  readonly keyed: boolean;
+  /** The database refuses the run's row, or its result, for good. */
+  readonly unstorable?: "start" | "end";
+  readonly stopAfterMs?: number;
+  readonly signalAfterMs?: number;
+  readonly rerunAfterMs?: number;
+}
+
+export const faultKinds = [
+  "agentKill",
+  "agentKillAtStep",
+  "agentPause",
+  "agentStop",
+  "cut",
+  "oneWay",
+  "reboot",
+  "suspend",
+  "vmPause",
+  "diskFull",
+  "clockJump",
+  "duplicateId",
+  "restoredCopy",
+  "drain",
+  "remove",
+  "managerKill",
+  "managerKillAtCommit",
+  "managerPause",
+  "managerSuspend",
+  "managerStop",
+  "managerCut",
+  "managerNoDatabase",
+  "brokerRestart",
+  "databaseDown",
+  "silence",
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+/** Something that goes wrong, at an instant, to somebody (a worker or a manager), for so long; `how` as the kind needs it. */
+export interface Fault {
+  readonly atMs: number;
+  readonly kind: FaultKind;
+  readonly who: string;
+  readonly forMs: number;
+  readonly how: string;
+}
+
+export const managerIds = ["m1", "m2"] as const;
+export const faultsUntilMs = 420_000;
+export const worldEndsMs = 600_000;
+
+interface TaskKind {
+  readonly onLost: "wait" | "fail" | "retry";
+  readonly attemptOverlap?: "allow";
+  readonly timeoutSeconds?: number;
+  readonly retry?: { readonly attempts: number; readonly backoffSeconds: number };
+}
+
+/** How tasks differ; every client names one. */
+export const taskKinds: readonly TaskKind[] = [
+  { onLost: "wait" },
+  { onLost: "wait", retry: { attempts: 3, backoffSeconds: 1 } },
+  { onLost: "fail" },
+  { onLost: "retry" },
+  { onLost: "wait", timeoutSeconds: 3 },
+  { onLost: "retry", timeoutSeconds: 3, retry: { attempts: 2, backoffSeconds: 1 } },
+  { onLost: "retry", attemptOverlap: "allow" },
+  { onLost: "fail", timeoutSeconds: 60, retry: { attempts: 2, backoffSeconds: 5 } },
+];
+
+/** How often a fault of a kind comes beside the others. */
+const often: Readonly<Partial<Record<FaultKind, number>>> = {
+  cut: 4,
+  agentKill: 3,
+  agentKillAtStep: 4,
+  suspend: 3,
+  managerPause: 4,
+  managerKill: 4,
+  managerKillAtCommit: 4,
+  databaseDown: 2,
+  oneWay: 2,
+};
+const kindsByChance: readonly FaultKind[] = faultKinds.flatMap((kind) => Array.from({ length: often[kind] ?? 1 }, () => kind));
+
+/** The plan of a seed. */
+export function planOf(seed: number): Plan {
+  const chance = new Chance(seed);
+  const heartbeatMs = chance.pick([2_000, 3_000, 4_000]);
+  const workers = Array.from({ length: chance.between(3, 8) }, (_, i) => ({ id: `w${i + 1}`, slots: chance.between(1, 3) }));
+  return {
+    seed,
+    timing: {
+      heartbeatMs,
+      brakeHoldMs: 15 * heartbeatMs,
+      startResendMs: 20_000,
+      giveUpAfterSeconds: (20 * heartbeatMs) / 1_000,
+      lostAfterSeconds: (chance.pick([8, 10]) * heartbeatMs) / 1_000,
+    },
+    weather: {
+      loss: chance.pick([0, 0.02, 0.1, 0.3]),
+      repeat: chance.pick([0, 0.05, 0.3, 0.5]),
+      maxDelayMs: chance.pick([20, 400, 2_000]),
+      storeFails: chance.pick([0, 0.01, 0.05]),
+      storeLies: chance.pick([0, 0.01, 0.05]),
+      storeLate: chance.pick([0, 0.01, 0.02]),
+      storeSlow: chance.pick([0, 0.01, 0.05]),
+    },
+    workers,
+    clients: clientsOf(chance),
+    faults: faultsOf(
+      chance,
+      workers.map(({ id }) => id),
+      heartbeatMs,
+    ),
+  };
+}
+
+/** Half of them come in rushes, so that starts wait on their workers for room. */
+function clientsOf(chance: Chance): ClientPlan[] {
+  const untilMs = faultsUntilMs - 20_000;
+  const rushesMs = [0, 0, 0].map(() => chance.between(0, untilMs));
+  return Array.from({ length: chance.between(30, 45) }, (_, i): ClientPlan => {
+    const later = (probability: number, maxMs: number): number | undefined =>
+      chance.happens(probability) ? chance.between(0, maxMs) : undefined;
+    const exec = !chance.happens(0.05);
+    const unstorable = chance.happens(0.03) ? chance.pick(["start", "end"] as const) : undefined;
+    const stopAfterMs = later(0.25, 8_000);
+    const signalAfterMs = later(0.15, 8_000);
+    const rerunAfterMs = later(0.08, 20_000);
+    return {
+      name: `c${i + 1}`,
+      atMs: 1_000 + (chance.happens(0.5) ? chance.pick(rushesMs) + chance.between(0, 300) : chance.between(0, untilMs)),
+      // A result that cannot be stored ends lost: with `onLost: retry` it would run for ever.
+      task: unstorable ? chance.pick([0, 2]) : chance.between(0, taskKinds.length - 1),
+      workMs: chance.pick([5, 200, 2_000, 9_000, 25_000]),
+      code: chance.happens(0.3) ? chance.between(1, 9) : 0,
+      exec,
+      deaf: chance.happens(0.2),
+      output: chance.pick([0, 0, 0, 10, 500]),
+      keyed: chance.happens(0.5),
+      ...(unstorable ? { unstorable } : {}),
+      ...(stopAfterMs === undefined ? {} : { stopAfterMs }),
+      ...(signalAfterMs === undefined ? {} : { signalAfterMs }),
+      ...(rerunAfterMs === undefined ? {} : { rerunAfterMs }),
+    };
+  });
+}
+
+function faultsOf(chance: Chance, workers: readonly string[], heartbeatMs: number): Fault[] {
+  return Array.from({ length: chance.between(20, 30) }, (): Fault => {
+    const kind = chance.pick(kindsByChance);
+    const forMs = chance.pick([10, 500, heartbeatMs, 3 * heartbeatMs, 10 * heartbeatMs]);
+    const atMs = chance.between(3_000, faultsUntilMs - 10_000);
+    const how = chance.pick(howOf[kind] ?? [""]);
+    const ofManager = kind.startsWith("manager") || (kind === "clockJump" && chance.happens(0.5));
+    return {
+      atMs,
+      kind,
+      who: chance.pick(ofManager ? managerIds : workers),
+      forMs: lengthOf[kind]?.(chance, heartbeatMs) ?? forMs,
+      how,
+    };
+  }).toSorted((a, b) => a.atMs - b.atMs);
+}
+
+const howOf: Readonly<Partial<Record<FaultKind, readonly string[]>>> = {
+  agentKillAtStep: ["beforeJournal", "afterJournal", "betweenActions"],
+  agentStop: ["runsGoOn", "runsStop"],
+  oneWay: ["up", "down"],
+  clockJump: ["-3h", "+2h", "+1d"],
+  managerKillAtCommit: ["beforeSent", "sent", "done"],
+  remove: ["comesBack", "staysAway"],
+  diskFull: ["journal", "launch"],
+};
+
+/** Faults that need a length of their own to mean anything. */
+const lengthOf: Readonly<Partial<Record<FaultKind, (chance: Chance, heartbeatMs: number) => number>>> = {
+  silence: (chance, heartbeatMs) => chance.pick([10, 18]) * heartbeatMs,
+  managerPause: (chance) => chance.between(1_000, 30_000),
+  managerSuspend: (chance) => chance.between(1_000, 30_000),
+  remove: (chance) => chance.between(5_000, 60_000),
+  duplicateId: (chance) => chance.between(5_000, 60_000),
+  databaseDown: (chance) => chance.between(500, 30_000),
+};
+
+/** The parameters of a client's run, which its process, the host and the database look at. */
+export function paramsOf(plan: ClientPlan, result: string): Record<string, string> {
+  return {
+    who: plan.name,
+    ms: String(plan.workMs),
+    code: String(plan.code),
+    exec: plan.exec ? "yes" : "no",
+    deaf: plan.deaf ? "yes" : "no",
+    output: String(plan.output),
+    result,
+    mark: plan.unstorable === "start" ? "unstorable" : "",
+  };
+}

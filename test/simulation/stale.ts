@@ -1,0 +1,56 @@
+import type { Commands } from "../../schema/messages.ts";
+import type { AgentAction } from "../../worker/agent/types.ts";
+import type { SimHost } from "./host.ts";
+import type { Plan } from "./plan.ts";
+import type { Schedule } from "./schedule.ts";
+import type { Witness } from "./witness.ts";
+
+/** A start as it came: what rule 6 asks of its launch. */
+interface Came {
+  readonly epoch: string;
+  readonly mono: number;
+  readonly ttlMs: number;
+}
+
+/** Rule 6, from outside: some start of what is launched was fresh, and was confirmed since the host last slept for long. */
+export class Stale {
+  readonly #host: SimHost;
+  readonly #ends: { readonly plan: Plan; readonly schedule: Schedule; readonly witness: Witness };
+  readonly #came = new Map<string, Came[]>();
+
+  constructor(host: SimHost, ends: { readonly plan: Plan; readonly schedule: Schedule; readonly witness: Witness }) {
+    this.#host = host;
+    this.#ends = ends;
+  }
+
+  /** A message reached the agent. Returns the attempts that it asks to start. */
+  came(payload: Uint8Array): readonly string[] {
+    const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString();
+    if (!text.includes('"kind":"start"')) return [];
+    const { asOf, items } = JSON.parse(text) as Commands;
+    return items.flatMap((item) => {
+      if (item.kind !== "start") return [];
+      const came = this.#came.get(item.attempt) ?? [];
+      came.push({ ...asOf, ttlMs: item.ttlMs });
+      this.#came.set(item.attempt, came);
+      return [item.attempt];
+    });
+  }
+
+  /** The agent does this, now. */
+  acts(epoch: string, action: AgentAction): void {
+    if (action.action !== "launch") return;
+    const { attempt } = action.order;
+    const { mono } = this.#host.now();
+    const { fromMs, toMs } = this.#host.lastSleep;
+    const longSleep = toMs - fromMs > (3.5 * this.#ends.plan.timing.heartbeatMs) / 2;
+    const sinceMono = longSleep ? mono - (this.#ends.schedule.nowMs - toMs) : Number.NEGATIVE_INFINITY;
+    const good = this.#came
+      .get(attempt)
+      ?.some((came) => came.epoch === epoch && came.mono >= sinceMono && mono - came.mono < came.ttlMs);
+    if (!good)
+      this.#ends.witness.violated(
+        `${this.#host.name} launches ${attempt} by a start that is stale or not for this epoch (rule 6)`,
+      );
+  }
+}

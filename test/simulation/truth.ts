@@ -1,0 +1,52 @@
+import type { End } from "../../schema/end.ts";
+import { isTerminal } from "../../schema/run.ts";
+import type { AttemptRecord, RunRecord } from "../../manager/control/records.ts";
+import type { Asked } from "./clients.ts";
+import type { Witness, Witnessed } from "./witness.ts";
+
+/** What the store says of a run that did not happen; nothing when it is all true (I6). */
+export function untruth(run: RunRecord, attempts: readonly AttemptRecord[], asked: Asked, witness: Witness): string[] {
+  const lines: string[] = [];
+  if (!isTerminal(run.state)) return lines;
+  if (run.state === "succeeded" && asked.code !== 0) lines.push(`run ${run.id} succeeded, but its script exits ${asked.code}`);
+  if (run.state === "stopped" && !asked.stopped && !asked.shutDown(run))
+    lines.push(`run ${run.id} is stopped and nobody asked for it`);
+  // One that is deaf to TERM may come to its own end, with a result, and count as stopped all the same.
+  const written = witness.ofRun(run.id).some(({ endedBy }) => endedBy === "itself")
+    ? JSON.stringify(`${run.id} ${asked.result}`)
+    : null;
+  if (run.end?.how === "exited" ? run.result !== written : run.result !== null && run.result !== written)
+    lines.push(`run ${run.id} with ${JSON.stringify(run.end)} has the result ${run.result}`);
+  for (const attempt of attempts) {
+    const why = untrueEnd(attempt.end, witness.ofAttempt(attempt.id), asked);
+    if (why !== undefined) lines.push(`attempt ${attempt.id} ended ${JSON.stringify(attempt.end)}, but ${why}`);
+  }
+  const live = attempts.filter((attempt) => attempt.state !== "ended");
+  for (const attempt of live)
+    lines.push(`run ${run.id} is ${run.state}, and its attempt ${attempt.id} is ${attempt.state} for ever`);
+  return lines;
+}
+
+/** What an end says that did not happen; undefined when it is true. `lost` says nothing. */
+function untrueEnd(end: End | null, process: Witnessed | undefined, asked: Asked): string | undefined {
+  switch (end?.how) {
+    case "refused":
+      return process && `it ran from ${process.fromMs}`;
+    case "failedToStart":
+      if (asked.exec) return "its program could be executed";
+      return process && `it ran from ${process.fromMs}`;
+    case "exited":
+      return process?.endedBy === "itself" && process.code === end.code ? undefined : `it was ended by ${process?.endedBy}`;
+    case "signalled":
+      if (!asked.signalled) return "nobody sent it a signal";
+      return process?.endedBy === "signal" ? undefined : `it was ended by ${process?.endedBy}`;
+    case "timedOut":
+      if (!process?.termed && process?.endedBy !== "kill") return "nobody ended it";
+      return (process.toMs ?? 0) - process.launchedMs >= asked.timeoutMs ? undefined : "its time was not up";
+    case "stopped":
+      return process && !process.termed && process.endedBy !== "kill" ? `it was ended by ${process.endedBy}` : undefined;
+    case "lost":
+    case undefined:
+      return undefined;
+  }
+}
