@@ -114,11 +114,7 @@ export class Edge implements AsyncDisposable {
       }
     };
     // A side that broke while the edge is silent has broken, but the other cannot know yet.
-    for (const socket of [client, server])
-      socket.once("close", () => {
-        if (this.#fault.silent === undefined) over();
-        else for (const flow of flows) flow.whenHealed(over);
-      });
+    for (const flow of flows) flow.whenClosed(over);
   }
 }
 
@@ -128,67 +124,79 @@ class Flow {
   readonly #from: Socket;
   readonly #to: Socket;
   readonly #fault: Fault;
-  #waiting = 0;
-  /** Milliseconds of this process's clock at which the last byte taken so far is due. */
-  #dueMs = 0;
-  #healed: (() => void) | undefined;
+  /** What was taken and is not passed on yet, in order; each due at milliseconds of this process's clock. */
+  readonly #queue: { readonly dueMs: number; readonly bytes: number; readonly act: () => void }[] = [];
+  #queuedBytes = 0;
+  #lastDueMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** Heard while the edge was silent, and for later. */
+  #untold: (() => void)[] = [];
 
   constructor(side: "client" | "server", from: Socket, to: Socket, fault: Fault) {
     this.#side = side;
     this.#from = from;
     this.#to = to;
     this.#fault = fault;
-    from.on("data", (bytes: Buffer) => this.#take(bytes));
-    from.on("end", () => this.#later(0, () => to.end()));
+    from.on("data", (bytes: Buffer) => this.#put(bytes.length, () => to.write(bytes)));
+    // A socket that is paused tells of its end all the same.
+    from.on("end", () => this.#whenHeard(() => this.#put(0, () => to.end())));
     to.on("drain", () => this.look());
     this.look();
   }
 
+  get #isHeld(): boolean {
+    const { silent } = this.#fault;
+    return silent === "both" || silent === this.#side;
+  }
+
   /** Reads on, or not, as the fault of the moment wants it. */
   look(): void {
-    const { silent } = this.#fault;
-    const held = silent === "both" || silent === this.#side;
-    if (!held && silent === undefined && this.#healed) {
-      const healed = this.#healed;
-      this.#healed = undefined;
-      healed();
-    }
-    if (held || this.#waiting > mostWaiting || this.#to.writableNeedDrain) this.#from.pause();
+    if (!this.#isHeld) for (const act of this.#untold.splice(0)) act();
+    if (this.#isHeld || this.#queuedBytes > mostWaiting || this.#to.writableNeedDrain) this.#from.pause();
     else this.#from.resume();
   }
 
-  whenHealed(act: () => void): void {
-    this.#healed = act;
+  /** Calls `over` when its source is closed and what it had said is passed on; at once when it broke. */
+  whenClosed(over: () => void): void {
+    this.#from.once("close", (broke) => this.#whenHeard(() => (broke ? over() : this.#put(0, over))));
+  }
+
+  /** Now, or when this direction is heard again. */
+  #whenHeard(act: () => void): void {
+    if (this.#isHeld) this.#untold.push(act);
+    else act();
   }
 
   break(): void {
+    clearTimeout(this.#timer);
+    this.#queue.length = 0;
     this.#from.destroy();
     this.#to.destroy();
   }
 
-  #take(bytes: Buffer): void {
+  #put(bytes: number, act: () => void): void {
     const { delayMs, bytesPerSecond } = this.#fault;
-    if (delayMs === 0 && bytesPerSecond === undefined && this.#waiting === 0) {
-      this.#to.write(bytes);
-      this.look();
-      return;
-    }
-    this.#waiting += bytes.length;
-    this.#later(bytesPerSecond === undefined ? 0 : (bytes.length * 1_000) / bytesPerSecond, () => {
-      this.#waiting -= bytes.length;
-      this.#to.write(bytes);
-      this.look();
-    });
-    this.look();
+    const now = performance.now();
+    const takesMs = bytesPerSecond === undefined ? 0 : (bytes * 1_000) / bytesPerSecond;
+    this.#lastDueMs = Math.max(this.#lastDueMs, now) + takesMs;
+    this.#queue.push({ dueMs: Math.max(this.#lastDueMs, now + delayMs), bytes, act });
+    this.#queuedBytes += bytes;
+    this.#pass();
   }
 
-  /** After everything that was taken before it. */
-  #later(takesMs: number, act: () => void): void {
-    const now = performance.now();
-    if (this.#waiting === 0 && takesMs === 0 && this.#fault.delayMs === 0) return act();
-    this.#dueMs = Math.max(this.#dueMs + takesMs, now + this.#fault.delayMs + takesMs);
-    setTimeout(() => {
-      if (!this.#to.destroyed) act();
-    }, this.#dueMs - now);
+  /** One after the other: two timers of nearly the same instant may fire in either order. */
+  #pass(): void {
+    clearTimeout(this.#timer);
+    for (let first = this.#queue[0]; first; first = this.#queue[0]) {
+      const waitMs = first.dueMs - performance.now();
+      if (waitMs > 0) {
+        this.#timer = setTimeout(() => this.#pass(), waitMs);
+        break;
+      }
+      this.#queue.shift();
+      this.#queuedBytes -= first.bytes;
+      if (!this.#to.destroyed) first.act();
+    }
+    this.look();
   }
 }
