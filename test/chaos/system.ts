@@ -36,6 +36,8 @@ export interface SystemPlan {
   /** For one manager or worker, by its name, beside what is for all of them. */
   readonly each?: Readonly<Record<string, Env>>;
   readonly broker?: Omit<MosquittoPlan, "workers">;
+  /** Workers that the broker knows and that are not started here. */
+  readonly users?: readonly string[];
   /** Managers and workers look for failpoints to stop at, in the folders that `failpoints` names. */
   readonly failpoints?: boolean;
 }
@@ -92,7 +94,7 @@ export class System implements AsyncDisposable {
   static async start(plan: SystemPlan): Promise<System> {
     await using parts = new AsyncDisposableStack();
     const database = parts.use(await MariadbServer.start());
-    const broker = parts.use(await startMosquitto({ ...plan.broker, workers: plan.workers }));
+    const broker = parts.use(await startMosquitto({ ...plan.broker, workers: [...plan.workers, ...(plan.users ?? [])] }));
     const edges = parts.use(new Edges());
     const url = new URL(await database.database());
     const each: Record<string, Env> = {};
