@@ -1,0 +1,68 @@
+/** Rule 11: when many workers vanish at once it is rather the wire than the workers. */
+import { expect, test } from "vitest";
+import { alarms, poolLive } from "../../../manager/control/view.ts";
+import { joined } from "./hand.ts";
+import { asker, kindsOf, makeTask, openBench, start, type Bench } from "./kit.ts";
+
+const release = { kind: "releasePool", what: "brake", ...asker } as const;
+
+async function allSilent(count: number): Promise<{ bench: Bench; runs: string[] }> {
+  const bench = await openBench();
+  for (let at = 0; at < count; at += 1) await joined(bench, `w${at}`, { capacity: { slots: 2, memoryMb: 1_000, cpus: 4 } });
+  const task = await makeTask(bench, { onLost: "fail" });
+  const runs: string[] = [];
+  for (let at = 0; at < count; at += 1) runs.push(await start(bench, task));
+  return { bench, runs };
+}
+
+const lost = async (bench: Bench, runs: readonly string[]): Promise<number> =>
+  (await Promise.all(runs.map((run) => bench.run(run)))).filter((run) => run.state === "lost").length;
+
+test("all workers silent at once: one alarm event, nobody is lost and nothing is placed for 15 minutes, then at the stated rate", async () => {
+  const { bench, runs } = await allSilent(25);
+  const said = await bench.pass(899_000 + 25_000);
+  expect(said.events.filter((event) => event.kind === "alarm").map((event) => event.data["kind"])).toEqual(["fleetBrake"]);
+  expect(alarms(bench.state, bench.now)).toMatchObject([{ kind: "fleetBrake", sentence: expect.stringContaining("25 workers") }]);
+  expect(kindsOf(said)).not.toContain("attemptSent");
+  expect(await lost(bench, runs)).toBe(0);
+  await bench.pass(2_000);
+  const after = await lost(bench, runs);
+  expect(after).toBeGreaterThan(0);
+  expect(after).toBeLessThanOrEqual(20);
+  await bench.pass(3_000);
+  expect(await lost(bench, runs)).toBe(25);
+});
+
+test("a person's word lets it go at once, at the same rate, and is stored", async () => {
+  const { bench, runs } = await allSilent(25);
+  expect((await bench.ask(release)).outcome).toEqual({ kind: "released", changed: false });
+  await bench.pass(100_000);
+  expect(poolLive(bench.state).brake).toMatchObject({ silent: 25 });
+  expect(await lost(bench, runs)).toBe(0);
+  const said = await bench.ask({ ...release, byReason: "the hall burnt down" });
+  expect(said.outcome).toEqual({ kind: "released", changed: true });
+  expect(said.events.find((event) => event.kind === "poolReleased")).toMatchObject({
+    by: "ana",
+    data: { what: "brake", reason: "the hall burnt down" },
+  });
+  await bench.pass(1_000);
+  const first = await lost(bench, runs);
+  expect(first).toBeGreaterThan(0);
+  expect(first).toBeLessThanOrEqual(11);
+  expect(alarms(bench.state, bench.now)[0]?.sentence).toContain("lets go");
+  await bench.pass(3_000);
+  expect(await lost(bench, runs)).toBe(25);
+  expect(poolLive(bench.state).brake).toBeNull();
+  expect(alarms(bench.state, bench.now)).toEqual([]);
+});
+
+test("the word comes too late for one who is not lost yet: a worker that returns while it lets go is not lost", async () => {
+  const { bench } = await allSilent(25);
+  await bench.pass(100_000);
+  await bench.ask(release);
+  const back = await joined(bench, "w24");
+  await bench.pass(10_000, () => back.beat());
+  expect((await bench.store.worker("w24"))?.state).toBe("online");
+  expect((await bench.store.worker("w0"))?.state).toBe("lost");
+  expect(kindsOf(await bench.pass(1_000))).not.toContain("alarm");
+});
