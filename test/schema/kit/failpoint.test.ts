@@ -81,6 +81,11 @@ test("kill -9 reaches a process that stands still", async () => {
   expect(past()).toBe("");
 });
 
+test("the page on testing has every step in the same words", () => {
+  const page = readFileSync(join(root, "docs/testing.md"), "utf8");
+  for (const [step, { sentence }] of Object.entries(failSteps)) expect(page).toContain(`| ${step} | ${sentence} |`);
+});
+
 describe("refused", () => {
   const refusals: readonly (readonly [string, Record<string, string>, string])[] = [
     ["MUSTER_PRODUCTION", { MUSTER_PRODUCTION: "yes" }, "MUSTER_PRODUCTION is on"],
