@@ -122,7 +122,7 @@ export class System implements AsyncDisposable {
     const system = new System({ database, broker, managers, edges }, { ...plan, workerEnv }, stops);
     for (const [name, env] of Object.entries(each)) system.#env.set(name, env);
     parts.defer(() => system.#close());
-    for (const id of plan.workers) await system.startWorker(id);
+    await Promise.all(plan.workers.map((id) => system.startWorker(id)));
     system.#parts = parts.move();
     return system;
   }

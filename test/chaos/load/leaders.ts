@@ -10,7 +10,7 @@ export interface Leading {
 const answerWithinMs = 1_000;
 
 /** The manager of these that says it leads the pool under the highest term; undefined when none says so now. */
-export async function leaderNow(system: System, names: readonly string[], pool = "default"): Promise<Leading | undefined> {
+async function leaderNow(system: System, names: readonly string[], pool = "default"): Promise<Leading | undefined> {
   const said = await Promise.all(names.map(async (name) => ({ name, term: await termOf(system.managers.at(name).url, pool) })));
   const leading = said.flatMap(({ name, term }) => (term === undefined ? [] : [{ name, term }]));
   return leading.toSorted((a, b) => b.term - a.term)[0];
