@@ -38,7 +38,13 @@ export class Client {
   }
 
   /** One request, not written down. Rejects when nobody answers. */
-  async call(method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  async call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+    withinMs = this.#plan.withinMs ?? 20_000,
+  ): Promise<Answer> {
     const response = await fetch(`${this.#plan.address()}${path}`, {
       method,
       headers: {
@@ -46,7 +52,7 @@ export class Client {
         ...(body === undefined ? {} : { "content-type": "application/json" }),
         ...headers,
       },
-      signal: AbortSignal.timeout(this.#plan.withinMs ?? 20_000),
+      signal: AbortSignal.timeout(withinMs),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
@@ -57,7 +63,8 @@ export class Client {
   /** The same, tried again until somebody answers with something other than 503; for what repeats without harm. */
   async get(path: string): Promise<Answer> {
     for (;;) {
-      const answer = await this.call("GET", path).catch(() => undefined);
+      // Soon somebody else is asked: the one that was may stand still.
+      const answer = await this.call("GET", path, undefined, {}, 5_000).catch(() => undefined);
       if (answer && answer.status !== 503) return answer;
       await pause(50);
     }

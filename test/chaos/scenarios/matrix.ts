@@ -114,6 +114,8 @@ class Lane {
   readonly #managers: Failpoints;
   readonly #workers: Failpoints;
   readonly #cells = new Map<string, string>();
+  /** By cell, a worker that runs one of its runs. */
+  readonly #placed = new Map<string, string>();
   readonly #found: Found[] = [];
   #task = "";
   #long: { readonly runId: string; readonly tag: string } | undefined;
@@ -175,7 +177,7 @@ class Lane {
     if (!isEnd && opensEarly) writeFileSync(gate, "");
     const starting = Promise.all(["0", "3"].map((code) => this.#start(`${tag}-${code}`, { code, gate }, tag)));
     if (isEnd) {
-      for (const id of await starting) await this.#running(id);
+      for (const id of await starting) await this.#running(id, tag);
       armed = points.arm(step);
       writeFileSync(gate, "");
     }
@@ -215,8 +217,7 @@ class Lane {
     if (victim === "manager") return this.#isManager(standing) ? standing : await this.#system.managers.leader();
     if (victim !== "worker") return victim;
     if (standing !== undefined && !this.#isManager(standing)) return standing;
-    const [runId] = [...this.#cells].find(([, of]) => of === cell) ?? [];
-    return (runId === undefined ? null : (await this.#system.client.read(runId))?.workerId) ?? "a";
+    return this.#placed.get(cell) ?? "a";
   }
 
   #isManager(name: string | undefined): name is string {
@@ -229,8 +230,16 @@ class Lane {
     await until(`a process of ${tag} to have begun`, mine);
   }
 
-  async #running(id: string): Promise<void> {
-    await until(`run ${id} to run`, async () => (await this.#system.client.read(id))?.state === "running", stuckAfterMs);
+  async #running(id: string, cell: string): Promise<void> {
+    const run = await until(
+      `run ${id} to run`,
+      async () => {
+        const seen = await this.#system.client.read(id);
+        return seen?.state === "running" ? seen : undefined;
+      },
+      stuckAfterMs,
+    );
+    if (run.workerId !== null) this.#placed.set(cell, run.workerId);
   }
 
   async #ended(runId: string, cell: string): Promise<void> {
@@ -248,7 +257,7 @@ class Lane {
     this.#long = undefined;
     if (tag === undefined) return;
     this.#long = { tag, runId: await this.#start(tag, { code: "0", gate: gateOf(tag) }, tag) };
-    await this.#running(this.#long.runId);
+    await this.#running(this.#long.runId, tag);
   }
 
   #notHit({ tag, step }: Round): void {
