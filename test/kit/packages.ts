@@ -20,6 +20,8 @@ const programs: readonly Packaged[] = [
   { program: "mariadbd", pkg: "mariadb-server" },
   { program: "nats-server", pkg: "nats-server" },
   { program: "promtool", pkg: "prometheus" },
+  { program: "nginx", pkg: "nginx-light" },
+  { program: "openssl", pkg: "openssl" },
 ];
 
 /** Asked by Debian's packages before they start a service; 101 says no: tests start what they need themselves. */
