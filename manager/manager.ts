@@ -8,34 +8,28 @@ import { pause } from "../schema/kit/backoff.ts";
 import { processClock } from "../schema/kit/clock.ts";
 import type { Log } from "../schema/kit/log.ts";
 import { shortId, systemDice } from "../schema/kit/random.ts";
-import { version } from "../schema/kit/version.ts";
 import { apiLimits, timing } from "../schema/limits.ts";
-import { makeApp } from "./api/app.ts";
-import { serveApi } from "./api/serve.ts";
 import { ensureAdminToken } from "./admin.ts";
 import type { ManagerConfig } from "./config.ts";
 import type { ControlState } from "./control/state.ts";
 import type { PoolEngine } from "./engine/engine.ts";
-import { EventFeed, makePlane } from "./engine/plane.ts";
-import { EventTail } from "./engine/tail.ts";
+import { EventFeed } from "./engine/plane.ts";
 import { watchTogether } from "./engine/watch.ts";
 import { makeEngines } from "./engines.ts";
-import { Link } from "./link/link.ts";
+import { Link, type LinkDeps } from "./link/link.ts";
 import { LogIntake } from "./link/log-intake.ts";
 import { Outbox } from "./link/outbox.ts";
 import { announcedAddress } from "./peers/address.ts";
 import type { Holder } from "./peers/holder.ts";
-import { openPeers, type Peers, type PeersDeps } from "./peers/peers.ts";
+import { openPeers, type PeersDeps } from "./peers/peers.ts";
 import { revokeRemoved } from "./revoke.ts";
+import { startApi } from "./start-api.ts";
 import { loadStore } from "./store/load.ts";
 import type { LogStore } from "./store/logstore.ts";
 import type { Store } from "./store/store.ts";
-import { countEngine, type EngineCounts } from "./telemetry/metrics-engine.ts";
-import { countHttp } from "./telemetry/metrics-http.ts";
-import { exposeManager } from "./telemetry/metrics.ts";
+import { countEngine } from "./telemetry/metrics-engine.ts";
 import type { WireParts } from "./telemetry/metrics-wire.ts";
 import { traceManager, type ManagerTracing } from "./telemetry/tracing.ts";
-import { warningsOf } from "./warnings.ts";
 
 export interface Manager {
   readonly url: string;
@@ -102,24 +96,7 @@ async function assemble(
   const stopEngines = (): Promise<void> => stopAll(engines.values());
   closers.push(stopEngines);
 
-  const intake = new LogIntake({
-    logs,
-    store,
-    log,
-    streamBytes: config.limits.logStreamBytes,
-    acknowledge: (pool, workerId, item) => engines.get(pool)?.acknowledgeLogs(workerId, item),
-  });
-  const { connector, clientId } = wireOf(config, embedded);
-  const link = new Link({
-    connector,
-    clientId,
-    prefix: config.topicPrefix,
-    engines,
-    outbox,
-    intake,
-    log,
-    random: () => systemDice.below(1_000_000) / 1_000_000,
-  });
+  const { link, intake } = makeLink(config, { embedded, store, logs, engines, outbox, log });
   onLead = (pool) => {
     peers?.forwarder.look(pool);
     link.lead(pool);
@@ -148,6 +125,29 @@ async function assemble(
   log.info({ url: api.url, brokerPort: embedded?.port ?? null, pools: config.pools }, "manager is up");
   const failed = Promise.race([...engines.values(), link].map((service) => service.failed));
   return { url: api.url, brokerPort: embedded?.port ?? null, adminToken, failed, close };
+}
+
+interface LinkParts extends Pick<LinkDeps, "outbox" | "log"> {
+  readonly embedded: EmbeddedBroker | undefined;
+  readonly store: Store;
+  readonly logs: LogStore;
+  readonly engines: ReadonlyMap<string, PoolEngine>;
+}
+
+function makeLink(
+  config: ManagerConfig,
+  { embedded, store, logs, ...rest }: LinkParts,
+): { readonly link: Link; readonly intake: LogIntake } {
+  const intake = new LogIntake({
+    logs,
+    store,
+    log: rest.log,
+    streamBytes: config.limits.logStreamBytes,
+    acknowledge: (pool, workerId, item) => rest.engines.get(pool)?.acknowledgeLogs(workerId, item),
+  });
+  const { connector, clientId } = wireOf(config, embedded);
+  const random = (): number => systemDice.below(1_000_000) / 1_000_000;
+  return { intake, link: new Link({ ...rest, connector, clientId, prefix: config.topicPrefix, intake, random }) };
 }
 
 function peersDeps(
@@ -207,70 +207,4 @@ function wireOf(
   if (config.broker.kind === "embedded") throw new Error("the embedded broker was not started");
   // Two managers share the username; the same client id would make them take over from each other for ever.
   return { connector: mqttConnector(config.broker), clientId: `${managerUsername}.${shortId()}` };
-}
-
-interface ApiParts {
-  readonly config: ManagerConfig;
-  readonly store: Store;
-  readonly logs: LogStore;
-  readonly credentials: Credentials;
-  readonly engines: ReadonlyMap<string, PoolEngine>;
-  readonly feed: EventFeed;
-  readonly wire: WireParts;
-  readonly counts: EngineCounts;
-  readonly tracing: ManagerTracing | undefined;
-  readonly peers: Peers | undefined;
-  readonly log: Log;
-}
-
-async function startApi(parts: ApiParts): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const { config, store, logs, credentials, engines, feed, wire, counts, tracing, peers, log } = parts;
-  const tail = new EventTail({
-    store,
-    leads: (pool) => engines.get(pool)?.lead !== undefined,
-    alone: peers === undefined,
-    clock: processClock,
-    log,
-  });
-  feed.subscribe((events) => tail.publish(events));
-  const plane = makePlane(
-    { engines, store, clock: processClock, wire: () => wire.link.state, warnings: warningsOf(config), peers },
-    tail,
-  );
-  const workerLostAfterSeconds = (config.timing.heartbeatMs * config.timing.workerLostIntervals) / 1_000;
-  const http = countHttp();
-  const metrics = exposeManager({
-    ...wire,
-    engines,
-    clock: processClock,
-    counts,
-    http,
-    ready: () => isReady,
-    streams: () => app.openStreams(),
-    version,
-  });
-  let isReady = false;
-  const app = makeApp({
-    metrics: {
-      async text(format) {
-        isReady = (await plane.ready()).ready;
-        return await metrics.text(format);
-      },
-    },
-    answered: http.answered,
-    ...(tracing ? { traceRequest: tracing.request } : {}),
-    plane,
-    store,
-    logs,
-    credentials,
-    clock: processClock,
-    dice: systemDice,
-    log,
-    version,
-    publicUrl: config.publicUrl,
-    limits: { workerLostAfterSeconds },
-  });
-  const server = await serveApi(app, { host: config.httpHost, port: config.httpPort, log, door: peers?.door });
-  const host = config.httpHost.includes(":") ? `[${config.httpHost}]` : config.httpHost;
-  return { url: `http://${host}:${server.port}`, close: () => server.close() };
 }

@@ -107,7 +107,7 @@ class Exchange {
       request = open();
     } catch (error) {
       // Such as an address that is none: nothing was sent.
-      reject(error as Error);
+      reject(error);
       return;
     }
     this.#request = request;

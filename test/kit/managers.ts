@@ -156,7 +156,7 @@ export class Managers implements AsyncDisposable {
         .catch(() => undefined);
       const checks: { name: string; status: string; sentence: string }[] = health?.body.checks ?? [];
       const check = checks.find((one) => one.name === `leader:${pool}`);
-      if (check?.status === "pass" && /^leads with term/.test(check.sentence)) return name;
+      if (check?.status === "pass" && check.sentence.startsWith("leads with term")) return name;
     }
     return undefined;
   }
