@@ -1,3 +1,31 @@
-/** The `muster` command. */
-process.stderr.write("muster: not there yet\n");
-process.exitCode = 1;
+/** The `muster` command: `muster doctor`, `muster restored`. */
+import { Command, CommanderError } from "commander";
+import { ConfigStop } from "../schema/kit/config.ts";
+import { doctorCommand } from "./doctor.ts";
+import { restoredCommand } from "./restored.ts";
+
+/** The exit code of wrong use. */
+const misuse = 2;
+
+function program(): Command {
+  return new Command("muster")
+    .description("Muster's own tools. What starts its parts (manager, worker, broker) is beside it: see README.md.")
+    .exitOverride()
+    .addCommand(doctorCommand())
+    .addCommand(restoredCommand());
+}
+
+try {
+  await program().parseAsync(process.argv);
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Commander has said what is wrong already, or printed the help that was asked for.
+    process.exitCode = error.exitCode === 0 ? 0 : misuse;
+  } else if (error instanceof ConfigStop) {
+    (error.exitCode === 0 ? process.stdout : process.stderr).write(`${error.message}\n`);
+    process.exitCode = error.exitCode;
+  } else {
+    process.stderr.write(`muster: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -4,7 +4,10 @@ import type { Kind } from "./kinds.ts";
 export type KeyReader = "manager" | "worker" | "broker" | "client";
 
 /** `start` is the whole system at once: it takes what its manager and its worker take, and hands it on. */
-export type Reader = KeyReader | "start";
+export type Reader = KeyReader | "start" | WholeReader;
+
+/** Commands that look at the whole system, and take what all of its parts take. */
+export type WholeReader = "doctor" | "restored";
 
 /** A configuration key. `D` is null when it has no default of its own. */
 export interface Key<T = unknown, D extends T | null = T | null> {
@@ -44,5 +47,6 @@ export function flagOf(one: Pick<Key, "env" | "secret">): string {
 
 /** Whether a reader takes this key. */
 export function isReadBy(one: Pick<Key, "readers">, reader: Reader): boolean {
+  if (reader === "doctor" || reader === "restored") return true;
   return reader === "start" ? one.readers.includes("manager") || one.readers.includes("worker") : one.readers.includes(reader);
 }
