@@ -25,6 +25,14 @@ export interface NginxCall {
   readonly body?: string | Uint8Array;
 }
 
+/** A stream while it is read. */
+export interface Followed {
+  text(): string;
+  /** Whether it has ended, or broken. */
+  over(): boolean;
+  leave(): void;
+}
+
 export class Nginx implements AsyncDisposable {
   /** `https://localhost:<port>`. */
   readonly url: string;
@@ -100,14 +108,16 @@ export class Nginx implements AsyncDisposable {
   }
 
   /** Opens a stream; resolves with its answer's head. `text` grows as bytes come. */
-  follow(path: string, headers: Readonly<Record<string, string>>): Promise<{ readonly text: () => string; leave(): void }> {
+  follow(path: string, headers: Readonly<Record<string, string>>): Promise<Followed> {
     return new Promise((resolve, reject) => {
       const asked = httpsRequest(`${this.url}${path}`, { agent: this.#agent, headers }, (response) => {
         let text = "";
+        let over = false;
+        response.on("close", () => (over = true));
         response.setEncoding("utf8");
         response.on("data", (chunk: string) => (text += chunk));
         response.on("error", () => undefined);
-        if (response.statusCode === 200) resolve({ text: () => text, leave: () => void asked.destroy() });
+        if (response.statusCode === 200) resolve({ text: () => text, over: () => over, leave: () => void asked.destroy() });
         else reject(new Error(`${path} was answered ${response.statusCode}`));
       });
       asked.on("error", reject);
