@@ -1,4 +1,5 @@
 /** A worker, put together: folder, journal, processes, logs, core and link. Everything it starts, close() stops, in the reverse order. */
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { actions, listener } from "./act.ts";
 import { createAgent, nextDue, step, viewOf } from "./agent/agent.ts";
@@ -61,6 +62,8 @@ interface Ground {
 
 async function assemble({ config, log, parts, tracing }: Ground): Promise<Omit<Worker, "close">> {
   const { folder, clock, journal } = openGround(config, log, parts);
+  // Makes Node's pool of threads, which else comes with the first attempt: on a host that is out of processes then, Node aborts.
+  await stat(folder);
   const renewal = Promise.withResolvers<{ readonly afterMs: number }>();
   let renewing = false;
   // Done when nothing writes any more: between the loop's end and the journal's closing.

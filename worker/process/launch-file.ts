@@ -22,7 +22,7 @@ export interface LaunchText {
 
 /** Names that a shell sets, reads or forbids to set, and those that launcher.sh still needs when exec fails: these go through env(1), at the price of one more exec. */
 const shellsOwn =
-  /^(_|IFS|PS[0-9]|OPT(ARG|IND|ERR)|PPID|E?UID|GROUPS|S?RANDOM|SECONDS|LINENO|EPOCH(SECONDS|REALTIME)|SHELLOPTS|SHLVL|BASH.*|DIRSTACK|FUNCNAME|FUNCNEST|HIST.*|COMP.*|PIPESTATUS|HOSTTYPE|MACHTYPE|OSTYPE|COLUMNS|LINES|GLOB.*|TMOUT|ENV|FCEDIT|MAIL.*|EXECIGNORE|POSIXLY_CORRECT|PWD|OLDPWD|CDPATH|id|folder|bell|boot|me|ran)$/;
+  /^(_|IFS|PS[0-9]|OPT(ARG|IND|ERR)|PPID|E?UID|GROUPS|S?RANDOM|SECONDS|LINENO|EPOCH(SECONDS|REALTIME)|SHELLOPTS|SHLVL|BASH.*|DIRSTACK|FUNCNAME|FUNCNEST|HIST.*|COMP.*|PIPESTATUS|HOSTTYPE|MACHTYPE|OSTYPE|COLUMNS|LINES|GLOB.*|TMOUT|ENV|FCEDIT|MAIL.*|EXECIGNORE|POSIXLY_CORRECT|PWD|OLDPWD|CDPATH|id|folder|bell|boot|me|ran|serving)$/;
 
 /** A name that a shell can export. */
 const plainName = /^[A-Za-z_][A-Za-z0-9_]*$/;

@@ -34,6 +34,14 @@ norun() {
   exit 126
 }
 
+# A shell that cannot fork ends where it stands. The program did not run then, and its attempt is told so; the shell's own words
+# are in its error output. (A bash that is a fork of the launcher ends without this trap; then nobody knows, and it is lost.)
+unforked() {
+  [ -n "$serving" ] || return
+  record "126 norun"
+  ring
+}
+
 # Serves attempts one after the other, each from its claim in `started` to its `exit`, until the fifo ends: its only writer
 # is the agent. Builtins only: the program is the one thing that is forked and executed. The agent gives the next attempt
 # when nothing is left of the last one, so the process group is one attempt's at a time.
@@ -53,6 +61,8 @@ shim() {
   # in the program. By number: shells differ in the names they know. Every signal that a process can catch. The agent
   # sends none before the program is there: between fork and exec a shell loses what it catches.
   trap : 1 2 3 4 5 6 7 8 10 11 12 13 14 15 16 24 25 26 27 29 30 31
+  serving=
+  trap unforked 0
   # Nothing of ours in the program's environment; the launch file sets it anew.
   unset PATH LC_ALL
   while read -r id; do serve; done
@@ -74,8 +84,10 @@ serve() {
   if [ -f launch ]; then
     ran=
     # In the foreground: a background child of a shell without job control ignores INT and QUIT for ever.
+    serving=$id
     . ./launch
     code=$?
+    serving=
   fi
   umask 077
   cd "$folder" || exit 0
