@@ -1,6 +1,7 @@
 import type { Scenario } from "./scenario.ts";
 import { adopt } from "./scenarios/adopt.ts";
 import { reboot } from "./scenarios/reboot.ts";
+import { trees } from "./scenarios/trees.ts";
 import { brokerWiped } from "./scenarios/broker-wiped.ts";
 import { database } from "./scenarios/database.ts";
 import { matrix } from "./scenarios/matrix.ts";
@@ -14,6 +15,7 @@ export const scenarios: readonly Scenario[] = [
   matrix,
   adopt,
   reboot,
+  trees,
   offline,
   brokerWiped,
   silent,
