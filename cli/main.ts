@@ -1,5 +1,6 @@
 /** The `muster` command: `muster doctor`, `muster restored`. */
 import { Command, CommanderError } from "commander";
+import { backupCommand } from "./backup.ts";
 import { ConfigStop } from "../schema/kit/config.ts";
 import { doctorCommand } from "./doctor.ts";
 import { restoredCommand } from "./restored.ts";
@@ -11,6 +12,7 @@ function program(): Command {
   return new Command("muster")
     .description("Muster's own tools. What starts its parts (manager, worker, broker) is beside it: see README.md.")
     .exitOverride()
+    .addCommand(backupCommand())
     .addCommand(doctorCommand())
     .addCommand(restoredCommand());
 }

@@ -7,7 +7,7 @@ export type KeyReader = "manager" | "worker" | "broker" | "client";
 export type Reader = KeyReader | "start" | WholeReader;
 
 /** Commands that look at the whole system, and take what all of its parts take. */
-export type WholeReader = "doctor" | "restored";
+export type WholeReader = "doctor" | "restored" | "backup";
 
 /** A configuration key. `D` is null when it has no default of its own. */
 export interface Key<T = unknown, D extends T | null = T | null> {
@@ -47,6 +47,6 @@ export function flagOf(one: Pick<Key, "env" | "secret">): string {
 
 /** Whether a reader takes this key. */
 export function isReadBy(one: Pick<Key, "readers">, reader: Reader): boolean {
-  if (reader === "doctor" || reader === "restored") return true;
+  if (reader === "doctor" || reader === "restored" || reader === "backup") return true;
   return reader === "start" ? one.readers.includes("manager") || one.readers.includes("worker") : one.readers.includes(reader);
 }
