@@ -8,6 +8,7 @@ import type { Step } from "../control/outputs.ts";
 import { admit, needsOf } from "../control/needs.ts";
 import type { ControlState } from "../control/state.ts";
 import { step } from "../control/step.ts";
+import { readAhead } from "./read-ahead.ts";
 import type { BatchTimes } from "./watch.ts";
 
 /** What was decided, to be made durable. */
@@ -37,6 +38,7 @@ export async function stepBatch(state: ControlState, inputs: readonly Input[], d
   const steps: Step[] = [];
   const begunMs = deps.now().mono;
   let inputsMs = begunMs;
+  await readAhead(state, inputs, deps.load);
   for (const input of [...inputs, place]) {
     if (input === place) inputsMs = deps.now().mono;
     // One need may only be known once another was met: a start names its task, the task its newest version.
