@@ -1,11 +1,16 @@
 /** `npm run chaos`: what may go wrong goes wrong, at full size, with real processes, a real database and a real broker. */
 import { parseArgs } from "node:util";
-import type { Scenario } from "./scenario.ts";
+import { checkHistory } from "./checker.ts";
+import { readHistory } from "./history.ts";
+import { useOwnFolder } from "./own-folder.ts";
+import type { Findings, Scenario, Size } from "./scenario.ts";
 import { scenarios } from "./scenarios.ts";
 
 const usage = `Usage: npm run chaos -- [scenario …] [--rounds N] [--small]
+       npm run chaos -- --judge <history.jsonl>
 
-Plays every scenario, or those named, and prints what was seen. Exit code 1 when a promise did not hold.
+Plays every scenario, or those named, and prints what was seen; or judges once more a history that was kept. Exit code 1 when a
+promise did not hold.
 
 Scenarios:
 ${scenarios.map(({ name, about }) => `  ${name.padEnd(18)} ${about}`).join("\n")}
@@ -24,7 +29,12 @@ function chosen(names: readonly string[]): readonly Scenario[] | string {
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { rounds: { type: "string", default: "5" }, small: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+    options: {
+      rounds: { type: "string", default: "5" },
+      small: { type: "boolean" },
+      judge: { type: "string" },
+      help: { type: "boolean", short: "h" },
+    },
   });
   const rounds = Number(values.rounds);
   const played = chosen(positionals);
@@ -34,21 +44,39 @@ async function main(): Promise<number> {
     say(usage);
     return values.help ? 0 : 2;
   }
-  let violations = 0;
-  for (const scenario of played) {
-    say(`== ${scenario.name}: ${scenario.about}`);
-    const missing = scenario.missing?.();
-    if (missing !== undefined) {
-      say(`   SKIPPED: ${missing}`);
-      continue;
+  if (values.judge !== undefined) return judge(values.judge);
+  return await play(played, { kind: values.small ? "small" : "full", rounds });
+}
+
+async function play(played: readonly Scenario[], size: Size): Promise<number> {
+  const leave = useOwnFolder();
+  try {
+    let violations = 0;
+    for (const scenario of played) {
+      say(`== ${scenario.name}: ${scenario.about}`);
+      const missing = scenario.missing?.();
+      if (missing === undefined) violations += tell(await scenario.play(size, (line) => say(`   ${line}`)));
+      else say(`   SKIPPED: ${missing}`);
     }
-    const found = await scenario.play({ kind: values.small ? "small" : "full", rounds }, (line) => say(`   ${line}`));
-    for (const [name, figure] of Object.entries(found.figures)) say(`   ${name.padEnd(28)} ${figure}`);
-    for (const sentence of found.violations) say(`   VIOLATED: ${sentence}`);
-    violations += found.violations.length;
+    say(`${played.length} scenarios, ${violations} violations`);
+    return violations === 0 ? 0 : 1;
+  } finally {
+    leave();
   }
-  say(`${played.length} scenarios, ${violations} violations`);
-  return violations === 0 ? 0 : 1;
+}
+
+function judge(file: string): number {
+  const { figures, violations } = checkHistory(readHistory(file));
+  return tell({ figures: { ...figures }, violations: violations.map(({ kind, sentence }) => `${kind}: ${sentence}`) }) === 0
+    ? 0
+    : 1;
+}
+
+/** Prints what was found; how many promises did not hold. */
+function tell({ figures, violations }: Findings): number {
+  for (const [name, figure] of Object.entries(figures)) say(`   ${name.padEnd(28)} ${figure}`);
+  for (const sentence of violations) say(`   VIOLATED: ${sentence}`);
+  return violations.length;
 }
 
 process.exitCode = await main();

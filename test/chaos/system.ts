@@ -25,6 +25,7 @@ import { checkHistory, type Judgement } from "./checker.ts";
 import { Client } from "./client.ts";
 import { Edges } from "./edges.ts";
 import { History, readHistory, readWitnessLine, type Policy, type ReadRun } from "./history.ts";
+import { keptPrefix } from "./own-folder.ts";
 import { overhear, type Overhearing } from "./overhear.ts";
 import { runOf, witnessedScript } from "./witness.ts";
 
@@ -225,7 +226,7 @@ export class System implements AsyncDisposable {
 
   #pid(victim: Victim): number {
     if (victim === "database") return this.database.pid;
-    if (victim === "broker") throw new Error("the broker's process cannot be paused; silence its edges instead");
+    if (victim === "broker") return this.broker.pid;
     return (this.#workers.get(victim) ?? this.managers.member(victim)).process.pid ?? 0;
   }
 
@@ -267,7 +268,7 @@ export class System implements AsyncDisposable {
 
   /** Copies the history and what every process said to a folder that stays; its path. */
   keep(): string {
-    const kept = mkdtempSync(join(tmpdir(), "muster-chaos-kept-"));
+    const kept = mkdtempSync(join(tmpdir(), keptPrefix));
     for (const file of readdirSync(this.folder))
       if (/\.(log|jsonl)$/.test(file)) copyFileSync(join(this.folder, file), join(kept, file));
     return kept;

@@ -19,6 +19,8 @@ export interface BrokerServer extends AsyncDisposable {
   start(): Promise<void>;
   /** Removes everything that it stored; while it does not run. */
   wipe(): void;
+  /** Its process id, for signals such as SIGSTOP; 0 while it does not run. */
+  readonly pid: number;
   /** What it has logged. */
   readonly output: string;
 }
@@ -123,6 +125,9 @@ export async function brokerServer(plan: Plan): Promise<BrokerServer> {
     wipe() {
       rmSync(join(folder, "data"), { recursive: true });
       mkdirSync(join(folder, "data"));
+    },
+    get pid() {
+      return running?.child.pid ?? 0;
     },
     get output() {
       return output();
