@@ -60,6 +60,9 @@ export function actions(deps: ActDeps): (action: AgentAction) => void {
       case "logsAck":
         logs.acked(action.attempt, action.stream, action.offset);
         return;
+      case "logsAgain":
+        logs.again();
+        return;
       case "settled":
         logs.settle(action.attempt);
         return;

@@ -91,6 +91,7 @@ function mayRunAhead(action: AgentAction, unlaunched: ReadonlySet<string>): bool
       // A stop that overtook its own launch would stop nothing, and the process would run after all.
       return !unlaunched.has(action.attempt);
     case "logsAck":
+    case "logsAgain":
     case "disconnect":
     case "note":
       return true;

@@ -88,4 +88,5 @@ function raiseTerm(turn: Turn, term: number): void {
   if (term <= turn.state.highestTerm) return;
   turn.state.highestTerm = term;
   turn.termRaised = true;
+  turn.actions.push({ action: "logsAgain" });
 }

@@ -141,6 +141,8 @@ export type AgentAction =
   | { readonly action: "deadlines"; readonly attempt: string; readonly deadlines: Deadlines }
   /** Logs of this stream up to `offset` are safe at the manager. */
   | { readonly action: "logsAck"; readonly attempt: string; readonly stream: "stdout" | "stderr"; readonly offset: number }
+  /** A new leader speaks: what the one before it had on the wire is lost, so unacknowledged output goes out again. */
+  | { readonly action: "logsAgain" }
   /** The ended attempt's end is acknowledged; its folder may go once its logs are shipped. */
   | { readonly action: "settled"; readonly attempt: string }
   /** The hello was refused: leave, say why, and come back after `retryAfterMs`. `newJournal`: only with a journal of its own making. */

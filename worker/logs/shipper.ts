@@ -130,12 +130,17 @@ export class LogShipper implements AsyncDisposable {
   /** A connection is up: everything unacknowledged goes out again. */
   up(): void {
     this.#connected = true;
-    for (const shipped of this.#attempts.values()) {
-      for (const stream of both(shipped)) {
-        stream.tries = 0;
-        this.#offer(stream);
-      }
+    for (const stream of [...this.#attempts.values()].flatMap(both)) {
+      stream.tries = 0;
+      this.#offer(stream);
     }
+  }
+
+  /** Another manager leads: what is on the wire is lost, and goes out again now. */
+  again(): void {
+    if (!this.#connected) return;
+    this.down();
+    this.up();
   }
 
   down(): void {
@@ -168,7 +173,7 @@ export class LogShipper implements AsyncDisposable {
   }
 
   #offer(stream: LogStream): void {
-    if (!this.#connected || !maySend(stream)) return;
+    if (!this.#connected || !streams.maySend(stream)) return;
     this.#ready.add(stream);
     this.#pump();
   }
@@ -185,13 +190,13 @@ export class LogShipper implements AsyncDisposable {
       this.#ready.delete(stream);
       await this.#sendNext(stream);
       // To the end of the line, so that a stream with much to say never holds up the others.
-      if (this.#connected && maySend(stream) && !this.#unreadable.has(stream) && this.#attempts.has(stream.attempt))
+      if (this.#connected && streams.maySend(stream) && !this.#unreadable.has(stream) && this.#attempts.has(stream.attempt))
         this.#ready.add(stream);
     }
   }
 
   async #sendNext(stream: LogStream): Promise<void> {
-    const piece = maySend(stream) ? streams.nextPiece(stream) : null;
+    const piece = streams.maySend(stream) ? streams.nextPiece(stream) : null;
     if (!piece) return;
     try {
       const { covers, message } = await readPiece(stream, piece);
@@ -287,12 +292,6 @@ export class LogShipper implements AsyncDisposable {
     this.#working.add(work);
     void work.finally(() => this.#working.delete(work));
   }
-}
-
-/** After a resend one piece at a time: the manager may be slow, or may not want this stream at all. */
-function maySend(stream: LogStream): boolean {
-  if (stream.tries > 0 ? stream.sent > stream.acked : stream.onWire >= workerLimits.logStreamInFlightBytes) return false;
-  return streams.nextPiece(stream) !== null;
 }
 
 function both(shipped: Shipped): readonly [LogStream, LogStream] {

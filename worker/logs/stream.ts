@@ -138,3 +138,9 @@ export function freeable(stream: LogStream): readonly { readonly offset: number;
   ];
   return spans.filter((span) => span.length >= workerLimits.logFreeBytes);
 }
+
+/** After a resend one piece at a time: the manager may be slow, or may not want this stream at all. */
+export function maySend(stream: LogStream): boolean {
+  if (stream.tries > 0 ? stream.sent > stream.acked : stream.onWire >= workerLimits.logStreamInFlightBytes) return false;
+  return nextPiece(stream) !== null;
+}

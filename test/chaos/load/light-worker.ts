@@ -140,6 +140,7 @@ export class LightWorker {
         throw new Error(`${this.#plan.id} is to ${action.action}, which no scenario asks for`);
       case "deadlines":
       case "logsAck":
+      case "logsAgain":
       case "settled":
       case "note":
         return;

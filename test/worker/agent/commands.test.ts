@@ -25,6 +25,15 @@ test("a lower term than was obeyed is dropped, also after a restart (rule 15)", 
   expect(launched(later.start("a3", {}, { term: 7 }))).toEqual(["a3"]);
 });
 
+test("a higher term sends unacknowledged output out again, once: the leader before took what was on the wire with it", () => {
+  const agent = new TestAgent().connectAndSync();
+  const again = { action: "logsAgain" };
+  expect(only(agent.say({ kind: "drain", on: false }, { term: 7 }), "logsAgain")).toEqual([again]);
+  expect(only(agent.say({ kind: "drain", on: false }, { term: 7 }), "logsAgain")).toEqual([]);
+  expect(only(agent.say({ kind: "drain", on: false }, { term: 6 }), "logsAgain")).toEqual([]);
+  expect(only(agent.say({ kind: "drain", on: false }, { term: 8 }), "logsAgain")).toEqual([again]);
+});
+
 test("one message may hold many items, and each is done", () => {
   const agent = new TestAgent().connectAndSync();
   const actions = agent.say([

@@ -108,6 +108,28 @@ describe("shipping", () => {
     await until("the rest", () => rig.store.end("a", "stdout") === 100_000);
   });
 
+  test("what the manager before had on the wire goes out at once when another leads, and nothing while there is no connection", async () => {
+    const files = rig.files("a");
+    writeFileSync(files.stdout, Buffer.alloc(100_000, "y"));
+    rig.wire = () => false;
+    const logs = rig.shipper();
+    logs.track("a");
+    logs.ended("a");
+    await until("all three pieces to be on the wire", () => rig.sent.length === 3);
+    rig.wire = () => true;
+    logs.again();
+    // The clock stands: no resend is due by itself.
+    await until("the rest", () => rig.store.end("a", "stdout") === 100_000);
+    expect(rig.sent).toHaveLength(6);
+    logs.down();
+    writeFileSync(rig.files("b").stdout, "b");
+    logs.track("b");
+    logs.again();
+    logs.up();
+    await until("b, once", () => rig.store.end("b", "stdout") === 1);
+    expect(rig.sent).toHaveLength(7);
+  });
+
   test("streams take turns, and one that nobody acknowledges does not hold up the others", async () => {
     const talkative = rig.files("talkative");
     writeFileSync(talkative.stdout, Buffer.alloc(2_000_000, "t"));
