@@ -58,6 +58,8 @@ export async function makeEngines(parts: EngineParts): Promise<Map<string, PoolE
       timing: {
         leaseRenewMs: config.timing.leaseRenewMs,
         leaseStillMs: config.timing.leaseStillMs,
+        // The first is this manager's own, so that managers which begin with different pools share them.
+        freeAfterMs: pool === config.pools[0] ? 0 : config.timing.leaseRenewMs * 2,
         tickMs: Math.min(1_000, config.timing.heartbeatMs / 2),
         answerWithinMs: timing.answerWithinMs,
       },

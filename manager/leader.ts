@@ -10,7 +10,8 @@ export interface LeaderDeps {
   readonly clock: Clock;
   /** This process's own when none are given. */
   readonly timers?: Timers | undefined;
-  readonly timing: { readonly leaseRenewMs: number; readonly leaseStillMs: number };
+  /** `freeAfterMs`: a free lease is left to others for so long, who may prefer the pool. At once when not said. */
+  readonly timing: { readonly leaseRenewMs: number; readonly leaseStillMs: number; readonly freeAfterMs?: number | undefined };
   readonly signal: AbortSignal;
   /** The lease could not be read or taken; the sentence says why. It is tried again. */
   readonly onTrouble: (error: Error) => void;
@@ -21,7 +22,8 @@ export interface LeaderDeps {
 /**
  * Waits until this manager leads the pool and returns the lease as taken; undefined when the signal aborts first. A candidate
  * reads no other clock than its own: it takes `term + 1` after (term, batch, beat) stood still for `leaseStillMs` (rule 18).
- * Where an OS lock is the lease, holding the open store is all that is asked; and a lease that its holder gave back is free.
+ * Where an OS lock is the lease, holding the open store is all that is asked; and a lease that nobody had yet, or that its
+ * holder gave back, is free.
  */
 export async function becomeLeader(deps: LeaderDeps, aboveTerm: number): Promise<LeaseRow | undefined> {
   let seen: LeaseRow | null = null;
@@ -34,8 +36,9 @@ export async function becomeLeader(deps: LeaderDeps, aboveTerm: number): Promise
         seen = row;
         stillSinceMs = nowMs;
       }
-      const isFree = row === null || row.holder === "" || deps.store.leaseIsLock;
-      if (isFree || nowMs - stillSinceMs >= deps.timing.leaseStillMs) {
+      const isFree = row === null || row.holder === "";
+      const waitMs = deps.store.leaseIsLock ? 0 : isFree ? (deps.timing.freeAfterMs ?? 0) : deps.timing.leaseStillMs;
+      if (nowMs - stillSinceMs >= waitMs) {
         const taken = await deps.store.takeLease(deps.pool, deps.holder, row, aboveTerm);
         if (taken) return taken;
         stillSinceMs = nowMs;
@@ -66,5 +69,5 @@ export async function giveLeaseBack(
 }
 
 function sameLease(a: LeaseRow | null, b: LeaseRow | null): boolean {
-  return a?.term === b?.term && a?.batch === b?.batch && a?.beat === b?.beat;
+  return a?.holder === b?.holder && a?.term === b?.term && a?.batch === b?.batch && a?.beat === b?.beat;
 }

@@ -60,6 +60,7 @@ export async function startApi(parts: ApiOnParts): Promise<{ readonly url: strin
     ready: () => isReady,
     streams: () => app.openStreams(),
     version,
+    peers,
   });
   let isReady = false;
   const app = makeApp({

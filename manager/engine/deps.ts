@@ -20,6 +20,7 @@ export interface EngineDeps {
   readonly timing: {
     readonly leaseRenewMs: number;
     readonly leaseStillMs: number;
+    readonly freeAfterMs?: number;
     readonly tickMs: number;
     readonly answerWithinMs: number;
   };

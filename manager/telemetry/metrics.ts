@@ -6,6 +6,7 @@ import type { PoolEngine } from "../engine/engine.ts";
 import type { EngineCounts } from "./metrics-engine.ts";
 import type { HttpCounts } from "./metrics-http.ts";
 import { leadFamilies } from "./metrics-lead.ts";
+import { peerFamilies, type PeerParts } from "./metrics-peers.ts";
 import { wireFamilies, type WireParts } from "./metrics-wire.ts";
 
 export interface MetricsParts extends WireParts {
@@ -18,6 +19,8 @@ export interface MetricsParts extends WireParts {
   /** Streams that are open: events and followed logs. */
   readonly streams: () => number;
   readonly version: string;
+  /** Absent where no other manager can be on the same database. */
+  readonly peers?: PeerParts | undefined;
 }
 
 export function managerFamilies(parts: MetricsParts): readonly Family[] {
@@ -26,6 +29,7 @@ export function managerFamilies(parts: MetricsParts): readonly Family[] {
     ...parts.counts.families,
     ...wireFamilies(parts),
     ...parts.http.families,
+    ...peerFamilies(parts.peers),
     reading(
       { name: "muster_http_streams", help: "Event streams and followed logs that are open.", type: "gauge", labels: [] },
       (put) => put(parts.streams()),

@@ -8,7 +8,7 @@ import { until } from "../kit/until.ts";
 const pool = "default";
 
 /** A candidate beside a leader whose row `move` changes; its own clock is turned by hand. */
-async function candidate(first: Partial<LeaderStore> = {}) {
+async function candidate(first: Partial<LeaderStore> = {}, freeAfterMs?: number) {
   const memory = openMemoryStore();
   const leader = await memory.takeLease(pool, "leader", null, 0);
   const now = { mono: 0, wall: 0 };
@@ -29,7 +29,7 @@ async function candidate(first: Partial<LeaderStore> = {}) {
     pool,
     holder: "candidate",
     clock: { now: (): Now => ({ ...now }) },
-    timing: { leaseRenewMs: 2, leaseStillMs: 6_000 },
+    timing: { leaseRenewMs: 2, leaseStillMs: 6_000, freeAfterMs },
     signal: stop.signal,
     onTrouble: (error) => troubles.push(error.message),
   };
@@ -43,7 +43,8 @@ async function candidate(first: Partial<LeaderStore> = {}) {
     return taken;
   };
   const move = (batch: number) => memory.commit({ pool, term: leader?.term ?? 0, batch, changes: [] });
-  return { memory, pass, move, stop, done, troubles };
+  const release = () => memory.releaseLease(pool, leader?.term ?? 0);
+  return { memory, pass, move, release, stop, done, troubles };
 }
 
 describe("rule 18: a candidate takes the next term only after the row stood still by its own clock", () => {
@@ -67,6 +68,20 @@ describe("rule 18: a candidate takes the next term only after the row stood stil
     await it.memory.releaseLease(pool, 1);
     expect(await it.pass(0)).toMatchObject({ holder: "candidate", term: 2 });
     expect(await it.move(1)).toBe("deposed");
+  });
+
+  test("one that was given back is left to managers that prefer the pool for a while; one that stood still is not", async () => {
+    const shy = await candidate({}, 4_000);
+    await shy.move(1);
+    expect(await shy.pass(5_000)).toBeUndefined();
+    await shy.release();
+    expect(await shy.pass(0)).toBeUndefined();
+    expect(await shy.pass(3_999)).toBeUndefined();
+    expect(await shy.pass(1)).toMatchObject({ holder: "candidate", term: 2, batch: 1 });
+
+    const other = await candidate({}, 60_000);
+    expect(await other.pass(0)).toBeUndefined();
+    expect(await other.pass(6_000)).toMatchObject({ holder: "candidate", term: 2 });
   });
 
   test("a database that does not answer is told of and proves nothing", async () => {

@@ -100,7 +100,8 @@ export const systemKeys = {
     kind: idList,
     byDefault: [defaultPool],
     readers: ["manager"],
-    sentence: "The pools that this manager serves.",
+    sentence:
+      "The pools that this manager serves, the one first that it prefers: what nobody leads of the others it leaves to other managers for two lease renewals.",
   }),
   placement: key({
     env: "MUSTER_PLACEMENT",
