@@ -19,9 +19,10 @@ import type { Lead } from "./lead.ts";
 import { LogAcks, type LogAck } from "./log-acks.ts";
 import { InputQueue, type Waiting } from "./queue.ts";
 import { release } from "./release.ts";
+import { retakeLease } from "./retake.ts";
 import { salvage, type Onward } from "./salvage.ts";
 import { TroubleBook, type Trouble } from "./trouble.ts";
-import { runTurn, stepBatch, type Decided, type Turn } from "./turn.ts";
+import { runTurn, stepBatch, type Decided, type Turn, type TurnDeps } from "./turn.ts";
 import { untilArrived, untilWoken } from "./wake.ts";
 
 const commitRetry = { firstMs: 50, maxMs: 2_000 };
@@ -110,11 +111,12 @@ export class PoolEngine extends Service {
         // Told to stop while it waited for a store that is away: there is nothing to lead, and no bug.
         if (!signal.aborted) throw error;
       } finally {
+        const term = this.#lead?.term ?? lease.term;
         this.#lead = undefined;
         this.#seen = undefined;
         this.#refuseWaiting();
         this.#deps.onLead?.();
-        await giveLeaseBack(store, lease, timing.leaseRenewMs, timers);
+        await giveLeaseBack(store, { pool: options.pool, term }, timing.leaseRenewMs, timers);
       }
       if (!signal.aborted)
         log.warn({ pool: options.pool, term: lease.term }, "leadership is lost; the core's state is thrown away");
@@ -153,20 +155,17 @@ export class PoolEngine extends Service {
   async #turn(lead: Lead, signal: AbortSignal): Promise<Onward> {
     const taken = this.#queue.take(managerLimits.batchInputs, managerLimits.batchBytes);
     const nowMs = this.#deps.clock.now().mono;
-    if (this.#tickIsDue(lead, nowMs)) {
+    if (this.#msToTick(lead, nowMs) <= 0) {
       this.#lastTickMs = nowMs;
       taken.push({ input: { kind: "tick" }, bytes: 0, arrivedMs: nowMs });
     }
-    const { clock, dice, options, log, store } = this.#deps;
+    const { options, log } = this.#deps;
     let onward: Onward = "lead";
     const end = await runTurn(
       lead.state,
       taken.map((waiting) => waiting.input),
       {
-        // A store that cannot be read is waited for: nothing has been decided yet, so nothing is lost.
-        load: (needs) => this.#patiently(() => store.load(options.pool, needs), signal),
-        now: () => clock.now(),
-        dice,
+        ...this.#reading(signal),
         commit: (turn) => this.#commit(lead, turn, signal),
         letOut: (held) => {
           onward = this.#letOut(lead, taken, held);
@@ -177,16 +176,9 @@ export class PoolEngine extends Service {
         },
       },
     );
-    switch (end) {
-      case "applied":
-        return onward;
-      case "failed":
-      case "broken":
-        return signal.aborted ? { aboveTerm: 0 } : await this.#salvage(lead, taken, signal);
-      case "deposed":
-      case "stopped":
-        return { aboveTerm: 0 };
-    }
+    if (end === "applied") return onward;
+    const cannotBe = (end === "failed" || end === "broken") && !signal.aborted;
+    return cannotBe ? await this.#salvage(lead, taken, signal) : { aboveTerm: 0 };
   }
 
   /** Commits a turn's changes as the next batch of the lead. */
@@ -223,26 +215,33 @@ export class PoolEngine extends Service {
   }
 
   async #salvage(lead: Lead, taken: readonly Waiting[], signal: AbortSignal): Promise<Onward> {
-    const { clock, dice, log, options, store, watch } = this.#deps;
     return await salvage(taken, {
-      watch,
-      reload: async () => {
-        lead.state = await this.#load(lead.term, signal);
-      },
-      stepOne: (input) =>
-        stepBatch(lead.state, [input], {
-          load: (needs) => this.#patiently(() => store.load(options.pool, needs), signal),
-          now: () => clock.now(),
-          dice,
-        }),
+      engine: this.#deps,
+      reload: () => this.#reload(lead, signal),
+      stepOne: (input) => stepBatch(lead.state, [input], this.#reading(signal)),
       commit: (turn) => this.#commit(lead, turn, signal),
       letOut: (waiting, turn) => this.#letOut(lead, [waiting], turn),
       failRequest: (ticket, reason) => this.#door.fail(ticket, reason),
-      pool: options.pool,
-      newId: () => dice.id(),
-      wall: () => clock.now().wall,
-      log,
     });
+  }
+
+  /** The state anew, under a term of its own: what was sent until now is on its way still, and nobody knows of it any more (rule 7). */
+  async #reload(lead: Lead, signal: AbortSignal): Promise<boolean> {
+    const { store, options, holder } = this.#deps;
+    const lease = await this.#patiently(() => retakeLease(store, options.pool, holder, lead.term), signal);
+    if (!lease) return false;
+    this.#seen = lease;
+    lead.term = lease.term;
+    lead.batch = lease.batch;
+    lead.state = await this.#load(lease.term, signal);
+    return true;
+  }
+
+  /** A store that cannot be read is waited for: nothing has been decided yet, so nothing is lost. */
+  #reading(signal: AbortSignal): TurnDeps {
+    const { clock, dice, options, store } = this.#deps;
+    const load: TurnDeps["load"] = (needs) => this.#patiently(() => store.load(options.pool, needs), signal);
+    return { load, now: () => clock.now(), dice };
   }
 
   /** Loads the live state; where the store is away, waits for it. */
@@ -262,17 +261,15 @@ export class PoolEngine extends Service {
     return { signal, retry: commitRetry, timers: this.#deps.timers, onTrouble: (error) => this.#onCommitTrouble(error) };
   }
 
-  #tickIsDue(lead: Lead, nowMs: number): boolean {
-    const due = nextDue(lead.state);
-    return nowMs - this.#lastTickMs >= this.#deps.timing.tickMs || (due !== null && due <= nowMs);
+  /** Until the next tick; not above 0 when it is due. */
+  #msToTick(lead: Lead, nowMs: number): number {
+    const latestMs = this.#lastTickMs + this.#deps.timing.tickMs;
+    return Math.min(latestMs, nextDue(lead.state) ?? latestMs) - nowMs;
   }
 
   async #untilSomethingWaits(lead: Lead, signal: AbortSignal): Promise<void> {
     if (this.#queue.size === 0 && this.#logAcks.size === 0) {
-      const nowMs = this.#deps.clock.now().mono;
-      const due = nextDue(lead.state);
-      const untilTick = this.#lastTickMs + this.#deps.timing.tickMs - nowMs;
-      const delayMs = Math.max(0, Math.min(untilTick, due === null ? untilTick : due - nowMs));
+      const delayMs = Math.max(0, this.#msToTick(lead, this.#deps.clock.now().mono));
       await untilWoken(delayMs, { signal, timers: this.#deps.timers }, (wake) => (this.#wake = wake));
       this.#wake = () => undefined;
     }
@@ -284,15 +281,16 @@ export class PoolEngine extends Service {
   #onCommitTrouble(error: StoreError): void {
     this.#trouble.say(error.message);
     // Rule 20: who has not been stepped learns at once that nothing happened.
-    for (const waiting of this.#queue.takeRequests())
-      if (waiting.input.kind === "request") this.#door.notTaken(waiting.input.ticket, error.message);
+    this.#refuseQueued(error.message);
+  }
+
+  #refuseQueued(why: string): void {
+    for (const { input } of this.#queue.takeRequests()) if (input.kind === "request") this.#door.notTaken(input.ticket, why);
   }
 
   /** Answers everybody who waits, truthfully: what is still in the queue was never stepped, of the rest nobody knows (rule 18). */
   #refuseWaiting(): void {
-    for (const waiting of this.#queue.takeRequests())
-      if (waiting.input.kind === "request")
-        this.#door.notTaken(waiting.input.ticket, "this manager does not lead the pool any more");
+    this.#refuseQueued("this manager does not lead the pool any more");
     this.#door.unknownAll();
     this.#queue.take(Number.MAX_SAFE_INTEGER);
     this.#logAcks.take();

@@ -4,7 +4,8 @@ import type { ControlState } from "../control/state.ts";
 export interface Lead {
   /** Loaded anew when a batch cannot be (rule 19). */
   state: ControlState;
-  readonly term: number;
+  /** Rises when the state is loaded anew: what was sent before is an earlier leader's. */
+  term: number;
   /** Number of the last batch that held. */
   batch: number;
 }

@@ -2,32 +2,29 @@
  * A batch that the store refuses for good, or that the core cannot step: the state is thrown away, loaded again, and the
  * kept inputs are tried one per commit. The one that fails alone is set aside; its neighbours live (rule 19). Rare, so slow is fine.
  */
-import type { Log } from "../../schema/kit/log.ts";
 import { managerLimits } from "../../schema/limits.ts";
 import type { Reports } from "../../schema/messages.ts";
 import type { Input } from "../control/inputs.ts";
+import type { EngineDeps } from "./deps.ts";
 import type { Waiting } from "./queue.ts";
 import type { Decided, Turn } from "./turn.ts";
-import type { EngineWatch } from "./watch.ts";
 
 export type Onward = "lead" | { readonly aboveTerm: number };
+const deposed: Onward = { aboveTerm: 0 };
 
 export interface SalvageDeps {
-  readonly reload: () => Promise<void>;
+  /** False: the lease is not ours any more. */
+  readonly reload: () => Promise<boolean>;
   readonly stepOne: (input: Input) => Promise<Turn>;
   readonly commit: (turn: Decided) => Promise<"applied" | "failed" | "deposed" | "stopped">;
   readonly letOut: (waiting: Waiting, turn: Turn) => Onward;
   readonly failRequest: (ticket: number, reason: string) => void;
-  readonly pool: string;
-  readonly newId: () => string;
-  readonly wall: () => number;
-  readonly log: Log;
-  readonly watch: EngineWatch | undefined;
+  readonly engine: Pick<EngineDeps, "options" | "dice" | "clock" | "log" | "watch">;
 }
 
 /** What one input needs in turn: as it is, then (a report) as an unreadable one, then only as evidence. */
 export async function salvage(taken: readonly Waiting[], deps: SalvageDeps): Promise<Onward> {
-  await deps.reload();
+  if (!(await deps.reload())) return deposed;
   for (const waiting of taken.flatMap(split)) {
     const done = await tryOne(waiting, deps);
     if (done !== "lead") return done;
@@ -55,7 +52,8 @@ async function tryOne(waiting: Waiting, deps: SalvageDeps): Promise<Onward> {
   if (first.kind === "onward") return first.onward;
   const { input } = waiting;
   if (input.kind === "request") {
-    deps.log.error({ pool: deps.pool, request: input.request.kind, why: first.why }, "a request is set aside");
+    const { log, options } = deps.engine;
+    log.error({ pool: options.pool, request: input.request.kind, why: first.why }, "a request is set aside");
     deps.failRequest(input.ticket, `this request cannot be stored: ${first.why}`);
     return "lead";
   }
@@ -76,8 +74,9 @@ async function attempt(waiting: Waiting, deps: SalvageDeps): Promise<Tried> {
   try {
     turn = await deps.stepOne(waiting.input);
   } catch (error) {
-    await deps.reload();
-    deps.log.error({ err: error, pool: deps.pool, input: waiting.input.kind }, "the core cannot step this input");
+    if (!(await deps.reload())) return { kind: "onward", onward: deposed };
+    const { log, options } = deps.engine;
+    log.error({ err: error, pool: options.pool, input: waiting.input.kind }, "the core cannot step this input");
     return { kind: "failed", why: error instanceof Error ? error.message : String(error) };
   }
   const outcome = await deps.commit(turn);
@@ -85,29 +84,28 @@ async function attempt(waiting: Waiting, deps: SalvageDeps): Promise<Tried> {
     case "applied":
       return { kind: "onward", onward: deps.letOut(waiting, turn) };
     case "failed":
-      await deps.reload();
+      if (!(await deps.reload())) return { kind: "onward", onward: deposed };
       return { kind: "failed", why: "the database refuses its rows" };
     case "deposed":
     case "stopped":
-      return { kind: "onward", onward: { aboveTerm: 0 } };
+      return { kind: "onward", onward: deposed };
   }
 }
 
 async function setAside(waiting: Waiting, why: string, deps: SalvageDeps): Promise<Onward> {
   if (waiting.input.kind === "tick" || waiting.input.kind === "place") return "lead";
+  const { options, dice, clock, log, watch } = deps.engine;
+  const { pool } = options;
   const row = {
-    id: deps.newId(),
-    pool: deps.pool,
-    at: deps.wall(),
+    id: dice.id(),
+    pool,
+    at: clock.now().wall,
     source: waiting.input.kind,
     why: why.slice(0, 500),
     raw: JSON.stringify(waiting.input).slice(0, 16_384),
   };
-  deps.log.error(
-    { pool: deps.pool, setAside: row.id, source: row.source, why, kept: managerLimits.setAside },
-    "a message is set aside",
-  );
+  log.error({ pool, setAside: row.id, source: row.source, why, kept: managerLimits.setAside }, "a message is set aside");
   const outcome = await deps.commit({ steps: [], changes: [{ op: "insertSetAside", row }] });
-  if (outcome === "applied") deps.watch?.setAside?.(deps.pool);
-  return outcome === "applied" || outcome === "failed" ? "lead" : { aboveTerm: 0 };
+  if (outcome === "applied") watch?.setAside?.(pool);
+  return outcome === "applied" || outcome === "failed" ? "lead" : deposed;
 }

@@ -131,6 +131,36 @@ describe("rule 19 and 20: a database in trouble", () => {
   });
 });
 
+test("rules 7 and 19: a state that was loaded anew knows nothing of what its own term had sent, so silence about it proves nothing", async () => {
+  const rig = await makeRig();
+  const firstTerm = rig.engine.lead?.term ?? 0;
+  await rig.engine.ask(createTask("a"));
+  rig.engine.post(hello("w1"), 500);
+  await until(
+    "the worker to be known",
+    () => rig.sent.some(({ items }) => items.some(({ kind }) => kind === "sync")) || undefined,
+  );
+  const item = { taskId: "id-a", runId: "r1", mayExist: false, params: {}, workerId: null, labels: {}, trace: "" };
+  const start = { ...item, idempotencyKey: null, bodyHash: "" };
+  await rig.engine.ask({ kind: "startRun", item: start, by: "tester", byReason: null });
+  const attempt = async () => (await rig.store.run("r1"))?.attempts[0];
+  expect(await attempt()).toMatchObject({ number: 1, state: "sent" });
+  rig.fault = async (batch, commit) => {
+    if (batch.changes.some((change) => change.op === "insertTask"))
+      throw new StoreError("permanent", true, "against a constraint");
+    return await commit();
+  };
+  expect(await problemOf(async () => await rig.engine.ask(createTask("poison")))).toBe("internal");
+  expect(rig.engine.lead?.term).toBeGreaterThan(firstTerm);
+
+  // Written before the start came to it, and late: it had obeyed this leader already.
+  rig.sent.length = 0;
+  const late = hello("w1") as Extract<ReturnType<typeof hello>, { kind: "hello" }>;
+  rig.engine.post({ ...late, message: { ...late.message, mono: 1_001, highestTerm: firstTerm } }, 500);
+  await until("it to be answered", () => rig.sent.some(({ items }) => items.some(({ kind }) => kind === "sync")) || undefined);
+  expect(await attempt()).toMatchObject({ number: 1, state: "sent", end: null });
+});
+
 test("rule 18: who loses the term throws its state away, tells who waits, and leads again only by taking the next term", async () => {
   const rig = await makeRig();
   const firstTerm = rig.engine.lead?.term ?? 0;
