@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { hostInUrl } from "../broker/config.ts";
 import { absolute } from "../schema/kit/config/layers.ts";
 import { deepFreeze, readValues, type Read } from "../schema/kit/config.ts";
-import type { WholeReader } from "../schema/kit/config/key.ts";
-import type { Values } from "../schema/kit/config/keys.ts";
+import type { Key, WholeReader } from "../schema/kit/config/key.ts";
+import { keys, type Values } from "../schema/kit/config/keys.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -19,8 +19,7 @@ export interface CliConfig {
   readonly token: string | null;
   /** The texts that no output may show. */
   readonly secrets: readonly string[];
-  /** The environment and the flags, for the parts' own readers. */
-  readonly argv: readonly string[];
+  /** The environment with what flags said above it, for the parts' own readers. */
   readonly env: Env;
   readonly cwd: string;
 }
@@ -42,10 +41,22 @@ export function readCliConfig(
     apiUrl: apiUrlOf(values),
     token: values.token ?? values.adminToken,
     secrets: secretsOf(read),
-    argv,
-    env: { ...env },
+    env: withFlags(read, env),
     cwd,
   });
+}
+
+function withFlags(read: Read, env: Env): Env {
+  const merged: Record<string, string | undefined> = { ...env };
+  for (const [name, text] of read.flags) {
+    const { env: variable, secret } = keys[name] as Key;
+    delete merged[variable];
+    delete merged[`${variable}_FILE`];
+    const value: unknown = read.values[name];
+    // A secret's flag named a file, and its value has been read from it.
+    merged[variable] = secret && typeof value === "string" ? value : text;
+  }
+  return merged;
 }
 
 function databaseOf(url: string | null, dataDir: string, cwd: string): string {

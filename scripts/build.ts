@@ -26,6 +26,7 @@ const parts: Readonly<Record<string, string>> = {
   "worker-add": "scripts/worker-add.ts",
   "mosquitto-users": "scripts/mosquitto-users.ts",
   health: "scripts/health.ts",
+  cli: "cli/main.ts",
 };
 
 /** What the code finds beside itself, by `import.meta.url`: every bundle lies in `dist/` itself, never in a folder of it. */

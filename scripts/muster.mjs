@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * Starts a part of Muster on the pinned Node, whatever Node runs this file. Plain JavaScript of the oldest kind, because an
  * old Node must still be able to read it and say which one is needed.
@@ -25,6 +26,7 @@ const commands = {
   demo: { run: ["scripts/demo.ts"] },
   doctor: { run: ["cli/main.ts", "doctor"] },
   restored: { run: ["cli/main.ts", "restored"] },
+  backup: { run: ["cli/main.ts", "backup"] },
   simulate: { run: ["test/simulation/main.ts"] },
   chaos: { run: ["test/chaos/main.ts"] },
   check: { run: ["scripts/check.ts"] },

@@ -5,6 +5,8 @@
  */
 const needs = [24, 15];
 const parts = ["manager", "worker", "broker", "token", "worker:add", "mosquitto:users", "health"];
+/** Commands of the one part that has several; they are given on to it. */
+const commands = ["doctor", "restored", "backup"];
 
 function fail(sentence) {
   process.stderr.write("muster: " + sentence + "\n");
@@ -18,11 +20,14 @@ if (have[0] < needs[0] || (have[0] === needs[0] && have[1] < needs[1]))
   );
 
 const name = process.argv[2] || "";
-if (parts.indexOf(name) < 0) fail("knows no command " + JSON.stringify(name) + "; it knows " + parts.join(", ") + ".");
+const ofCli = commands.indexOf(name) >= 0;
+if (!ofCli && parts.indexOf(name) < 0)
+  fail("knows no command " + JSON.stringify(name) + "; it knows " + parts.concat(commands).join(", ") + ".");
 
 // What follows is the part's own, as if it had been started by itself.
-process.argv.splice(1, 2, new URL(name.replace(":", "-") + ".js", import.meta.url).pathname);
-import("./" + name.replace(":", "-") + ".js").catch((error) => {
+const file = (ofCli ? "cli" : name.replace(":", "-")) + ".js";
+process.argv.splice(1, ofCli ? 1 : 2, new URL(file, import.meta.url).pathname);
+import("./" + file).catch((error) => {
   process.stderr.write("muster: " + (error && error.stack ? error.stack : String(error)) + "\n");
   process.exit(1);
 });
