@@ -8,7 +8,9 @@ import { matrix } from "./scenarios/matrix.ts";
 import { offline } from "./scenarios/offline.ts";
 import { overload } from "./scenarios/overload.ts";
 import { silent } from "./scenarios/silent.ts";
+import { storm } from "./scenarios/storm.ts";
 import { twoManagers } from "./scenarios/two-managers.ts";
+import { twoPools } from "./scenarios/two-pools.ts";
 
 /** All that `npm run chaos` plays, in this order. */
 export const scenarios: readonly Scenario[] = [
@@ -21,5 +23,7 @@ export const scenarios: readonly Scenario[] = [
   silent,
   database,
   overload,
+  storm,
   twoManagers,
+  twoPools,
 ];

@@ -5,9 +5,11 @@ import { database } from "../chaos/scenarios/database.ts";
 import { offline } from "../chaos/scenarios/offline.ts";
 import { overload } from "../chaos/scenarios/overload.ts";
 import { silent } from "../chaos/scenarios/silent.ts";
+import { storm } from "../chaos/scenarios/storm.ts";
 import { twoManagers } from "../chaos/scenarios/two-managers.ts";
+import { twoPools } from "../chaos/scenarios/two-pools.ts";
 
-for (const scenario of [offline, brokerWiped, silent, database, overload, twoManagers]) {
+for (const scenario of [offline, brokerWiped, silent, database, overload, storm, twoManagers, twoPools]) {
   test(`the small form of ${scenario.name}: ${scenario.about}`, async (ctx) => {
     const missing = scenario.missing?.();
     if (missing !== undefined) ctx.skip(missing);
