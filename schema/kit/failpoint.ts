@@ -59,12 +59,12 @@ const hits = new Map<FailStepName, number>();
 
 /** The step is reached; `what` is the data at hand. */
 export function reached(step: FailStepName, what: unknown): void {
-  if (typeof MUSTER_IS_RELEASE === "undefined" && source !== undefined) look(source, step, what);
+  if (source !== undefined && typeof MUSTER_IS_RELEASE === "undefined") look(source, step, what);
 }
 
 /** The same once this turn's own work is done: what was given to a socket has been written to it then. */
 export function reachedOnceWritten(step: FailStepName, what: unknown): void {
-  if (typeof MUSTER_IS_RELEASE === "undefined" && source !== undefined) {
+  if (source !== undefined && typeof MUSTER_IS_RELEASE === "undefined") {
     const from = source;
     // MQTT.js corks the socket and uncorks it with a tick of its own, which is before ours.
     process.nextTick(() => process.nextTick(() => look(from, step, what)));
