@@ -31,9 +31,14 @@ export const twoPools: Scenario = {
     await using system = await System.start({
       managers,
       workers: ["a", "b"],
-      managerEnv: { ...env, MUSTER_POOLS: pools.join(",") },
+      managerEnv: env,
       workerEnv: { ...env, MUSTER_WORKER_SLOTS: "30" },
-      each: { b: { MUSTER_POOL: "second" } },
+      // Both lead whatever they can get; of a pool that is free, the manager that names it first is the quicker.
+      each: {
+        m1: { MUSTER_POOLS: "default,second" },
+        m2: { MUSTER_POOLS: "second,default" },
+        b: { MUSTER_POOL: "second" },
+      },
       broker: { pools: ["second"] },
     });
     await using stack = new AsyncDisposableStack();
@@ -88,9 +93,10 @@ async function lead(stage: Stage): Promise<readonly [Leading, Leading]> {
       const first = await leaderAbove(system, managers, 0, withinMs, "default");
       const second = await leaderAbove(system, managers, 0, withinMs, "second");
       if (first.name !== second.name) return [first, second] as const;
-      // What a manager does that leaves; this one goes on, and whoever looks first takes it.
-      await system.database.admin("UPDATE leases SET term = term + 1, holder = '' WHERE pool = 'second'", "muster_1");
-      await leaderAbove(system, managers, second.term, withinMs, "second");
+      // What a manager does that leaves; this one goes on, and the other takes what it gave back.
+      const [free, above] = first.name === "m1" ? (["second", second.term] as const) : (["default", first.term] as const);
+      await system.database.admin(`UPDATE leases SET term = term + 1, holder = '' WHERE pool = '${free}'`, "muster_1");
+      await leaderAbove(system, managers, above, withinMs, free);
       return undefined;
     },
     120_000,
