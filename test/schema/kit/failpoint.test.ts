@@ -117,7 +117,7 @@ describe("refused", () => {
 
 describe("a release", () => {
   const bundled = async (entryPoints: string[], code: BuildOptions): Promise<string> => {
-    const { outputFiles = [] } = await build({
+    const { outputFiles } = await build({
       ...code,
       // Ours alone: nobody else's code has a failpoint.
       packages: "external",
