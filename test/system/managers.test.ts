@@ -93,7 +93,7 @@ describe("two managers", () => {
     const followed = await log.ended();
     const stored = await until("the whole log", async () => {
       const text = (await here.call("GET", `/runs/${runs[0]}/logs`, undefined, { accept: "text/plain" })).body as string;
-      return / lines\n$/.test(text) && text;
+      return text.endsWith(" lines\n") && text;
     });
     const lines = stored.trimEnd().split("\n");
     expect(lines).toEqual([...lines.slice(0, -1).map((_, n) => `line ${n + 1}`), `${lines.length - 1} lines`]);
@@ -132,7 +132,7 @@ describe("two managers", () => {
     await ready(fleet.at(leader));
     await until("the old leader to say who leads", async () => {
       const health = (await fleet.at(leader).call("GET", "/health")).body;
-      return / leads with term 2; requests are forwarded to it$/.test(health.checks[0].sentence);
+      return health.checks[0].sentence.endsWith(" leads with term 2; requests are forwarded to it");
     });
     const second = await start(fleet.at(leader), taskId, {});
     const all = (await fleet.at(leader).call("GET", `/runs?taskId=${taskId}`)).body.items;

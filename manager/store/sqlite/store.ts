@@ -20,13 +20,16 @@ export interface SqliteOptions {
   readonly onMigrated?: (name: string) => void;
 }
 
+const oneManager =
+  "give this one a database of its own (MUSTER_DATA_DIR, or MUSTER_DATABASE_URL): SQLite serves one manager, MariaDB several";
+
 /**
  * Opens the database, makes its tables or brings them up to date, and leads: `lock.db` beside the file is held until the
  * store is disposed of. Rejects with a sentence when another process has it, when the data is of a newer release, or when
  * the file is no database.
  */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
-  const lock = options.file === ":memory:" ? undefined : lockFolder(dirname(options.file));
+  const lock = options.file === ":memory:" ? undefined : lockFolder(dirname(options.file), oneManager);
   try {
     const file = openSqliteFile(options.file, options.busyMs ?? 250);
     try {

@@ -11,6 +11,7 @@ import { PeerCaller } from "../../../manager/peers/caller.ts";
 import { makePeerDoor, type PeerDoor } from "../../../manager/peers/door.ts";
 import { Forwarder } from "../../../manager/peers/forward.ts";
 import { holderText } from "../../../manager/peers/holder.ts";
+import type { BrokerPlace } from "../../../manager/peers/messages.ts";
 import { LeaderViews } from "../../../manager/peers/views.ts";
 import type { LeaseRow } from "../../../manager/store/store.ts";
 import { makeRig, type Rig } from "../engine/rig.ts";
@@ -49,12 +50,16 @@ export interface LeaderRig extends Rig {
 }
 
 /** An engine that leads, behind a door on a port. */
-export async function leaderRig(name = "manager-leader", withKey: Uint8Array = key): Promise<LeaderRig> {
+export async function leaderRig(
+  name = "manager-leader",
+  withKey: Uint8Array = key,
+  broker: BrokerPlace = "apart",
+): Promise<LeaderRig> {
   const rig = await makeRig({ leaseIsRow: true });
   const door = makePeerDoor({
     key: withKey,
     name,
-    broker: "apart",
+    broker,
     engines: new Map([[pool, rig.engine]]),
     clock: processClock,
     log: silentLog(),

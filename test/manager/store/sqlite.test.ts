@@ -82,7 +82,9 @@ describe("the SQLite store", () => {
     const file = join(temporaryFolder(), "muster.db");
     const { child, held } = committer(file, 1);
     await until("a commit", () => held.length > 0);
-    expect((await failure(openSqliteStore({ file }))).message).toMatch(/^Another manager uses the data folder .*MUSTER_DATA_DIR/);
+    expect((await failure(openSqliteStore({ file }))).message).toMatch(
+      /^Another manager uses the data folder .*MUSTER_DATA_DIR.*SQLite serves one manager, MariaDB several/,
+    );
     await kill(child);
     const store = await opened(file);
     expect((await failure(openSqliteStore({ file }))).message).toMatch(/^Another manager/);
