@@ -3,7 +3,6 @@ import { until } from "../../kit/until.ts";
 import type { Judgement } from "../checker.ts";
 import { readWitnessLine } from "../history.ts";
 import type { System } from "../system.ts";
-import { sumOf } from "./figures.ts";
 
 /** The most sentences that a scenario prints: a thousand say no more than the first few and their number. */
 const mostSentences = 20;
@@ -15,10 +14,19 @@ export function witnessed(system: System): { readonly began: number; readonly en
   return { began, ended: lines.length - began };
 }
 
-/** Waits until no run is left that has not ended, as the leader counts them; what is stuck the checker names. */
+/** Waits until no run is left that has not ended, as the database has them; what is stuck the checker names. */
 export async function drained(system: System, withinMs: number): Promise<void> {
-  const open = async (): Promise<boolean> => (await sumOf(system.client, "muster_runs")) === 0;
-  await until("all runs to have ended", () => open().catch(() => false), withinMs).catch(() => undefined);
+  await until("all runs to have ended", async () => (await openRuns(system)) === 0, withinMs).catch(() => undefined);
+}
+
+/** Runs in the database that have not ended; while it is away nobody knows how many. */
+async function openRuns(system: System): Promise<number> {
+  try {
+    const rows = await system.database.admin("SELECT COUNT(*) AS n FROM runs WHERE ended_at IS NULL", "muster_1");
+    return Number(rows[0].n);
+  } catch {
+    return Number.NaN;
+  }
 }
 
 /** The checker's word on the whole history, and what the scenario itself has seen. */
