@@ -36,11 +36,14 @@ export type FailStepName = keyof typeof failSteps;
 
 /** What the key of the configuration takes. */
 export const failpointAllowed =
-  "<step>:kill or <step>:kill:<nth time> with a step from s01 to s14, or the absolute path of a folder";
+  "<step>, <step>:kill, <step>:stop or one of these with :<nth time> behind it, with a step from s01 to s14; or the absolute path of a folder";
 
-/** What a process does at a step. `hold`: it stands still until the file that it leaves is removed; `kill`: it is gone, as by kill -9. */
+/**
+ * What a process does at a step. `hold`: it stands still until the file that it leaves is removed; `stop`: until SIGCONT;
+ * `kill`: it is gone, as by kill -9.
+ */
 export interface FailOrder {
-  readonly do: "hold" | "kill";
+  readonly do: "hold" | "stop" | "kill";
   /** At the how-manyth time the step is reached by what is asked for. */
   readonly hit: number;
   /** Texts that must all be in the data at hand, beside those of the step itself: such as a run's id. */
@@ -72,8 +75,9 @@ export function reachedOnceWritten(step: FailStepName, what: unknown): void {
 }
 
 /**
- * Arms what `MUSTER_FAILPOINT` says: `<step>:kill` or `<step>:kill:<n>`, or the absolute path of a folder in which a test arms
- * and disarms steps while the process runs, by files of JSON (`FailOrder`) named after the step. Null: nothing.
+ * Arms what `MUSTER_FAILPOINT` says: `<step>`, which is `<step>:kill:1`, or `<step>:stop:<n>` and the like; or the absolute path of
+ * a folder in which a test arms and disarms steps while the process runs, by files of JSON (`FailOrder`) named after the step.
+ * Null: nothing.
  */
 export function armFailpoints(value: string | null): void {
   if (typeof MUSTER_IS_RELEASE === "undefined" && value !== null)
@@ -98,10 +102,15 @@ export function failpointProblems(
 }
 
 function isFailpoint(value: string): boolean {
-  const [step = "", what, hit = "1", ...rest] = value.split(":");
-  return (
-    isAbsolute(value) || (Object.hasOwn(failSteps, step) && what === "kill" && /^[1-9][0-9]{0,8}$/.test(hit) && rest.length === 0)
-  );
+  return isAbsolute(value) || fixedOrder(value) !== undefined;
+}
+
+/** The step and the order in `s07:stop:2`; undefined when it is none. */
+function fixedOrder(value: string): { readonly step: FailStepName; readonly order: FailOrder } | undefined {
+  const match = /^(s[0-9]{2})(?::(kill|stop))?(?::([1-9][0-9]{0,8}))?$/.exec(value);
+  const [, step = "", what, hit] = match ?? [];
+  if (!Object.hasOwn(failSteps, step)) return undefined;
+  return { step: step as FailStepName, order: { do: what === "stop" ? "stop" : "kill", hit: Number(hit ?? 1), contains: [] } };
 }
 
 function look(from: Source, step: FailStepName, what: unknown): void {
@@ -115,17 +124,17 @@ function look(from: Source, step: FailStepName, what: unknown): void {
   const holds = from.take(step);
   if (holds === false) return;
   hits.delete(step);
-  if (order.do === "kill") process.kill(process.pid, "SIGKILL");
+  if (order.do !== "hold") process.kill(process.pid, order.do === "kill" ? "SIGKILL" : "SIGSTOP");
   // The whole thread stands still: no timer fires and no socket is read, as if the process had come to nothing here.
   const cell = new Int32Array(new SharedArrayBuffer(4));
   while (holds()) Atomics.wait(cell, 0, 0, 2);
 }
 
 function fixedSource(value: string): Source {
-  const [step = "", , hit] = value.split(":");
+  const fixed = fixedOrder(value);
   let taken = false;
   return {
-    order: (asked) => (asked === step && !taken ? { do: "kill", hit: Number(hit || 1), contains: [] } : undefined),
+    order: (step) => (fixed?.step === step && !taken ? fixed.order : undefined),
     take: () => {
       taken = true;
       return () => false;

@@ -42,6 +42,22 @@ test("kill: the process is gone at the nth time, by a signal that it cannot see,
   expect(past()).toBe("12");
 });
 
+test("a step alone: gone at the first time", async () => {
+  const { past, exited } = walker("s08");
+  expect(await exited).toBe("SIGKILL");
+  expect(past()).toBe("");
+});
+
+test("stop: it stands still until SIGCONT, and then never again", async () => {
+  const { past, exited } = walker("s08:stop:2");
+  const state = (): string | undefined => readFileSync(`/proc/${child?.pid}/stat`, "latin1").split(") ")[1]?.[0];
+  await until("it to be stopped", () => state() === "T");
+  expect(past()).toBe("1");
+  child?.kill("SIGCONT");
+  expect(await exited).toBe(0);
+  expect(past()).toBe("12345");
+});
+
 test("another step than the one that is named: nothing happens", async () => {
   const { past, exited } = walker("s07:kill");
   expect(await exited).toBe(0);
@@ -99,12 +115,12 @@ describe("refused", () => {
     expect(() => readWorkerConfig([], { ...whole, MUSTER_WORKER_ID: "a" }, folder)).toThrow(sentence);
   });
 
-  test.each(["s07", "s15:kill", "s07:hold", "s07:kill:0", "s07:kill:1:2", "constructor:kill", "folder"])(
+  test.each(["s7", "s15:kill", "s07:hold", "s07:kill:0", "s07:kill:1:2", "constructor:kill", "folder"])(
     "a value that is none: %s",
     (value) => {
       const [problem = ""] = failpointProblems("MUSTER_FAILPOINT", value, { production: false, nodeEnv: undefined });
       expect(problem).toBe(
-        `MUSTER_FAILPOINT is ${JSON.stringify(value)}; it takes <step>:kill or <step>:kill:<nth time> with a step from s01 to s14, or the absolute path of a folder`,
+        `MUSTER_FAILPOINT is ${JSON.stringify(value)}; it takes <step>, <step>:kill, <step>:stop or one of these with :<nth time> behind it, with a step from s01 to s14; or the absolute path of a folder`,
       );
     },
   );
