@@ -12,12 +12,15 @@ export const processLimits = {
   /** A launch that is not answered is told to the launcher again after this, and given up after `launchGivenUpMs`. */
   launchRepeatMs: 5_000,
   launchGivenUpMs: 60_000,
-  /** Between two scans of /proc at least this many times the length of the last one. */
+  /** Between two scans of /proc at least this many times the processor time of the last one. */
   scanRest: 3,
   /** First and longest wait before a tree that is not yet empty is scanned again; then it is also said in the log. */
   scanAgainMs: 5,
   scanAgainMaxMs: 1_000,
   treeStuckMs: 30_000,
+  /** A tree that was not empty after so many rounds of KILL is stopped as a whole first, in so many passes at most. */
+  killRounds: 1,
+  freezePasses: 50,
   /** How long recovery waits for what an attempt left behind; what is slower ends later, like a live one. */
   recoverMs: 5_000,
   recoverLookMs: 20,

@@ -53,6 +53,7 @@ export interface ReaperOptions {
 
 export function makeReaper(options: ReaperOptions): Reaper {
   const look = looker(options);
+  const freeze = freezer(options);
   const trees = new Map<string, Waiting>();
   let timer: NodeJS.Timeout | undefined;
   let soon: NodeJS.Immediate | undefined;
@@ -76,12 +77,15 @@ export function makeReaper(options: ReaperOptions): Reaper {
     if (looking || closed) return;
     looking = true;
     const begunMs = nowMs();
+    const before = process.threadCpuUsage();
     const due = new Map([...trees].filter(([, tree]) => tree.dueMs <= begunMs));
+    await freeze(new Map([...due].filter(([, tree]) => tree.rounds >= processLimits.killRounds)));
     const seen = await look(due);
     looking = false;
     const endedMs = nowMs();
-    // A look at a few numbers is over in no time; what it lasts on a busy host is the wait for a processor.
-    if (seen.all) restUntilMs = endedMs + (endedMs - begunMs) * processLimits.scanRest;
+    // By what it cost, not by how long it took: beside a fork bomb that is the wait for a processor.
+    const used = process.threadCpuUsage(before);
+    if (seen.all) restUntilMs = endedMs + ((used.user + used.system) / 1_000) * processLimits.scanRest;
     for (const [attempt, tree] of due) {
       // Asked for again meanwhile: this look may have passed by already.
       if (tree.dueMs > begunMs) continue;
@@ -126,6 +130,35 @@ interface Seen {
   readonly around: Around;
   /** All of /proc was read. */
   readonly all: boolean;
+}
+
+/**
+ * Stops every process of these trees before any is killed: whoever forks faster than processes are killed one by one would
+ * never end, and what is stopped neither forks nor makes room for a fork under a bound on processes.
+ */
+function freezer(options: ReaperOptions): (trees: ReadonlyMap<string, Waiting>) => Promise<void> {
+  const prefix = Buffer.from(options.tagPrefix);
+  return async (trees) => {
+    if (trees.size === 0) return;
+    const groups = groupsOf(trees, options.bootId);
+    for (let pass = 0; pass < processLimits.freezePasses; pass++) {
+      let running = 0;
+      let looked = 0;
+      for (const pid of listPids()) {
+        if (++looked % processLimits.looksPerTurn === 0) await turn();
+        const stat = readStat(pid);
+        if (pid === process.pid || !isAlive(stat) || stat.state === "T") continue;
+        const [, started] = groups.get(`${stat.group} ${stat.session}`) ?? [];
+        if (pid === started?.pid) continue;
+        if (started === undefined || stat.startTicks < started.startTicks) {
+          if (stat.kernel || !trees.has(readTag(pid, prefix) ?? "")) continue;
+        }
+        running++;
+        sendSignal(pid, "SIGSTOP");
+      }
+      if (running === 0) return;
+    }
+  };
 }
 
 /** One pass over the processes that can belong to these trees: kills what does. */

@@ -116,7 +116,7 @@ async function timeouts(stage: Stage): Promise<void> {
   );
   let latestMs = 0;
   for (const id of ids) {
-    const { end, at = 0 } = await manager.endOf(id, 60_000);
+    const { end, at } = await manager.endOf(id, 60_000);
     notes.same(`the end of ${id}`, end, { how: "timedOut" });
     latestMs = Math.max(latestMs, at - ((await manager.running(id)).at ?? at) - 2_000);
   }
@@ -153,20 +153,20 @@ async function leaveZombies(stage: Stage, runs: number): Promise<void> {
 async function bombs(notes: Notes, kinds: readonly ("group" | "sessions")[], say: (line: string) => void): Promise<void> {
   for (const kind of kinds) {
     await using stack = new AsyncDisposableStack();
-    const limit = stack.use(makePidsLimit(120));
+    const limit = stack.use(makePidsLimit(64));
     const manager = stack.use(await HandManager.start("w"));
     manager.startTtlMs = 60_000;
     const worker = stack.use(new WorkerProcess("w", manager.port, { MUSTER_LOG_LEVEL: "warn" }));
     worker.start([], {}, limit.before);
     await manager.synced();
-    const bystanders = Array.from({ length: 8 }, (_, i) => `bystander-${i}`);
+    const bystanders = Array.from({ length: 4 }, (_, i) => `bystander-${i}`);
     await manager.send(
       ...bystanders.map((id, i) => manager.script(id, `read -r _ </proc/uptime; exec perl -e 'sleep 6; exit ${i + 1}'`)),
     );
     for (const id of bystanders) await manager.running(id);
-    const bomb = `exec nice -n 15 perl -e 'use POSIX; while (1) { my $pid = fork; ${kind === "group" ? "" : "setsid() if defined $pid && $pid == 0;"} }'`;
+    const bomb = `exec nice -n 15 perl -e 'use POSIX; while (time - $^T < 40) { my $pid = fork; ${kind === "group" ? "" : "setsid() if defined $pid && $pid == 0;"} }'`;
     await manager.send(manager.script("bomb", bomb));
-    await until("the bomb to fill its bound", () => limit.count() >= 115, 30_000);
+    await until("the bomb to fill its bound", () => limit.count() >= 60, 30_000);
     const beats = manager.heartbeats.length;
     const full = performance.now();
     for (const [i, id] of bystanders.entries())
@@ -185,7 +185,7 @@ async function bombs(notes: Notes, kinds: readonly ("group" | "sessions")[], say
     else notes.violated(`a fork bomb (${kind}) was not gone 60 s after its stop: ${limit.count()} processes are left`);
     notes.figure(`${kind}BombGoneMs`, end ? Math.round(performance.now() - stopMs) : "never");
     // Its zombies count until process 1 has buried them.
-    await until("the bomb's processes to be buried", () => limit.count() < 60, 30_000);
+    await until("the bomb's processes to be buried", () => limit.count() < 40, 30_000);
     await manager.send(manager.script("later", "exit 5"));
     const later = await manager.endOf("later", 90_000).catch(() => undefined);
     notes.same(`a run after the fork bomb (${kind})`, later?.end, { how: "exited", code: 5 });
