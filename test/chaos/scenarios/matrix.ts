@@ -134,7 +134,12 @@ class Lane {
     await using system = await System.start({ managers, workers, failpoints: true });
     const failpoints = (name: "managers" | "workers"): Failpoints => new Failpoints(system.failpoints(name));
     const lane = new Lane(system, [failpoints("managers"), failpoints("workers")], say);
-    return await lane.#play(rounds);
+    try {
+      return await lane.#play(rounds);
+    } catch (error) {
+      say(`it could not go on; what was recorded is kept in ${system.keep()}`);
+      throw error;
+    }
   }
 
   async #play(rounds: readonly Round[]): Promise<Played> {
