@@ -63,6 +63,9 @@ describe("the agent dies by kill -9", () => {
     const folder = freshFolder();
     const first = agent(folder, [order("paused", "/bin/sh", ["-c", "echo $$; while :; do sleep 0.05; done"])]);
     await until("it runs", () => first.started.size === 1);
+    // A signal between fork and exec would stop the child alone, for which its shim waits.
+    const out = join(folder, "attempts/paused/stdout");
+    await until("its program", () => existsSync(out) && readFileSync(out, "latin1") !== "");
     const { pid } = (first.started.get("paused") as Started).process;
     process.kill(-pid, "SIGSTOP");
     await first.die();
