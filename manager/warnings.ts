@@ -8,7 +8,7 @@ export function warningsOf(config: ManagerConfig): { readonly name: string; read
   if (!isLoopback(config.httpHost) && !config.publicUrl.startsWith("https:")) {
     warnings.push({
       name: "http",
-      sentence: `the API listens on ${config.httpHost} without TLS; put a proxy that ends TLS before it`,
+      sentence: `the API listens on ${config.httpHost} without TLS; put a proxy that ends TLS before it, and give its address as MUSTER_MANAGER_URL=https://…`,
     });
   }
   if (config.broker.kind === "embedded" && !config.broker.tls && !isLoopback(config.brokerHost)) {

@@ -1,5 +1,4 @@
-/** Bounds of a manager's connections to MariaDB. */
-export const mariadbLimits = {
+const connectionsOfEachKind = {
   /** Connections of one manager that read for whoever asks. */
   readers: 8,
   /** Connections that read for its leaders, so that no crowd of readers holds them up. */
@@ -10,6 +9,13 @@ export const mariadbLimits = {
   sessions: 2,
   /** Connections for output: no commit waits behind it. */
   outputs: 4,
+} as const;
+
+/** Bounds of a manager's connections to MariaDB. */
+export const mariadbLimits = {
+  ...connectionsOfEachKind,
+  /** All of them. */
+  connections: Object.values(connectionsOfEachKind).reduce((sum, count) => sum + count, 0),
   /** Statements that wait for a connection of one kind; the next one is refused, and may be tried again. */
   waiting: 1_000,
   /** The same for output: an append for each worker that talks; their bytes are bounded where they come in. */
@@ -24,6 +30,12 @@ export const mariadbLimits = {
   checkMs: 2_000,
   /** One statement of a migration: an index over millions of rows takes its time. */
   migrationMs: 3_600_000,
+  /**
+   * A connection is used no longer than this, so that a name or a proxy that leads to another server is followed by everybody; one to
+   * a server that said it takes no writes for the shorter time.
+   */
+  linkKeptMs: 60_000,
+  readOnlyLinkKeptMs: 2_000,
   /** A silent connection is probed by the kernel after this. */
   keepAliveMs: 10_000,
   /** While the server is away at the manager's start: delays between tries, and how often the log says so. */

@@ -18,7 +18,7 @@ import {
   statfsSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createConnection, type Connection } from "mysql2/promise";
 import { freePorts } from "./ports.ts";
 import { until } from "./until.ts";
@@ -69,6 +69,22 @@ export class MariadbServer implements AsyncDisposable {
       return server;
     } catch (error) {
       await server[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Another server with the same data and accounts, made while this one does not run: what a replica is that was promoted. */
+  async copy(options: readonly string[] = this.#options): Promise<MariadbServer> {
+    const [port = 0] = await freePorts(1);
+    const copy = new MariadbServer(port, options, dirname(this.folder));
+    try {
+      const { uid, gid } = unprivileged();
+      if (uid !== undefined) chownSync(copy.folder, uid, gid ?? 0);
+      execFileSync("cp", ["-a", join(this.folder, "data"), copy.folder]);
+      await copy.restart();
+      return copy;
+    } catch (error) {
+      await copy[Symbol.asyncDispose]();
       throw error;
     }
   }

@@ -14,22 +14,36 @@ export class TcpProxy implements AsyncDisposable {
   readonly port: number;
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
+  readonly #frozen = new WeakSet<Pair>();
+  #target: number;
   #held: { readonly to: Socket; readonly bytes: Buffer }[] = [];
   #breaksAt = { text: "", times: 0 };
   #holds: "client" | "server" | "both" | undefined;
 
-  private constructor(port: number, server: Server) {
+  private constructor(port: number, server: Server, target: number) {
     this.port = port;
     this.#server = server;
+    this.#target = target;
   }
 
-  static async to(target: number): Promise<TcpProxy> {
-    const [port = 0] = await freePorts(1);
+  /** Before a port of 127.0.0.1; on any free port of 127.0.0.1 itself, or on `at`. */
+  static async to(target: number, at?: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
+    const { host, port } = at ?? { host: "127.0.0.1", port: (await freePorts(1))[0] ?? 0 };
     const server = createServer({ noDelay: true });
-    const proxy = new TcpProxy(port, server);
-    server.on("connection", (client) => proxy.#join(client, target));
-    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+    const proxy = new TcpProxy(port, server, target);
+    server.on("connection", (client) => proxy.#join(client, proxy.#target));
+    await new Promise<void>((resolve) => server.listen(port, host, resolve));
     return proxy;
+  }
+
+  /** New connections go to this port from now on; those that there are stay where they are. */
+  switchTo(target: number): void {
+    this.#target = target;
+  }
+
+  /** Those that there are now fall silent for good, and stay open, as when a host loses its power; new ones work. */
+  freeze(): void {
+    for (const pair of this.#pairs) this.#frozen.add(pair);
   }
 
   get connections(): number {
@@ -81,8 +95,8 @@ export class TcpProxy implements AsyncDisposable {
     const server = connect({ host: "127.0.0.1", port: target, noDelay: true });
     const pair = { client, server };
     this.#pairs.add(pair);
-    this.#forward("client", client, server);
-    this.#forward("server", server, client);
+    this.#forward(pair, "client", client, server);
+    this.#forward(pair, "server", server, client);
     client.on("close", () => {
       if (this.#holds === undefined) server.end();
     });
@@ -92,9 +106,10 @@ export class TcpProxy implements AsyncDisposable {
     });
   }
 
-  #forward(side: "client" | "server", from: Socket, to: Socket): void {
+  #forward(pair: Pair, side: "client" | "server", from: Socket, to: Socket): void {
     from.on("error", () => undefined);
     from.on("data", (bytes) => {
+      if (this.#frozen.has(pair)) return;
       if (side === "client" && this.#breaksAt.times > 0 && bytes.includes(this.#breaksAt.text)) {
         this.#breaksAt.times -= 1;
         from.destroy();

@@ -157,6 +157,9 @@ describe("what image and compose.yaml say, done", () => {
   test("its commands bring up a manager and a worker on MariaDB and Mosquitto, both healthy, and a script runs", async (ctx) => {
     const missing = mosquittoMissing ?? mariadbMissing();
     if (missing !== undefined) ctx.skip(missing);
+    mariadb = await MariadbServer.start();
+    await mariadb.admin("CREATE DATABASE muster");
+    await mariadb.admin(`ALTER USER 'muster'@'%' IDENTIFIED BY '${secrets.MUSTER_DATABASE_PASSWORD}'`);
     for (const name of ["credentials", "broker-users"]) {
       const done = await outcome(
         asUser([...(image.entrypoint ?? []), ...(compose.services[name]?.command ?? [])], environment(name, secrets)),
@@ -167,9 +170,6 @@ describe("what image and compose.yaml say, done", () => {
     const listens = compose.services["mosquitto"]?.healthcheck?.test[1] ?? "false";
     const port = mosquitto.port.toString(16).toUpperCase().padStart(4, "0");
     expect(spawnSync("sh", ["-c", listens.replace("075B", port)]).status).toBe(0);
-    mariadb = await MariadbServer.start();
-    await mariadb.admin("CREATE DATABASE muster");
-    await mariadb.admin(`ALTER USER 'muster'@'%' IDENTIFIED BY '${secrets.MUSTER_DATABASE_PASSWORD}'`);
     expect(await health("manager")).toBe(1);
     startService("manager");
     await until("the manager to be healthy", async () => (await health("manager")) === 0, 60_000);

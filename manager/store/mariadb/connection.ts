@@ -8,7 +8,7 @@ import { mariadbLimits } from "../../../schema/limits/mariadb.ts";
 import type { Value } from "../rows.ts";
 import { StoreError } from "../store.ts";
 import { parseMariadbUrl, tlsOptions, type MariadbAddress } from "./address.ts";
-import { refusalOf } from "./errors.ts";
+import { mayHaveMoved, refusalOf } from "./errors.ts";
 import { Lane } from "./lane.ts";
 import { openLink, type Answer, type Link } from "./link.ts";
 
@@ -40,6 +40,11 @@ export interface Connections extends AsyncDisposable {
   session<T>(work: (session: Session) => Promise<T>, withinMs?: number): Promise<T>;
   /** The same for output, of which there may be any amount. */
   output<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /**
+   * Uses no connection again that there is now. Done by itself after whatever may mean that another server is the one now: one that
+   * went away, fell silent or takes no writes any more must not go on answering those who only read.
+   */
+  renew(): void;
 }
 
 export interface OpenConnectionsOptions {
@@ -47,6 +52,8 @@ export interface OpenConnectionsOptions {
   readonly onWaiting?: (sentence: string) => void;
   /** Ends the waiting for a server that is away. */
   readonly signal?: AbortSignal;
+  /** How long a connection may be kept; by default `mariadbLimits.linkKeptMs`. */
+  readonly keptMs?: number;
 }
 
 /**
@@ -58,24 +65,43 @@ export async function openConnections(url: string, options: OpenConnectionsOptio
   const ssl = tlsOptions(address);
   let packetBytes = 0;
   const open = async (readsOnly: boolean) => {
-    const link = await openLink(address, ssl, readsOnly);
+    const link = await openLink(address, ssl, readsOnly, options.keptMs === undefined ? {} : { keptMs: options.keptMs });
     packetBytes = link.packetBytes;
     return link;
   };
-  const readers = new Lane(() => open(true), mariadbLimits.readers);
-  const leaders = new Lane(() => open(true), mariadbLimits.leaderReaders);
-  const writers = new Lane(() => open(false), mariadbLimits.writers);
-  const sessions = new Lane(() => open(false), mariadbLimits.sessions);
-  const outputs = new Lane(() => open(false), mariadbLimits.outputs, mariadbLimits.outputsWaiting);
+  const renew = (): void => {
+    for (const lane of lanes) lane.renew();
+  };
+  const onFailure = (error: unknown): void => {
+    if (mayHaveMoved(error)) renew();
+  };
+  const readers = new Lane(() => open(true), mariadbLimits.readers, { onFailure });
+  const leaders = new Lane(() => open(true), mariadbLimits.leaderReaders, { onFailure });
+  const writers = new Lane(() => open(false), mariadbLimits.writers, { onFailure });
+  const sessions = new Lane(() => open(false), mariadbLimits.sessions, { onFailure });
+  const outputs = new Lane(() => open(false), mariadbLimits.outputs, { onFailure, waitingMax: mariadbLimits.outputsWaiting });
   const lanes = [readers, leaders, writers, sessions, outputs];
-  await firstAnswer(writers, address, options);
+  // Those that nobody uses, too: an old server must not be held by them.
+  const pruning = setInterval(() => {
+    for (const lane of lanes) lane.prune();
+  }, mariadbLimits.readOnlyLinkKeptMs).unref();
+  const close = (): void => {
+    clearInterval(pruning);
+    for (const lane of lanes) lane.close();
+  };
+  try {
+    await firstAnswer(writers, address, options);
+  } catch (error) {
+    close();
+    throw error;
+  }
   return {
     address,
     get textBytes() {
       return Math.floor(packetBytes / 4);
     },
-    read: async (text, values = []) => await readTwice(readers, text, values),
-    load: async (text, values = []) => await readTwice(leaders, text, values),
+    read: async (text, values = []) => await readTwice(readers, text, values, onFailure),
+    load: async (text, values = []) => await readTwice(leaders, text, values, onFailure),
     write: async (texts) =>
       await writers.use(async (link) => {
         let last: Answer = { rows: [], matched: 0 };
@@ -87,9 +113,8 @@ export async function openConnections(url: string, options: OpenConnectionsOptio
       }),
     session: async (work, withinMs = mariadbLimits.writeMs) => await sessions.use((link) => work(sessionOn(link, withinMs))),
     output: async (work) => await outputs.use((link) => work(sessionOn(link, mariadbLimits.writeMs))),
-    [Symbol.asyncDispose]: async () => {
-      for (const lane of lanes) lane.close();
-    },
+    renew,
+    [Symbol.asyncDispose]: async () => close(),
   };
 }
 
@@ -97,21 +122,27 @@ function sessionOn(link: Link, withinMs: number): Session {
   return { query: (text, values = []) => link.ask(text, values, withinMs) };
 }
 
-async function readTwice(readers: Lane, text: string, values: readonly Value[]): Promise<unknown[][]> {
-  const once = async (): Promise<{ readonly rows: unknown[][] } | { readonly stale: unknown }> =>
+async function readTwice(
+  readers: Lane,
+  text: string,
+  values: readonly Value[],
+  onFailure: (error: unknown) => void,
+): Promise<unknown[][]> {
+  const once = async (): Promise<{ readonly rows: unknown[][] } | "stale"> =>
     await readers.use(async (link, fresh) => {
       try {
         return await link.ask(text, values, mariadbLimits.readMs);
       } catch (error) {
         // The server ends connections that are idle for long, and the news may cross with the question.
         if (fresh || !isLost(error)) throw error;
-        return { stale: error };
+        onFailure(error);
+        return "stale";
       }
     });
   // At most each of the kept connections is stale; a fresh one never says so.
   for (let tries = 0; tries < mariadbLimits.readers; tries += 1) {
     const answer = await once();
-    if ("rows" in answer) return answer.rows;
+    if (answer !== "stale") return answer.rows;
   }
   return await readers.use(async (link) => (await link.ask(text, values, mariadbLimits.readMs)).rows);
 }

@@ -20,6 +20,7 @@ import type { Connections, Session } from "./connection.ts";
 
 const codecs = codecsOfCredentials();
 const versionText = "SELECT `version` FROM `credential_changes` WHERE `id` = 1";
+const lookText = "SELECT `version`, @@read_only FROM `credential_changes` WHERE `id` = 1";
 
 interface Read {
   readonly version: number;
@@ -43,8 +44,12 @@ export async function openMariadbCredentials(
   const book = mariadbBook(connections);
   let known = await read(connections);
   let lookup: Lookup = lookupOf(known.content);
+  let tookWrites = true;
   const lookOnce = async (): Promise<void> => {
-    const [row] = await connections.read(versionText);
+    const [row] = await connections.read(lookText);
+    // A manager that follows writes nothing, so nothing else would tell it that its server has become a replica.
+    if (tookWrites && Number(row?.[1]) === 1) connections.renew();
+    tookWrites = Number(row?.[1]) !== 1;
     if (Number(row?.[0]) === known.version) return;
     known = await read(connections);
     lookup = lookupOf(known.content);

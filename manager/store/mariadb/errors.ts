@@ -2,6 +2,7 @@
  * What an error of MariaDB means (rule 19). Numbers and names are the server's own
  * (https://mariadb.com/kb/en/mariadb-error-code-reference/); those below 1000 are of its file layer.
  */
+import { mariadbLimits } from "../../../schema/limits/mariadb.ts";
 import { StoreError } from "../store.ts";
 
 /** What the server says of the rows themselves: no later try can hold. */
@@ -53,6 +54,28 @@ const passing: ReadonlyMap<number, string> = new Map([
   ...each("its tables are not there", [1049, 1051, 1054, 1146]),
 ]);
 
+/** What an operator may do about it, for `/health` and the log. What is not here says enough by itself. */
+const advice: ReadonlyMap<string, string> = new Map([
+  ["its disk is full", "make room there, and it goes on"],
+  [
+    "it is read-only",
+    "it may be a replica: set read_only=OFF there, or have MUSTER_DATABASE_URL lead to the server that takes writes",
+  ],
+  [
+    "it has too many connections",
+    `raise its max_connections, or end what holds them; a manager takes up to ${mariadbLimits.connections}`,
+  ],
+  ["this account may not do that", "grant the account what it had, with the password of MUSTER_DATABASE_URL"],
+  ["its tables are not there", "is it the right server and database? A manager that is started makes the tables"],
+  ["the proxy before it does not reach it", "look at the proxy's own log"],
+]);
+
+/** Where nobody answers there is no number to go by. */
+const silentAdvice = "does it run, and does its address answer from here?";
+
+/** After these another server may be the one that takes writes now: whoever keeps connections makes new ones. */
+const movedNumbers: ReadonlySet<number> = new Set([1036, 1047, 1053, 1077, 1079, 1290, 1836, 1927]);
+
 /**
  * After these the block's own rollback is in doubt: no exit handler sees a killed statement or a `COMMIT` that failed, and a
  * kill may come between the commit and the answer.
@@ -92,15 +115,30 @@ export function storeErrorOf(error: unknown, sent = true): unknown {
   if (!isAnswer(told)) {
     // A bug of ours throws too; to call it the network's fault would be to try it for ever.
     if (typeof told.code !== "string" && told.fatal !== true) return error;
-    return new StoreError("transient", !sent, `The database does not answer: ${reasonOf(told)}`, { cause: error });
+    return new StoreError("transient", !sent, `The database does not answer: ${reasonOf(told)}; ${silentAdvice}`, {
+      cause: error,
+    });
   }
   const number = told.errno;
   const ofRow = ofTheRows.get(number) ?? ofEngineError(number, told.message, rowEngineErrors);
   if (ofRow !== undefined) return new StoreError("permanent", true, `A row is ${ofRow}: ${told.message}`, { cause: error });
-  const passes = passing.get(number) ?? ofFileLayer(number) ?? ofEngineError(number, told.message, passingEngineErrors);
+  const passes =
+    passing.get(number) ?? ofFileLayer(number) ?? ofProxy(number) ?? ofEngineError(number, told.message, passingEngineErrors);
   if (passes === undefined) return error;
-  const known = !sent || !unsettled.has(number);
-  return new StoreError("transient", known, `The database cannot do it now, ${passes}: ${told.message}`, { cause: error });
+  const known = !sent || !(unsettled.has(number) || ofProxy(number) !== undefined);
+  const hint = advice.has(passes) ? `; ${advice.get(passes)}` : "";
+  return new StoreError("transient", known, `The database cannot do it now, ${passes}: ${told.message}${hint}`, { cause: error });
+}
+
+/**
+ * Whether connections that were made before this error may lead to a server that is not the one any more: it went away, fell
+ * silent, or became read-only. `error` is what `storeErrorOf` made.
+ */
+export function mayHaveMoved(error: unknown): boolean {
+  if (!(error instanceof StoreError) || !(error.cause instanceof Error)) return false;
+  const told = error.cause as DriverError;
+  if (isAnswer(told)) return movedNumbers.has(told.errno) || ofProxy(told.errno) !== undefined;
+  return error.kind === "transient";
 }
 
 /** Why the server will not have us, whatever we wait: account, password, database, TLS. Undefined: worth waiting for. */
@@ -157,6 +195,16 @@ const passingEngineErrors: ReadonlyMap<number, string> = new Map([
 function ofFileLayer(number: number): string | undefined {
   if (number > 40) return undefined;
   return number === 20 ? "its disk is full" : number === 5 ? "it is out of memory" : "its disk cannot be used";
+}
+
+/**
+ * What a proxy says for a server that it does not reach: the numbers of the client's library (errmsg.h, CR_…: 2002, 2006, 2013 …),
+ * as MaxScale and ProxySQL pass them on, and ProxySQL's own (https://proxysql.com/documentation/error-codes).
+ */
+function ofProxy(number: number): string | undefined {
+  return (number >= 2_000 && number < 2_100) || (number >= 9_001 && number <= 9_006)
+    ? "the proxy before it does not reach it"
+    : undefined;
 }
 
 /** ER_GET_ERRNO, "Got error 28 "No space left on device" from storage engine InnoDB". */

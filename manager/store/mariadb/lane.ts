@@ -10,16 +10,25 @@ export class Lane {
   readonly #open: () => Promise<Link>;
   readonly #size: number;
   readonly #waitingMax: number;
+  readonly #onFailure: (error: unknown) => void;
   readonly #idle: Link[] = [];
   readonly #waiting: ((turn: Turn) => void)[] = [];
   readonly #busy = new Set<Link>();
+  /** Those that are in use and were made before the last `renew`. */
+  readonly #old = new WeakSet<Link>();
   #taken = 0;
   #closed = false;
 
-  constructor(open: () => Promise<Link>, size: number, waitingMax: number = mariadbLimits.waiting) {
+  /** `onFailure` is told of what work on a connection failed with. */
+  constructor(
+    open: () => Promise<Link>,
+    size: number,
+    options: { readonly waitingMax?: number; readonly onFailure?: (error: unknown) => void } = {},
+  ) {
     this.#open = open;
     this.#size = size;
-    this.#waitingMax = waitingMax;
+    this.#waitingMax = options.waitingMax ?? mariadbLimits.waiting;
+    this.#onFailure = options.onFailure ?? (() => undefined);
   }
 
   /** How many use a connection or make one, and how many wait for theirs. */
@@ -45,6 +54,21 @@ export class Lane {
     for (const next of this.#waiting.splice(0)) next("closed");
   }
 
+  /** Uses no connection again that there is now: those that are idle are let go, the others when their work is done. */
+  renew(): void {
+    for (const link of this.#idle.splice(0)) link.leave();
+    for (const link of this.#busy) this.#old.add(link);
+  }
+
+  /** Lets go of idle connections that were kept for as long as one may be. */
+  prune(): void {
+    const kept = this.#idle.splice(0).filter((link) => {
+      if (link.outworn) link.leave();
+      return link.usable;
+    });
+    this.#idle.push(...kept);
+  }
+
   async #on<T>(work: (link: Link, fresh: boolean) => Promise<T>): Promise<T> {
     const kept = this.#kept();
     const link = kept ?? (await this.#open());
@@ -55,16 +79,22 @@ export class Lane {
     } catch (error) {
       // Whatever it had open ends with it.
       link.close();
+      this.#onFailure(error);
       throw error;
     } finally {
       this.#busy.delete(link);
-      if (link.usable && !this.#closed) this.#idle.push(link);
-      else link.close();
+      if (!link.usable || this.#closed) link.close();
+      else if (this.#old.has(link)) link.leave();
+      else this.#idle.push(link);
     }
   }
 
   #kept(): Link | undefined {
-    for (let link = this.#idle.pop(); link; link = this.#idle.pop()) if (link.usable) return link;
+    for (let link = this.#idle.pop(); link; link = this.#idle.pop()) {
+      if (!link.usable) continue;
+      if (!link.outworn) return link;
+      link.leave();
+    }
     return undefined;
   }
 

@@ -1,6 +1,7 @@
 /** One connection to MariaDB: made, given its settings, asked one thing after the other, and thrown away at the first error. */
 import { connect, isIP, type Socket } from "node:net";
 import { createConnection, type Connection, type ConnectionOptions, type SslOptions } from "mysql2";
+import { processClock } from "../../../schema/kit/clock.ts";
 import { mariadbLimits } from "../../../schema/limits/mariadb.ts";
 import type { Value } from "../rows.ts";
 import type { MariadbAddress } from "./address.ts";
@@ -16,6 +17,8 @@ export interface Answer {
 export interface Link {
   /** False once it has failed or was closed by either side. */
   readonly usable: boolean;
+  /** True once it was kept for as long as one may be: whoever is about to use it makes another. */
+  readonly outworn: boolean;
   /** The server's `max_allowed_packet`, bytes. */
   readonly packetBytes: number;
   /**
@@ -42,6 +45,12 @@ const settings = [
   `innodb_lock_wait_timeout = ${mariadbLimits.lockWaitSeconds}, lock_wait_timeout = ${mariadbLimits.tableLockWaitSeconds}`,
 ].join(", ");
 
+export interface OpenLinkOptions {
+  readonly connectMs?: number;
+  /** How long it may be kept. */
+  readonly keptMs?: number;
+}
+
 /**
  * Connects; `readsOnly` adds what spares the server a statement that nobody awaits any more. Rejects with a transient
  * `StoreError` whose outcome is known; its cause is the driver's error.
@@ -50,7 +59,7 @@ export async function openLink(
   address: MariadbAddress,
   ssl: SslOptions | undefined,
   readsOnly: boolean,
-  connectMs: number = mariadbLimits.connectMs,
+  { connectMs = mariadbLimits.connectMs, keptMs = mariadbLimits.linkKeptMs }: OpenLinkOptions = {},
 ): Promise<Link> {
   const socket = openSocket(address);
   const connection = createConnection({ ...optionsOf(address, ssl, socket), connectTimeout: connectMs });
@@ -67,12 +76,17 @@ export async function openLink(
     await connected(connection);
     const guards = readsOnly ? `, max_statement_time = ${mariadbLimits.readMs / 1_000 - 1}` : "";
     await ask(connection, `SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin, ${settings}${guards}`, [], connectMs);
-    const { rows } = await ask(connection, "SELECT @@max_allowed_packet", [], connectMs);
+    const { rows } = await ask(connection, "SELECT @@max_allowed_packet, @@read_only", [], connectMs);
+    const [packetBytes, readOnly] = (rows[0] ?? []).map(Number);
+    const untilMs = processClock.now().mono + (readOnly === 1 ? Math.min(keptMs, mariadbLimits.readOnlyLinkKeptMs) : keptMs);
     return {
       get usable() {
         return usable;
       },
-      packetBytes: Number(rows[0]?.[0]),
+      get outworn() {
+        return processClock.now().mono >= untilMs;
+      },
+      packetBytes: packetBytes ?? 0,
       ask: async (text, values, withinMs) => {
         try {
           return await ask(connection, text, values, withinMs);

@@ -150,7 +150,7 @@ describe.skipIf(reason !== undefined)(`connections to a real MariaDB${reason ? `
     const link = await openLink(address, undefined, false);
     onTestFinished(() => link.close());
     proxy.hold("both");
-    await expect(openLink(address, undefined, false, bounds.connectMs)).rejects.toMatchObject({
+    await expect(openLink(address, undefined, false, { connectMs: bounds.connectMs })).rejects.toMatchObject({
       kind: "transient",
       outcomeKnown: true,
     });
