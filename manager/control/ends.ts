@@ -123,6 +123,8 @@ function avoidWorker(turn: Turn, run: RunCell, worker: WorkerCell, holdMs: numbe
   run.avoid ??= new Map();
   run.avoid.set(worker.row.id, until);
   armAvoid(turn.state, run, until);
+  // What was on its way already when it began to rest says nothing more: thirty starts that became stale together are one refusal.
+  if (worker.restMono !== null) return;
   worker.refusals += 1;
   if (worker.refusals < refusalsBeforeRest) return;
   const restMs = Math.min(restMaxMs, restFirstMs * 2 ** Math.min(20, worker.refusals - refusalsBeforeRest));

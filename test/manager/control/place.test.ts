@@ -172,6 +172,25 @@ test("a worker that refuses everything rests, and the queue is not burnt on it",
   expect(reasonNow(bench, run?.id as string)).toContain("disk full");
 });
 
+test("starts that a worker refuses together cost it a second, not a minute; that it goes on to refuse, more each time", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a", slots(30));
+  await startMany(bench, await makeTask(bench), 200);
+  const refuseAll = async (): Promise<number> => {
+    const live = [...bench.state.attempts.keys()];
+    await a.report(...live.map((attempt) => a.next(attempt, "end", { end: { how: "refused", why: "stale" } })));
+    return live.length;
+  };
+  const restedMs: number[] = [];
+  for (let wave = 0; wave < 4; wave += 1) {
+    expect(await refuseAll()).toBeGreaterThanOrEqual(30);
+    const since = bench.now.mono;
+    while (bench.state.attempts.size === 0) await bench.pass(100);
+    restedMs.push(bench.now.mono - since);
+  }
+  expect(restedMs).toEqual([1_000, 2_000, 4_000, 8_000]);
+});
+
 test("a placement that throws, or names a worker that does not fit, stops nothing", async () => {
   let mode: "throw" | "wrong" | "right" = "throw";
   const placement: Placement = {
