@@ -106,6 +106,27 @@ test("every write forces the disk: WAL with synchronous=FULL, for nobody but thi
   journal.close();
 });
 
+test("a journal of the first release is brought up to date with all that it holds", () => {
+  const first = openJournal(folder, now);
+  first.write([
+    { write: "entry", entry: entry("a1") },
+    { write: "report", report: report(1) },
+  ]);
+  const { journal: id } = first.meta;
+  first.close();
+  const database = new DatabaseSync(path());
+  database.exec("ALTER TABLE meta DROP COLUMN forgotten_seq; PRAGMA user_version = 1");
+  database.close();
+  const second = openJournal(folder, now);
+  expect(second.meta).toMatchObject({ journal: id, n: 2, nextSeq: 2, forgottenSeq: 0 });
+  expect(second.entries()).toEqual([entry("a1")]);
+  second.write([{ write: "forget", attempts: ["a1"], upTo: 9 }]);
+  second.close();
+  const third = openJournal(folder, now);
+  expect(third.meta).toMatchObject({ n: 3, forgottenSeq: 9 });
+  third.close();
+});
+
 test("a journal of a newer Muster is left as it is, and the sentence says what to do", () => {
   openJournal(folder, now).close();
   const database = new DatabaseSync(path());

@@ -31,6 +31,7 @@ export class MemoryJournal {
           break;
         case "forget":
           for (const attempt of write.attempts) this.entries.delete(attempt);
+          this.meta = { ...this.meta, forgottenSeq: Math.max(this.meta.forgottenSeq ?? 0, write.upTo) };
           break;
       }
     }
