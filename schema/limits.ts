@@ -112,6 +112,8 @@ export const apiLimits = {
   catchUpPage: 500,
   /** Comment lines that keep proxies from closing a quiet stream. */
   streamBeatMs: 15_000,
+  /** How often it is looked whether the token or session of a stream still holds. */
+  streamRecheckMs: 2_000,
   /** How often a follower of a log looks for more; another manager may be the one that stores it, so nobody tells. */
   logFollowPollMs: 200,
   /** Looks without anything new, after the end, before a follower takes the log for complete. */

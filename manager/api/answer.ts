@@ -2,7 +2,7 @@
 import { requestLimits } from "../../schema/limits.ts";
 import { problem, ProblemError } from "../../schema/problem.ts";
 import { traceIdOf } from "../../schema/trace.ts";
-import { admit } from "./auth.ts";
+import { admit, endWithAdmission } from "./auth.ts";
 import { jsonOf, mediaType, mustBeOf, readBytes } from "./body.ts";
 import type { ApiParts } from "./deps.ts";
 import { parsed, replyOfError } from "./problem.ts";
@@ -105,6 +105,7 @@ export async function answer(parts: ApiParts, target: Target, request: Request, 
   });
   const headers = { ...parts.headers, ...reply.headers, "x-request-id": requestId };
   if (streamed) {
+    endWithAdmission(parts, target.permission, request, streamed);
     void logAtEnd(streamed, log);
     return new Response(streamed.body, { status: reply.status, headers });
   }

@@ -25,6 +25,7 @@ const defaults: ApiLimits = {
   sseClients: managerLimits.sseClients,
   sseBufferBytes: managerLimits.sseBufferBytes,
   streamBeatMs: apiLimits.streamBeatMs,
+  streamRecheckMs: apiLimits.streamRecheckMs,
   workerLostAfterSeconds: (timing.heartbeatMs * timing.workerLostIntervals) / 1_000,
 };
 

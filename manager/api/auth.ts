@@ -1,9 +1,10 @@
 /** Who asks, and whether they may: the one place that decides it for every route. */
-import { problem } from "../../schema/problem.ts";
+import { problem, ProblemError } from "../../schema/problem.ts";
 import type { ApiParts } from "./deps.ts";
 import type { Permission } from "./route.ts";
 import { cookieOf } from "./sessions.ts";
 import { notTakenFor } from "./store-trouble.ts";
+import type { Streamed } from "./streams.ts";
 import { commandOf } from "../../schema/command.ts";
 
 const inQuery = /[?&](token|access_token|api_key|apikey|authorization)=/i;
@@ -23,6 +24,35 @@ export function admit(parts: ApiParts, permission: Permission | undefined, reque
   };
   // A token is known at once, and thousands a second come by one: they do not pay for the wait that a session is.
   return typeof name === "string" ? admitted(name) : name.then(admitted);
+}
+
+/**
+ * Ends a stream within `streamRecheckMs` once the token or the session that it was opened with holds no longer: by revocation,
+ * sign-out or age. Looking counts as a use, so a session is not idle while a page of it listens.
+ */
+export function endWithAdmission(
+  parts: ApiParts,
+  permission: Permission | undefined,
+  request: Request,
+  streamed: Streamed,
+): void {
+  if (permission === "open" || permission === "ticket") return;
+  const recheck = setInterval(() => {
+    void holds(parts, request).then((still) => {
+      if (!still) streamed.end();
+    });
+  }, parts.limits.streamRecheckMs).unref();
+  void streamed.closed.then(() => clearInterval(recheck));
+}
+
+async function holds(parts: ApiParts, request: Request): Promise<boolean> {
+  try {
+    await identify(parts, request);
+    return true;
+  } catch (error) {
+    // While the database is away nobody knows, and nothing is ended for that.
+    return !(error instanceof ProblemError && error.problem.code === "unauthorized");
+  }
 }
 
 /** Throws 401 unless a token or a session says who asks. */

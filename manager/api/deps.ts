@@ -24,6 +24,7 @@ export interface ApiLimits {
   readonly sseClients: number;
   readonly sseBufferBytes: number;
   readonly streamBeatMs: number;
+  readonly streamRecheckMs: number;
   /** The shortest `lostAfterSeconds` that a task with `onLost: retry` may have (rule 8). */
   readonly workerLostAfterSeconds: number;
 }

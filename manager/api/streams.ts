@@ -6,6 +6,8 @@ export interface Streamed {
   readonly body: ReadableStream<Uint8Array>;
   /** Settles when the last byte is out or the client has gone; true when it ended by itself. */
   readonly closed: Promise<boolean>;
+  /** Ends it cleanly, as when its client may not hear it any more. */
+  end(): void;
 }
 
 export interface StreamBook {
@@ -35,7 +37,11 @@ export function makeStreamBook(most: number): StreamBook {
         resolve(byItself);
       };
       // Nothing is read ahead of the client.
-      return { body: new ReadableStream(sourceOf(make(abort.signal), abort, over, onError), { highWaterMark: 0 }), closed };
+      return {
+        body: new ReadableStream(sourceOf(make(abort.signal), abort, over, onError), { highWaterMark: 0 }),
+        closed,
+        end: () => abort.abort(),
+      };
     },
     closeAll() {
       for (const abort of live) abort.abort();

@@ -1,6 +1,8 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { apiLimits } from "../../../schema/limits.ts";
 import { routes } from "../../../manager/api/routes.ts";
+import { StoreError } from "../../../manager/store/store.ts";
+import { until } from "../../kit/until.ts";
 import { problemIn, rig, token, type Rig } from "./kit.ts";
 import { taskOf } from "./rows.ts";
 
@@ -171,6 +173,54 @@ describe("sessions", () => {
     for (let tried = 0; tried < apiLimits.sessionPostBurst; tried += 1)
       statuses.add((await r.call("POST", "/session", { bare: true, body: { token: "wrong" } })).status);
     expect(statuses).toEqual(new Set([401, 429]));
+  });
+});
+
+describe("a stream that is open", () => {
+  const opened = async (headers: Record<string, string>): Promise<{ readonly over: () => boolean }> => {
+    const response = await r.app.request("/events", { headers: { accept: "text/event-stream", ...headers } });
+    expect(response.status).toBe(200);
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    await reader.read();
+    let over = false;
+    void (async () => {
+      while (!(await reader.read()).done);
+      over = true;
+    })();
+    onTestFinished(async () => await reader.cancel());
+    return { over: () => over };
+  };
+
+  test("ends when its token is revoked, and no other does", async () => {
+    r = await rig({ limits: { streamRecheckMs: 5 } });
+    r.tokens.set("mst_other", "ben");
+    const [mine, other] = [
+      await opened({ authorization: `Bearer ${token}` }),
+      await opened({ authorization: "Bearer mst_other" }),
+    ];
+    r.tokens.delete(token);
+    await until("the stream to end", () => mine.over());
+    expect(other.over()).toBe(false);
+    expect(r.app.openStreams()).toBe(1);
+  });
+
+  test("ends when its session is signed out, and not because the store cannot say", async () => {
+    r = await rig({ limits: { streamRecheckMs: 5 } });
+    const signedIn = await r.call("POST", "/session", { bare: true, body: { token } });
+    const cookie = (signedIn.headers.get("set-cookie") ?? "").split(";", 1)[0] as string;
+    const stream = await opened({ cookie });
+    const well = r.store.useSession;
+    let asked = 0;
+    r.store.useSession = async () => {
+      asked += 1;
+      throw new StoreError("transient", true, "away");
+    };
+    r.now.mono += apiLimits.sessionKeptMs;
+    await until("the store to be asked in vain", () => asked > 2);
+    expect(stream.over()).toBe(false);
+    r.store.useSession = well;
+    await r.call("DELETE", "/session", { bare: true, headers: { cookie, "sec-fetch-site": "same-origin" } });
+    await until("the stream to end", () => stream.over());
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { judge, type Settings } from "../../../../manager/store/mariadb/check.ts";
-import { refusalOf, storeErrorOf } from "../../../../manager/store/mariadb/errors.ts";
+import { mayHaveMoved, refusalOf, storeErrorOf } from "../../../../manager/store/mariadb/errors.ts";
 import { StoreError } from "../../../../manager/store/store.ts";
 
 /** As mysql2 throws it: with the number of the server, and the text that was sent. */
@@ -46,6 +46,33 @@ describe("what an error of MariaDB means (rule 19)", () => {
   test.each([1064, 1105, 1030, 30_001, 30_002, 65_000])("%i is nobody's: it comes back as it is, to be counted", (errno) => {
     const error = answer(errno, 'Got error 999 "Unheard of" from storage engine InnoDB');
     expect(storeErrorOf(error, true)).toBe(error);
+  });
+
+  test.each([
+    [2002, "Can't connect to local server"],
+    [2003, "Lost connection to backend server: network error"],
+    [2006, "MySQL server has gone away"],
+    [2013, "Lost connection to server during query"],
+    [9001, "Max connect timeout reached while reaching hostgroup 1 after 10000ms"],
+    [9002, "Max connect failure while reaching hostgroup 1"],
+    [9004, "Backend Offline Detected"],
+  ])("%i (%s) is a proxy that does not reach the server: it passes, and nobody knows what was on its way", (errno, text) => {
+    const error = storeErrorOf(answer(errno, text), true);
+    expect(error).toMatchObject({ kind: "transient", outcomeKnown: false });
+    expect(storeErrorOf(answer(errno, text), false)).toMatchObject({ kind: "transient", outcomeKnown: true });
+    expect(String(error)).toContain(`the proxy before it does not reach it: ${text}; look at the proxy's own log`);
+    expect(mayHaveMoved(error)).toBe(true);
+  });
+
+  test("connections are made anew after what may mean another server, and after nothing else", () => {
+    for (const errno of [1036, 1047, 1053, 1290, 1836, 1927])
+      expect(mayHaveMoved(storeErrorOf(answer(errno))), String(errno)).toBe(true);
+    for (const code of ["PROTOCOL_CONNECTION_LOST", "ECONNRESET", "PROTOCOL_SEQUENCE_TIMEOUT"])
+      expect(mayHaveMoved(storeErrorOf(broken(code))), code).toBe(true);
+    for (const errno of [1040, 1062, 1205, 1213, 1406, 1969, 1064])
+      expect(mayHaveMoved(storeErrorOf(answer(errno))), String(errno)).toBe(false);
+    expect(mayHaveMoved(new Error("of a change that cannot be"))).toBe(false);
+    expect(mayHaveMoved(new StoreError("transient", true, "All 2 connections are taken."))).toBe(false);
   });
 
   test("the outcome is unknown exactly when no answer came, or when the block's own rollback is in doubt", () => {
