@@ -31,8 +31,6 @@ export function isUnproven(end: End | null): boolean {
 
 /** Its worker is lost: when the loss of each attempt is decided. */
 export function armLosses(state: ControlState, worker: WorkerCell, nowMono: number): void {
-  // Its ledger may have the true end (rule 28).
-  if (isHeld(state)) return;
   for (const attempt of worker.attempts.values()) if (!attempt.orphan) armLoss(state, attempt, lossAt(state, attempt, nowMono));
 }
 
@@ -54,7 +52,7 @@ function lossAt(state: ControlState, attempt: AttemptCell, nowMono: number): num
   }
 }
 
-/** The time for it has come, and its worker is still lost. */
+/** The time for it has come, and its worker is still lost. While the pool is held its ledger may yet have the true end (rule 28). */
 export function decideLoss(turn: Turn, attempt: AttemptCell): void {
   if (attempt.orphan || attempt.worker.row.state !== "lost" || isHeld(turn.state)) return;
   const { run } = attempt;

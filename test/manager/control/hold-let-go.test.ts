@@ -102,3 +102,18 @@ test("letting go starts the clocks of loss that stood still", async () => {
   await bench.pass(100);
   expect((await bench.run(failing)).state).toBe("lost");
 });
+
+test("a worker that returns after the word is given nothing before it has told: what it finished is not placed on it again", async () => {
+  const made = await finishedSince();
+  const { bench, a, b, run } = made;
+  a.seq = a.acked = 3;
+  await takeBack(made);
+  await tell(b, []);
+  await bench.ask(release);
+  await bench.ask({ kind: "drainWorker", workerId: "a", on: false, ...asker });
+  expect(itemsOf(await a.join(), "start")).toEqual([]);
+  expect(itemsOf(await bench.pass(1_000), "start")).toEqual([]);
+  const said = await tell(a, [ended("gone1", run, 3)]);
+  expect(itemsOf(said, "start")).toEqual([]);
+  expect((await bench.run(run)).state).toBe("succeeded");
+});

@@ -183,6 +183,25 @@ test("the attempt that the backup has was followed by another: the newer one dec
   expect((await bench.run(run)).state).toBe("succeeded");
 });
 
+test("a refusal of the lost time changes nothing: the run still waits, and was no try", async () => {
+  const made = await finishedSince();
+  const { bench, a, run } = made;
+  a.seq = a.acked = 3;
+  await takeBack(made);
+  await tell(a, [ended("r1", run, 3, { how: "refused", why: "no room" })]);
+  expect(await bench.run(run)).toMatchObject({ state: "queued", tries: 0, placements: 0 });
+});
+
+test("a worker that claims a run which this leader made itself is not believed", async () => {
+  const made = await finishedSince();
+  const { bench, a } = made;
+  a.seq = a.acked = 3;
+  await takeBack(made);
+  const own = await start(bench, made.task);
+  await tell(a, [ended("claimed", own, 3)]);
+  expect((await bench.run(own)).state).toBe("queued");
+});
+
 test("a run that the database does not know is shown as found, and nothing runs", async () => {
   const made = await finishedSince();
   made.a.seq = made.a.acked = 3;
