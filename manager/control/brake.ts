@@ -11,13 +11,21 @@ const partGone = 0.3;
 const withinBeats = 2;
 
 /** A worker has just become unreachable. */
-export function noteGone(turn: Turn): void {
+export function noteGone(turn: Turn, worker: WorkerCell): void {
   const { state, now } = turn;
-  const { brake } = state;
+  const { gone, untilMono } = state.brake;
   const windowMs = withinBeats * state.settings.heartbeatMs;
-  brake.gone.push(now.mono);
-  while (brake.gone.length > 0 && (brake.gone[0] as number) < now.mono - windowMs) brake.gone.shift();
-  if (brake.untilMono === null && isFleet(state, brake.gone.length)) pull(turn.state, now.mono);
+  gone.set(worker.row.id, now.mono);
+  for (const [id, goneMono] of gone) {
+    if (goneMono >= now.mono - windowMs) break;
+    gone.delete(id);
+  }
+  if (untilMono === null && isFleet(state, gone.size)) pull(state, now.mono);
+}
+
+/** It is heard again: whoever vanishes next did not vanish together with it. */
+export function noteBack(state: ControlState, worker: WorkerCell): void {
+  state.brake.gone.delete(worker.row.id);
 }
 
 /** A new leader that finds many workers silent cannot know whether they vanished at once: it takes it that they did. */
@@ -64,7 +72,6 @@ export function checkBrake(turn: Turn): void {
   }
   brake.untilMono = null;
   brake.releasing = false;
-  brake.gone.length = 0;
   clearAlarm(state, "fleetBrake", "");
 }
 

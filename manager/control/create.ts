@@ -69,7 +69,7 @@ function emptyState(options: ControlOptions, live: LiveState, now: Now): Control
     hold: live.hold && { row: live.hold, sentence: live.hold.why },
     tookOverRuns: live.queued > 0 || live.runs.length > 0,
     tookOverOrder: live.lastEvent,
-    brake: { gone: [], untilMono: null, releasing: false, nextReleaseMono: 0 },
+    brake: { gone: new Map(), untilMono: null, releasing: false, nextReleaseMono: 0 },
     lastEvent: live.lastEvent,
     lastStepMono: now.mono,
     presentSinceMono: now.mono,

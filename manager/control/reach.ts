@@ -1,6 +1,6 @@
 /** Whether a worker is heard: from silent to unreachable to lost, and back. Silence is measured by our own clock only. */
 import { armWorker } from "./due.ts";
-import { noteGone } from "./brake.ts";
+import { noteBack, noteGone } from "./brake.ts";
 import { updateWorker } from "./drain.ts";
 import { armLosses, disarmLosses } from "./loss.ts";
 import { naturalState, updateRun } from "./runs.ts";
@@ -23,6 +23,7 @@ export function becomeReachable(turn: Turn, worker: WorkerCell): void {
   const { row } = worker;
   countReachable(turn.state, 1);
   worker.releaseMono = null;
+  noteBack(turn.state, worker);
   const state = row.draining ? (worker.attempts.size > 0 ? "draining" : "drained") : "online";
   updateWorker(turn, worker, { state, stateSince: turn.now.wall, lastSeenAt: turn.now.wall });
   emit(turn, "workerOnline", { workerId: row.id, data: { was: row.state, epoch: row.epoch } });
@@ -56,7 +57,7 @@ export function becomeUnreachable(turn: Turn, worker: WorkerCell, why: string): 
       data: {},
     });
   }
-  noteGone(turn);
+  noteGone(turn, worker);
   watch(turn.state, worker);
 }
 

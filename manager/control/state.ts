@@ -128,8 +128,8 @@ export interface Sweep {
 }
 
 export interface Brake {
-  /** When workers became unreachable, lately. */
-  readonly gone: number[];
+  /** Workers that became unreachable lately and are so still, and when; the first of them first. */
+  readonly gone: Map<string, number>;
   /** Null: off. */
   untilMono: number | null;
   /** Letting go: workers may be declared lost one by one. */

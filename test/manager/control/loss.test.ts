@@ -218,6 +218,24 @@ test("fleet brake: it is over when they are back, and three of three are not a f
   expect(figures(small.state).workersByState).toEqual({ lost: 3 });
 });
 
+test("fleet brake: one that went and came back does not make three others a fleet, nor keep the next one from making it", async () => {
+  const bench = await openBench();
+  const hands: Hand[] = [];
+  for (let i = 0; i < 5; i += 1) hands.push(await joined(bench, `w${i}`));
+  const [first, second, third, fourth, fifth] = hands as [Hand, Hand, Hand, Hand, Hand];
+  await bench.batch(first.statusInput("gone"));
+  first.connection += 1;
+  await first.join();
+  await bench.pass(2_000);
+  for (const hand of [second, third, fourth]) await bench.batch(hand.statusInput("gone"));
+  await bench.pass(1_000);
+  expect(alarms(bench.state, bench.now)).toEqual([]);
+  await bench.batch(fifth.statusInput("gone"));
+  await bench.pass(100_000);
+  expect(figures(bench.state).workersByState).toEqual({ unreachable: 5 });
+  expect(alarms(bench.state, bench.now).map((alarm) => alarm.kind)).toEqual(["fleetBrake"]);
+});
+
 test("fleet brake: a new leader that finds the fleet silent holds it too", async () => {
   const bench = await openBench();
   for (let i = 0; i < 10; i += 1) await joined(bench, `w${i}`);
