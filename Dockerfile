@@ -7,6 +7,7 @@ COPY schema schema
 COPY broker broker
 COPY manager manager
 COPY worker worker
+COPY cli cli
 COPY scripts scripts
 RUN npm run build
 
