@@ -184,7 +184,7 @@ export class PoolEngine extends Service {
   /** Commits a turn's changes as the next batch of the lead. */
   async #commit(lead: Lead, turn: Decided, signal: AbortSignal): Promise<CommitOutcome["kind"]> {
     const { store, options, log, clock, timing } = this.#deps;
-    const speaks = turn.steps.some((step) => step.commands.length > 0) || this.#logAcks.size > 0;
+    const speaks = turn.steps.some((step) => step.commands.length > 0 || step.answers.length > 0) || this.#logAcks.size > 0;
     const begunMs = clock.now().mono;
     const isStale = begunMs - this.#heldMs >= timing.leaseRenewMs;
     // Nothing to write: where the OS lock is the lease, holding it is the check. Elsewhere an empty batch is, before anything

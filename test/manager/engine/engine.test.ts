@@ -198,6 +198,16 @@ describe("where the lease is a row", () => {
   });
 });
 
+test("an answer that changes nothing is a leader's too: who does not know yet that it was deposed gives none", async () => {
+  const rig = await makeRig({ leaseIsRow: true });
+  await rig.engine.ask(createTask("a"));
+  const lease = await rig.store.readLease("default");
+  await rig.store.takeLease("default", "somebody else", lease, 0);
+  expect(await problemOf(rig.engine.ask({ ...createTask("a"), id: "another" } as ReturnType<typeof createTask>))).toBe(
+    "outcome-unknown",
+  );
+});
+
 test("a leader that stops gives its lease back as the last thing; one whose database is away does not wait for it for ever", async () => {
   const rig = await makeRig({ leaseIsRow: true });
   await rig.engine.ask(createTask("before"));
