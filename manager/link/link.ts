@@ -34,7 +34,8 @@ export interface LinkFigures {
   tooLarge: number;
 }
 
-const reconnect = { firstMs: 200, maxMs: 30_000 };
+/** Managers are few: no wave to spread, and a pool waits for its new leader's connection. */
+const reconnect = { firstMs: 200, maxMs: 5_000 };
 
 export class Link extends Service {
   readonly name = `link of ${managerUsername}`;
