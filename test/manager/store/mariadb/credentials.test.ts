@@ -10,6 +10,8 @@ import { openCredentialBook, putSignpost } from "../../../../manager/store/crede
 import { openConnections, type Connections } from "../../../../manager/store/mariadb/connection.ts";
 import { openMariadbCredentials, takeOverFile } from "../../../../manager/store/mariadb/credentials.ts";
 import { migrate } from "../../../../manager/store/mariadb/migrate.ts";
+import { mariadbSessions } from "../../../../manager/store/mariadb/sessions.ts";
+import { apiLimits } from "../../../../schema/limits.ts";
 import { credentialContract, type OpenedForTest } from "../../../contract/credentials.ts";
 import { mariadbMissing, MariadbServer } from "../../../kit/mariadb.ts";
 import { until } from "../../../kit/until.ts";
@@ -58,6 +60,43 @@ describe.skipIf(reason !== undefined)(`a real MariaDB${reason ? ` (skipped: ${re
   credentialContract("credentials in MariaDB", async () => {
     const { url } = await database();
     return [await viewOf(url), await viewOf(url)];
+  });
+
+  describe("sessions by the server's own clock", () => {
+    const now = "UNIX_TIMESTAMP() * 1000";
+    const put = (connections: Connections, id: string, usedAgoMs: number, leftMs: number): Promise<unknown> =>
+      connections.write([`INSERT INTO sessions VALUES ('${id}', 'h', ${now} - ${usedAgoMs}, ${now} + ${leftMs})`]);
+
+    test("whatever clock its managers have, a session ends when it is idle or old, and a use is noted now and then", async () => {
+      const { connections } = await database();
+      const sessions = mariadbSessions(connections);
+      await put(connections, "well", apiLimits.sessionNotedMs + 5_000, 60_000);
+      await put(connections, "just used", 0, 60_000);
+      await put(connections, "idle", apiLimits.sessionIdleMs, 60_000);
+      await put(connections, "old", 0, 0);
+      for (const at of [0, Date.now(), 1e15]) {
+        for (const id of ["well", "just used"]) expect(await sessions.useSession(id, at), id).toMatchObject({ tokenHash: "h" });
+        for (const id of ["idle", "old", "none"]) expect(await sessions.useSession(id, at), id).toBeNull();
+      }
+      const noted = await connections.read(`SELECT id FROM sessions WHERE used_at > ${now} - 60000 ORDER BY id`);
+      expect(noted.flat()).toEqual(["just used", "old", "well"]);
+    });
+
+    test("there are as many as the bound says; ended ones and the longest unused give way", async () => {
+      const { connections } = await database();
+      const sessions = mariadbSessions(connections);
+      await connections.write([
+        `INSERT INTO sessions SELECT CONCAT('s', seq), 'h', ${now} - seq, ${now} + 60000 FROM seq_1_to_${apiLimits.sessions}`,
+      ]);
+      await sessions.beginSession("new", "h", 0);
+      const count = async (): Promise<number> => Number((await connections.read("SELECT COUNT(*) FROM sessions"))[0]?.[0]);
+      expect(await count()).toBe(apiLimits.sessions);
+      expect(await sessions.useSession(`s${apiLimits.sessions}`, 0)).toBeNull();
+      expect(await sessions.useSession("s1", 0)).not.toBeNull();
+      await connections.write([`UPDATE sessions SET used_at = used_at - ${apiLimits.sessionIdleMs} WHERE id LIKE 's%'`]);
+      await sessions.beginSession("newer", "h", 0);
+      expect(await count()).toBe(2);
+    });
   });
 
   test("only hashes are in the tables", async () => {
