@@ -21,7 +21,7 @@ import { LogIntake } from "./link/log-intake.ts";
 import { Outbox } from "./link/outbox.ts";
 import { announcedAddress } from "./peers/address.ts";
 import type { Holder } from "./peers/holder.ts";
-import { openPeers, type PeersDeps } from "./peers/peers.ts";
+import { openPeers, type Peers, type PeersDeps } from "./peers/peers.ts";
 import { revokeRemoved } from "./revoke.ts";
 import { startApi } from "./start-api.ts";
 import { loadStore } from "./store/load.ts";
@@ -76,10 +76,9 @@ async function assemble(
   const feed = new EventFeed();
   const revoking = new AbortController();
   closers.push(async () => revoking.abort());
-  feed.subscribe((events) => {
-    const kick = embedded ? { kick: (username: string) => void embedded.kick(username) } : {};
-    void revokeRemoved(events, { book: credentials.book, log, signal: revoking.signal, ...kick });
-  });
+  const kick = embedded ? { kick: (username: string) => void embedded.kick(username) } : {};
+  const revoke = { book: credentials.book, log, signal: revoking.signal, ...kick };
+  feed.subscribe((events) => void revokeRemoved(events, revoke));
   const stateOf = (pool: string): ControlState | undefined => engines.get(pool)?.lead?.state;
   const tracing = await traceManager(config, { clock: processClock, log, stateOf });
   closers.push(async () => await tracing?.close());
@@ -93,7 +92,7 @@ async function assemble(
   const peers = store.leaseIsLock ? undefined : await openPeers(peersDeps(config, { self, embedded, engines, store, log }));
   closers.push(async () => peers?.close());
   for (const engine of engines.values()) engine.start();
-  const stopEngines = (): Promise<void> => stopAll(engines.values());
+  const stopEngines = (): Promise<void> => stopAll(engines.values(), peers);
   closers.push(stopEngines);
 
   const { link, intake } = makeLink(config, { embedded, store, logs, engines, outbox, log });
@@ -172,7 +171,8 @@ function makeOutbox(config: ManagerConfig, tracing: ManagerTracing | undefined, 
   );
 }
 
-async function stopAll(engines: Iterable<PoolEngine>): Promise<void> {
+async function stopAll(engines: Iterable<PoolEngine>, peers: Peers | undefined): Promise<void> {
+  peers?.forwarder.close();
   await Promise.all([...engines].map((engine) => engine.stop()));
 }
 

@@ -31,6 +31,8 @@ export interface ControlPlane {
   serves(pool: string): Promise<boolean>;
   /** True where no other manager can be on the same database. */
   readonly alone: boolean;
+  /** What the store's trouble is while a pool served here is in it: then nobody need wait for a read to learn it. */
+  readonly trouble: string | undefined;
   /**
    * Steps the request, here or at the manager that leads the pool, and resolves once its effects are durable. Rejects with a
    * `ProblemError`: what the core says, or `not-taken` (never stepped) or `outcome-unknown` (rule 20).

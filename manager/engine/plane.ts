@@ -48,6 +48,10 @@ export function makePlane(deps: PlaneDeps, tail: Pick<EventTail, "subscribe" | "
   return {
     pools: [...engines.keys()],
     alone: peers === undefined,
+    get trouble() {
+      for (const { trouble } of engines.values()) if (trouble) return trouble.sentence;
+      return undefined;
+    },
     serves: async (pool) => {
       if (engines.has(pool)) return true;
       const leader = await peers?.book.of(pool);

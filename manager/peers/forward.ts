@@ -70,6 +70,11 @@ export class Forwarder {
     }
   }
 
+  /** Whoever waits is told that the outcome is unknown, or that nothing was sent; no more than that is known here from now on. */
+  close(): void {
+    for (const one of this.#onTheirWay) one.ending.abort(new Error("this manager is being shut down"));
+  }
+
   /** Who leads may have changed: what is on its way to a leader that is none any more is let go. */
   look(pool: string): void {
     for (const one of this.#onTheirWay) {

@@ -25,6 +25,7 @@ export function fakePlane(): FakePlane {
   return {
     pools: ["default"],
     alone: true,
+    trouble: undefined,
     async serves(pool) {
       return this.pools.includes(pool);
     },

@@ -1,70 +1,64 @@
-import { beforeEach, expect, test } from "vitest";
-import type { PoolView } from "../../../schema/pool.ts";
-import type { HoldRecord } from "../../../manager/control/records.ts";
-import { problemIn, rig, type Rig } from "./kit.ts";
+import { expect, test } from "vitest";
+import { StoreError } from "../../../manager/store/store.ts";
+import { makePoolFinder } from "../../../manager/api/pools.ts";
+import { ProblemError, type Problem } from "../../../schema/problem.ts";
+import { taskRow } from "./rows.ts";
 
-const hold: HoldRecord = {
-  pool: "default",
-  since: 5_000,
-  by: "ana",
-  byReason: "the dump of noon",
-  why: "somebody put a backup back",
-  short: false,
-  letGo: false,
-};
+interface Beside {
+  readonly alone?: boolean;
+  trouble?: string | undefined;
+}
 
-let r: Rig;
-beforeEach(async () => {
-  r = await rig();
-  await r.commit({ op: "insertHold", row: hold });
-  await r.store.takeLease("edge", "manager-abc at http://10.0.0.7:7070", null, 0);
-});
-
-test("a pool shows who leads it, and what holds it in the leader's words", async () => {
-  r.plane.held = {
-    term: 1,
-    hold: "held: it waits for edge-1",
-    waitsFor: ["edge-1"],
-    brake: { sentence: "4 are silent", silent: 4 },
+function finder({ alone = false, trouble }: Beside, found: () => unknown) {
+  let reads = 0;
+  const read = async (): Promise<never> => {
+    reads += 1;
+    return found() as never;
   };
-  const page = (await (await r.call("GET", "/pools")).json()) as { items: PoolView[]; next: null };
-  expect(page.items.map(({ id, leader }) => [id, leader])).toEqual([
-    ["default", "test"],
-    ["edge", "manager-abc"],
-  ]);
-  expect(page.items[0]).toMatchObject({
-    reason: "held: it waits for edge-1",
-    restored: { since: "1970-01-01T00:00:05.000Z", by: "ana", byReason: "the dump of noon", letGo: false, waitsFor: ["edge-1"] },
-    brake: { silent: 4, sentence: "4 are silent" },
+  const plane = { pools: ["default"], alone, trouble, serves: async (pool: string) => (await read(), pool === "east") };
+  return { pools: makePoolFinder(plane, { task: read, run: read, worker: read }), reads: () => reads };
+}
+
+async function problemOf(work: Promise<unknown>): Promise<Problem> {
+  const error = await work.then(
+    () => undefined,
+    (cause: unknown) => cause,
+  );
+  if (error instanceof ProblemError) return error.problem;
+  throw new Error(`no problem came, but ${String(error)}`);
+}
+
+test("beside other managers a task may be of a pool that is not served here; it is looked up once", async () => {
+  const { pools, reads } = finder({}, () => taskRow({ pool: "east" }));
+  expect([await pools.ofTask("t1"), await pools.ofTask("t1")]).toEqual(["east", "east"]);
+  expect(reads()).toBe(1);
+  await pools.mustBeLed("default");
+  expect(reads()).toBe(1);
+  await pools.mustBeLed("east");
+  expect(await problemOf(pools.mustBeLed("west"))).toMatchObject({ code: "impossible" });
+});
+
+test("alone, nothing is read to find the only pool", async () => {
+  const { pools, reads } = finder({ alone: true }, () => null);
+  expect([await pools.ofTask("t1"), await pools.ofRun("r1")]).toEqual(["default", "default"]);
+  expect(reads()).toBe(0);
+});
+
+test("a store in trouble means that nothing was taken; where that is known nobody waits for a read", async () => {
+  const away = new StoreError("transient", true, "The database does not answer.");
+  const { pools } = finder({}, () => {
+    throw away;
   });
-  expect((await r.call("GET", "/pools/none")).status).toBe(404);
-});
-
-test("pages are by name", async () => {
-  const first = (await (await r.call("GET", "/pools?limit=1")).json()) as { items: PoolView[]; next: string };
-  expect(first).toMatchObject({ items: [{ id: "default" }], next: "default" });
-  const second = (await (await r.call("GET", `/pools?limit=1&cursor=${first.next}`)).json()) as { items: PoolView[]; next: null };
-  expect(second).toMatchObject({ items: [{ id: "edge" }], next: null });
-});
-
-test("what the leader does not tell is said, and what is stored is shown all the same", async () => {
-  r.plane.held = { unknown: "manager-abc at http://10.0.0.7:7070 does not answer" };
-  expect((await (await r.call("GET", "/pools/default")).json()) as PoolView).toMatchObject({
-    reason: "manager-abc at http://10.0.0.7:7070 does not answer",
-    restored: { waitsFor: [] },
-    brake: null,
+  for (const asked of [pools.ofTask("t1"), pools.ofRun("r1"), pools.ofWorker("w1"), pools.mustBeLed("east")])
+    expect(await problemOf(asked)).toMatchObject({
+      code: "not-taken",
+      detail: expect.stringContaining("does not answer"),
+      retryAfterSeconds: 2,
+    });
+  const known = finder({ trouble: "The database does not answer." }, () => null);
+  expect(await problemOf(known.pools.ofTask("t1"))).toMatchObject({
+    code: "not-taken",
+    detail: expect.stringContaining("does not answer"),
   });
-});
-
-test("a release is the leader's to decide, with who asked and why", async () => {
-  r.plane.answer = () => ({ kind: "released", changed: true });
-  const response = await r.call("POST", "/pools/default/release", { body: { what: "brake", reason: "the hall burnt down" } });
-  expect(response.status).toBe(200);
-  expect(r.plane.asked).toEqual([
-    { pool: "default", request: { kind: "releasePool", what: "brake", by: "ana", byReason: "the hall burnt down" } },
-  ]);
-  expect((await r.call("POST", "/pools/none/release", { body: { what: "brake" } })).status).toBe(404);
-  const wrong = await r.call("POST", "/pools/default/release", { body: { what: "everything" } });
-  expect(await problemIn(wrong)).toMatchObject({ code: "malformed" });
-  expect(r.plane.asked).toHaveLength(1);
+  expect(known.reads()).toBe(0);
 });

@@ -224,6 +224,16 @@ test("more requests than may be on their way are not taken, and neither is one t
   expect(await problemOf(follower.forwarder.ask(pool, large))).toMatchObject({ code: "too-large" });
 });
 
+test("a manager that is shut down tells whoever waits", async () => {
+  const address = await answering(() => undefined);
+  const { forwarder } = followerRig(leaseOf("manager-slow", address));
+  const asked = problemOf(forwarder.ask(pool, createTask("one")));
+  await until("the request to be on its way", () => forwarder.inFlight === 1);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  forwarder.close();
+  expect(await asked).toMatchObject({ detail: expect.stringContaining("this manager is being shut down") });
+});
+
 test("an address that is none has taken nothing", async () => {
   const { forwarder } = followerRig(leaseOf("manager-odd", "nowhere"));
   expect(await problemOf(forwarder.ask(pool, createTask("one")))).toMatchObject({ code: "not-taken" });
