@@ -1,4 +1,3 @@
-import { silentLog } from "../../schema/kit/log.ts";
 import type { UplinkKind } from "../../schema/topics.ts";
 import type { ActDeps } from "../../worker/act.ts";
 import type { AgentAction, AgentInput, AgentOptions } from "../../worker/agent/types.ts";
@@ -6,6 +5,7 @@ import type { JournalWrite } from "../../worker/agent/records.ts";
 import type { Shell } from "../../worker/shell.ts";
 import type { SimHost } from "./host.ts";
 import type { SimJournal } from "./journal.ts";
+import { log } from "./quiet.ts";
 import type { PlanTiming } from "./plan.ts";
 import type { Product } from "./product.ts";
 
@@ -55,7 +55,7 @@ export function makeAgent(parts: AgentParts): { readonly agent: AgentState; read
     },
     measure: () => ({ load: { cpu: 0, memoryMb: 0 }, spoolBytes: 0 }),
     clock: { now: () => host.now() },
-    log: silentLog(),
+    log,
   });
   return { agent, shell };
 }
@@ -81,7 +81,7 @@ function actDeps(parts: AgentParts): ActDeps {
     newJournal: parts.newJournal,
     monoMs: () => host.now().mono,
     signal: new AbortController().signal,
-    log: silentLog(),
+    log,
   };
   // The host and the output have the verbs that are called, and no files.
   return deps as unknown as ActDeps;

@@ -29,6 +29,8 @@ interface WorkerLine extends Kept {
 }
 
 interface ManagerLine extends Kept {
+  /** Only who leads hears the workers. */
+  subscribed: boolean;
   readonly deliver: (workerId: string, kind: UplinkKind, payload: Uint8Array) => void;
 }
 
@@ -72,11 +74,19 @@ export class SimBroker {
 
   connectManager(client: string, closed: Kept["closed"], deliver: ManagerLine["deliver"]): Line | undefined {
     if (this.#isDown) return undefined;
-    const line: ManagerLine = { ...this.#kept(client, undefined, closed), deliver };
+    const line: ManagerLine = { ...this.#kept(client, undefined, closed), deliver, subscribed: false };
     this.#managers.set(client, line);
-    for (const [workerId, payload] of this.#retained)
-      this.#arrive(line, this.#ends.chance.between(1, retainedMs), () => line.deliver(workerId, "status", payload));
     return line;
+  }
+
+  /** To the uplinks of all workers; what is retained of each comes first. Doing it again brings it again. */
+  subscribe(from: Line): void {
+    const line = from as ManagerLine;
+    this.#arrive(line, this.#ends.chance.between(1, retainedMs), () => {
+      line.subscribed = true;
+      for (const [workerId, payload] of this.#retained)
+        this.#arrive(line, this.#ends.chance.between(1, retainedMs), () => line.deliver(workerId, "status", payload));
+    });
   }
 
   get #isDown(): boolean {
@@ -168,7 +178,8 @@ export class SimBroker {
     const workerId = line.client;
     if (kind === "status") this.#retained.set(workerId, payload);
     for (const to of this.#managers.values())
-      this.#send(line, to, kind, Math.max(heldUntilMs, to.downHeldUntilMs), () => to.deliver(workerId, kind, payload));
+      if (to.subscribed)
+        this.#send(line, to, kind, Math.max(heldUntilMs, to.downHeldUntilMs), () => to.deliver(workerId, kind, payload));
   }
 
   /** One message from one line to another; none, one or two arrive. */

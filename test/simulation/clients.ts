@@ -1,14 +1,9 @@
 import type { Request } from "../../manager/control/inputs.ts";
 import type { RunRecord } from "../../manager/control/records.ts";
 import { Asking, isUncertain } from "./asking.ts";
-import type { Counters } from "./counters.ts";
 import type { SimManager } from "./manager.ts";
-import { paramsOf, taskKinds, type ClientPlan, type Plan } from "./plan.ts";
-import type { Product } from "./product.ts";
-import type { Schedule } from "./schedule.ts";
-import type { Chance } from "./seeded.ts";
-import type { Trace } from "./trace.ts";
-import type { Witness } from "./witness.ts";
+import type { WorldParts } from "./parts.ts";
+import { paramsOf, taskKinds, type ClientPlan } from "./plan.ts";
 
 /** What the world knows of the runs that one client asked for. */
 export interface Asked {
@@ -34,14 +29,7 @@ interface ClientState extends Asked {
   gaveUp: boolean;
 }
 
-export interface ClientEnds {
-  readonly product: Product;
-  readonly plan: Plan;
-  readonly schedule: Schedule;
-  readonly chance: Chance;
-  readonly trace: Trace;
-  readonly counters: Counters;
-  readonly witness: Witness;
+export interface ClientEnds extends WorldParts {
   readonly managers: readonly SimManager[];
 }
 

@@ -1,3 +1,4 @@
+import type { LogStore } from "../../manager/store/logstore.ts";
 import type { Batch, CommitResult, LeaderStore, LeaseRow, ReadStore, Store, StoreError } from "../../manager/store/store.ts";
 import type { Counters } from "./counters.ts";
 import type { Weather } from "./plan.ts";
@@ -41,16 +42,19 @@ const writeTimeoutMs = 3_000;
  */
 export class SimDatabase {
   readonly base: Store;
+  readonly logs: LogStore;
   readonly #ends: DatabaseEnds;
   weather: StoreWeather = calm;
   downUntilMs = 0;
   /** The term of the lease row. */
   term = 0;
   batch = 0;
+  #holder = "";
 
   constructor(ends: DatabaseEnds) {
     this.#ends = ends;
     this.base = ends.product.memory.openMemoryStore();
+    this.logs = ends.product.logs.openMemoryLogs();
   }
 
   /** The verbs of a leader, over the network. */
@@ -64,7 +68,10 @@ export class SimDatabase {
       renewLease: (pool, term) => this.#ask(asker, this.#fate(), () => base.renewLease(pool, term)),
       releaseLease: (pool, term) =>
         this.#ask(asker, this.#fate(), async () => {
-          if (term === this.term) this.#ends.counters.happened("a lease was given back");
+          if (term === this.term) {
+            this.#ends.counters.happened("a lease was given back");
+            this.#holder = "";
+          }
           await base.releaseLease(pool, term);
         }),
       loadLive: (pool) => this.#ask(asker, "answers", () => base.loadLive(pool)),
@@ -76,6 +83,15 @@ export class SimDatabase {
     };
   }
 
+  /** Where output goes, over the same network. */
+  logsOf(asker: Asker): { readonly logs: LogStore; readonly store: Pick<ReadStore, "attempt"> } {
+    const { logs } = this;
+    return {
+      logs: { ...logs, append: (...piece) => this.#ask(asker, this.#fate(), () => logs.append(...piece)) },
+      store: { attempt: (id) => this.#ask(asker, "answers", () => this.base.attempt(id)) },
+    };
+  }
+
   /** One look at committed state, over the network. */
   read<T>(asker: Asker, look: (store: ReadStore) => Promise<T>): Promise<T> {
     return this.#ask(asker, "answers", () => look(this.base));
@@ -83,6 +99,8 @@ export class SimDatabase {
 
   #taken(asker: Asker, row: LeaseRow | null): LeaseRow | null {
     if (row) {
+      if (row.holder === this.#holder) this.#ends.counters.happened("a batch was refused for good and salvaged");
+      this.#holder = row.holder;
       this.term = row.term;
       this.batch = row.batch;
       this.#ends.tookLease(asker);
@@ -106,6 +124,7 @@ export class SimDatabase {
     }
     if (batch.term < this.term) counters.happened("a deposed leader's commit changed nothing");
     else if (fate === "late") counters.happened("a commit landed late and changed nothing");
+    else if (batch.batch === this.batch) counters.happened("a commit whose answer was lost was found done");
     trace.tell(() => `batch ${batch.batch} of term ${batch.term} by ${asker.name} changes nothing`);
     return result;
   }

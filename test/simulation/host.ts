@@ -2,31 +2,12 @@ import type { LedgerEntry } from "../../worker/agent/records.ts";
 import type { Deadlines, ExitRecord, Found, ResultFound } from "../../worker/agent/types.ts";
 import type { LaunchOrder, ProcessListener } from "../../worker/process/host.ts";
 import type { Counters } from "./counters.ts";
+import { SimOutput } from "./output.ts";
+import { marksOf, type HostAttempt } from "./host-attempt.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Chance } from "./seeded.ts";
 import type { Trace } from "./trace.ts";
 import type { Witness, Witnessed } from "./witness.ts";
-
-/** The files beside one attempt, and its process. */
-interface HostAttempt {
-  readonly attempt: string;
-  readonly bootId: string;
-  /** `void`: somebody else made `started` before the shim could (rule 23). */
-  started: "no" | "void" | "yes";
-  process: Witnessed | undefined;
-  pid: number;
-  startedWall: number;
-  /** Its program could not be executed. */
-  failed: boolean;
-  exit: { readonly record: ExitRecord; readonly result: ResultFound } | undefined;
-  /** The agent that lives has been told of the end. */
-  told: boolean;
-  /** Who made the `term` mark. */
-  term: "agent" | "timedOut" | "fenced" | null;
-  readonly deaf: boolean;
-  deadlines: Deadlines;
-  launchedMs: number;
-}
 
 export interface HostEnds {
   readonly schedule: Schedule;
@@ -57,11 +38,12 @@ export class SimHost {
   wallOffMs = 0;
   /** How long its boot-time clock stood still: only a machine that its hypervisor paused has that. */
   #frozenMs = 0;
-  readonly output = { track: () => undefined, ended: () => undefined, settle: () => undefined, acked: () => undefined };
+  readonly output: SimOutput;
 
   constructor(ends: HostEnds) {
     this.#ends = ends;
     this.#bootedAtMs = ends.schedule.nowMs - 50_000;
+    this.output = new SimOutput({ nowMs: () => ends.schedule.nowMs, counters: ends.counters });
   }
 
   get name(): string {
@@ -200,6 +182,7 @@ export class SimHost {
     this.#ends.trace.tell(() => `process of ${attempt} begins on ${worker}`);
     here.process = witness.begins({ attempt, run: order.run, launchedMs: here.launchedMs }, { worker, slots }, schedule.nowMs);
     const code = Number(env["PARAM_code"]);
+    this.output.writes(attempt, Number(env["PARAM_output"]));
     this.later(Number(env["PARAM_ms"]), () =>
       this.#end(
         here,
@@ -293,8 +276,4 @@ export class SimHost {
       tell(listener);
     });
   }
-}
-
-function marksOf({ term }: HostAttempt): { readonly termBefore: boolean; readonly timedOut: boolean; readonly fenced: boolean } {
-  return { termBefore: term === "agent", timedOut: term === "timedOut", fenced: term === "fenced" };
 }

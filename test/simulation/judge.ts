@@ -88,6 +88,9 @@ export class Judge {
       case "insertKey":
       case "deleteKeys":
       case "insertSetAside":
+      case "insertHold":
+      case "updateHold":
+      case "deleteHold":
         return;
     }
   }
@@ -158,6 +161,7 @@ export class Judge {
       const run = this.#runs.get(row.runId ?? "");
       if (run) run.lostOnce = true;
     }
+    if (row.kind === "workerOnline" && text.includes('"was":"removed"')) counters.happened("a removed worker came back");
     if (row.kind === "attemptEnded" && text.includes('"agent restarted"'))
       counters.happened("an attempt died with its agent's life and was placed again");
     if (row.kind === "runEnded" && text.includes("nobody heard of worker")) counters.happened("a run was given up");

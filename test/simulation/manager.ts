@@ -1,4 +1,3 @@
-import { silentLog } from "../../schema/kit/log.ts";
 import { timing } from "../../schema/limits.ts";
 import type { UplinkKind } from "../../schema/topics.ts";
 import type { Request } from "../../manager/control/inputs.ts";
@@ -7,15 +6,12 @@ import type { PoolEngine } from "../../manager/engine/engine.ts";
 import type { ReadStore } from "../../manager/store/store.ts";
 import type { Problem } from "../../schema/problem.ts";
 import type { Line, SimBroker } from "./broker.ts";
-import type { Counters } from "./counters.ts";
 import type { SimDatabase } from "./database.ts";
 import { Life } from "./life.ts";
-import type { Plan } from "./plan.ts";
+import { log } from "./quiet.ts";
+import type { WorldParts } from "./parts.ts";
 import type { Product } from "./product.ts";
 import type { Rules } from "./rules.ts";
-import type { Schedule } from "./schedule.ts";
-import type { Chance } from "./seeded.ts";
-import type { Trace } from "./trace.ts";
 
 export const pool = "default";
 export const leaseTiming = { leaseRenewMs: 2_000, leaseStillMs: 6_000, tickMs: 2_000, answerWithinMs: 15_000 };
@@ -27,17 +23,10 @@ export type SimAnswer = Outcome | { readonly kind: "problem"; readonly problem: 
 /** When a manager that is doomed dies: before its next commit is sent, once it is sent, or when it is done and not answered. */
 export type Death = "beforeSent" | "sent" | "done";
 
-export interface ManagerEnds {
-  readonly product: Product;
-  readonly plan: Plan;
-  readonly schedule: Schedule;
-  readonly chance: Chance;
-  readonly trace: Trace;
-  readonly counters: Counters;
+export interface ManagerEnds extends WorldParts {
   readonly broker: SimBroker;
   readonly database: SimDatabase;
   readonly rules: Rules;
-  readonly broken: (error: unknown) => void;
 }
 
 /** A manager: the real engine, its clock and waits the world's, its store and its wire simulated; one process life after the other. */
@@ -47,6 +36,7 @@ export class SimManager {
   #life: Life | undefined;
   #engine: PoolEngine | undefined;
   #line: Line | undefined;
+  #intake: InstanceType<Product["intake"]["LogIntake"]> | undefined;
   #lives = 0;
   dieAt: Death | undefined;
   cutUntilMs = 0;
@@ -85,6 +75,12 @@ export class SimManager {
     );
     const engine = this.#makeEngine(life, outbox);
     this.#engine = engine;
+    this.#intake = new product.intake.LogIntake({
+      ...this.#ends.database.logsOf(life),
+      log,
+      streamBytes: 1_000_000,
+      acknowledge: (_pool, workerId, item) => life.alive && engine.acknowledgeLogs(workerId, item),
+    });
     life.run(() => engine.start());
     void engine.failed.then((error) => life.alive && this.#ends.broken(error));
     this.#connect(life, engine, outbox);
@@ -99,7 +95,7 @@ export class SimManager {
       clock: life.clock,
       timers: life.timers,
       dice: chance.of(`${life.name} dice`).dice(life.name),
-      log: silentLog(),
+      log,
       holder: life.name,
       options: {
         pool,
@@ -123,6 +119,7 @@ export class SimManager {
         outbox.send({ pool, workerId, term, asOf: command.asOf, items: command.items });
       },
       onEvents: () => undefined,
+      onLead: () => this.#listen(life),
       watch: { held: (batch) => rules.held(life, batch) },
     });
   }
@@ -161,6 +158,7 @@ export class SimManager {
     );
     if (!line) return again();
     this.#line = line;
+    this.#listen(life);
     outbox.use({
       publish: (topic, payload) => {
         broker.publishDown(line, topic.split("/")[3] ?? "", payload);
@@ -172,12 +170,17 @@ export class SimManager {
     });
   }
 
+  /** Who leads hears the workers, and what is retained of them. */
+  #listen(life: Life): void {
+    if (life === this.#life && this.#line && this.#engine?.lead) this.#ends.broker.subscribe(this.#line);
+  }
+
   /** What the product's own link does, in the network's turn. */
   #take(life: Life, engine: PoolEngine, workerId: string, kind: UplinkKind, payload: Uint8Array): void {
-    // Without a lead the engine drops it unread.
-    if (!engine.lead || kind === "logs") return;
+    if (!engine.lead) return;
     const parsed = this.#ends.product.inbox.parseUplink(workerId, kind, payload);
     if (parsed.kind === "unreadable") this.#ends.broken(new Error(`the worker's ${kind} is unreadable: ${parsed.why}`));
+    if (parsed.kind === "logs") this.#intake?.take(pool, workerId, parsed.message);
     if (parsed.kind !== "input") return;
     if (engine.post(parsed.input, payload.byteLength)) this.#ends.rules.posted(life, workerId, parsed.input);
   }
@@ -194,6 +197,7 @@ export class SimManager {
   #gone(): void {
     this.#life = undefined;
     this.#engine = undefined;
+    this.#intake = undefined;
     this.dieAt = undefined;
     if (this.#line) this.#ends.broker.leave(this.#line);
     this.#line = undefined;

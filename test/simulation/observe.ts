@@ -31,6 +31,7 @@ export function observeEntry(
   const { end } = entry;
   if (!before && entry.run === "-") counters.happened("a stop of an unknown attempt was noted");
   if (end?.how === "refused" && end.why.startsWith("stale")) counters.happened("a start was refused as stale");
+  if (entry.stopBy === "fence" && before?.stopBy !== "fence") counters.happened("a fence fired");
   if (before?.state === "ended") witness.violated(`${name} writes the end of ${entry.attempt} twice`);
   if (!before && end === null && drains) witness.violated(`${name} drains and took ${entry.attempt}`);
 }

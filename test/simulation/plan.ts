@@ -134,7 +134,7 @@ const kindsByChance: readonly FaultKind[] = faultKinds.flatMap((kind) => Array.f
 /** The plan of a seed. */
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed);
-  const heartbeatMs = chance.pick([2_000, 3_000, 4_000]);
+  const heartbeatMs = chance.pick([3_000, 4_000, 5_000]);
   const workers = Array.from({ length: chance.between(3, 8) }, (_, i) => ({ id: `w${i + 1}`, slots: chance.between(1, 3) }));
   return {
     seed,
@@ -166,7 +166,7 @@ export function planOf(seed: number): Plan {
 
 /** Half of them come in rushes, so that starts wait on their workers for room. */
 function clientsOf(chance: Chance): ClientPlan[] {
-  const untilMs = faultsUntilMs - 20_000;
+  const untilMs = faultsUntilMs - 70_000;
   const rushesMs = [0, 0, 0].map(() => chance.between(0, untilMs));
   return Array.from({ length: chance.between(30, 45) }, (_, i): ClientPlan => {
     const later = (probability: number, maxMs: number): number | undefined =>
@@ -181,7 +181,7 @@ function clientsOf(chance: Chance): ClientPlan[] {
       atMs: 1_000 + (chance.happens(0.5) ? chance.pick(rushesMs) + chance.between(0, 300) : chance.between(0, untilMs)),
       // A result that cannot be stored ends lost: with `onLost: retry` it would run for ever.
       task: unstorable ? chance.pick([0, 2]) : chance.between(0, taskKinds.length - 1),
-      workMs: chance.pick([5, 200, 2_000, 9_000, 25_000]),
+      workMs: chance.pick([5, 200, 200, 2_000, 2_000, 9_000, 25_000, 45_000]),
       code: chance.happens(0.3) ? chance.between(1, 9) : 0,
       exec,
       deaf: chance.happens(0.2),

@@ -25,7 +25,7 @@ interface Seen {
   /** Worker → the newest epoch and instant that it has dealt with, and when. */
   readonly heard: Map<string, { readonly epoch: string; readonly mono: number; readonly atMono: number }>;
   /** When workers became unreachable, lately, and until when nobody may be declared lost. */
-  gone: number[];
+  readonly gone: Map<string, number>;
   brakeUntilMono: number | undefined;
 }
 
@@ -41,6 +41,9 @@ const refusalHappenings: readonly (readonly [string, Happening])[] = [
   ["its journal is a restored copy", "a restored copy was refused"],
   ["an agent that was started later", "a restored copy was refused"],
 ];
+
+/** With these a message was no sign of life of the worker that is known. */
+const deafNotes: ReadonlySet<string> = new Set(["staleHello", "helloRefused", "unknownEpoch"]);
 
 export interface RulesEnds {
   readonly plan: Plan;
@@ -71,7 +74,7 @@ export class Rules {
         confirmed: false,
         tookLeaseMono: 0,
         heard: new Map(),
-        gone: [],
+        gone: new Map(),
         brakeUntilMono: undefined,
       };
       this.#seen.set(life, seen);
@@ -94,7 +97,7 @@ export class Rules {
     const life = asker as Life;
     seen.tookLeaseMono = life.clock.now().mono;
     seen.heard.clear();
-    seen.gone = [];
+    seen.gone.clear();
     seen.brakeUntilMono = undefined;
   }
 
@@ -124,14 +127,15 @@ export class Rules {
   /** A batch of it holds, and is about to be let out. */
   held(life: Life, batch: HeldBatch): void {
     const seen = this.#of(life);
-    const speaks = batch.steps.some((step) => step.commands.length > 0);
+    const speaks = batch.steps.some((step) => step.commands.length > 0 || step.answers.length > 0);
     if (speaks && !seen.confirmed)
       this.#ends.witness.violated(`${life.name} lets out what no commit of its term has confirmed (rule 15, promise 1)`);
     seen.confirmed = false;
     const atMono = batch.times.begunMs;
     for (const [index, step] of batch.steps.entries()) {
       const input = batch.taken[index]?.input;
-      if (input && "workerId" in input && input.kind !== "status") this.#hears(seen, input, atMono);
+      const passedOver = step.notes.some(({ what }) => deafNotes.has(what));
+      if (input && "workerId" in input && input.kind !== "status" && !passedOver) this.#hears(seen, input, atMono);
       this.#countNotes(step);
       for (const change of step.changes) if (change.op === "insertEvent") this.#event(life, seen, change.row, atMono);
     }
@@ -157,7 +161,7 @@ export class Rules {
 
   #event(life: Life, seen: Seen, event: { readonly kind: string; readonly workerId: string | null }, atMono: number): void {
     if (event.workerId === null) return;
-    if (event.kind === "workerUnreachable") this.#noteGone(seen, atMono);
+    if (event.kind === "workerUnreachable") this.#noteGone(seen, event.workerId, atMono);
     if (event.kind === "workerLost") this.#checkLoss(life, seen, event.workerId, atMono);
   }
 
@@ -178,17 +182,25 @@ export class Rules {
       witness.violated(`${life.name} declares ${workerId} lost although the fleet fell silent at once (rule 11)`);
   }
 
-  #noteGone(seen: Seen, atMono: number): void {
+  #noteGone(seen: Seen, workerId: string, atMono: number): void {
     const { heartbeatMs, brakeHoldMs } = this.#ends.plan.timing;
-    seen.gone = [...seen.gone.filter((at) => at >= atMono - 2 * heartbeatMs), atMono];
-    if (seen.brakeUntilMono === undefined && this.#isFleet(seen.gone.length)) seen.brakeUntilMono = atMono + brakeHoldMs;
+    seen.gone.set(workerId, atMono);
+    // Those that vanished within two beats and have not come back.
+    const together = [...seen.gone].filter(
+      ([id, at]) => at >= atMono - 2 * heartbeatMs && this.#ends.workerRow(id)?.state === "unreachable",
+    );
+    if (seen.brakeUntilMono !== undefined || !this.#isFleet(together.length)) return;
+    seen.brakeUntilMono = atMono + brakeHoldMs;
+    this.#ends.counters.happened("the fleet brake was pulled");
   }
 
   #lookAtBrake(seen: Seen): void {
     if (seen.brakeUntilMono === undefined) return;
     let silent = 0;
     for (const state of this.#ends.workerStates()) if (state === "unreachable") silent += 1;
-    if (!this.#isFleet(silent)) seen.brakeUntilMono = undefined;
+    if (this.#isFleet(silent)) return;
+    seen.brakeUntilMono = undefined;
+    this.#ends.counters.happened("the fleet brake let go");
   }
 
   #isFleet(gone: number): boolean {

@@ -42,8 +42,9 @@ export class Stale {
     if (action.action !== "launch") return;
     const { attempt } = action.order;
     const { mono } = this.#host.now();
-    const { fromMs, toMs } = this.#host.lastSleep;
-    const longSleep = toMs - fromMs > (3.5 * this.#ends.plan.timing.heartbeatMs) / 2;
+    const { fromMs, toMs, frozen } = this.#host.lastSleep;
+    // One whose clock stood still with it cannot know that it slept.
+    const longSleep = !frozen && toMs - fromMs > (3.5 * this.#ends.plan.timing.heartbeatMs) / 2;
     const sinceMono = longSleep ? mono - (this.#ends.schedule.nowMs - toMs) : Number.NEGATIVE_INFINITY;
     const good = this.#came
       .get(attempt)

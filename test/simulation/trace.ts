@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 /** What happened, twice over: a hash of every durable change, every publish and every process, and a story for people on demand. */
 export class Trace {
   readonly #hash = createHash("sha256");
+  #unhashed = "";
   readonly #lines: string[] | undefined;
   readonly #nowMs: () => number;
 
@@ -13,7 +14,13 @@ export class Trace {
 
   /** Something that must be the same whenever this seed is played. */
   hash(text: string): void {
-    this.#hash.update(text);
+    this.#unhashed += text;
+    if (this.#unhashed.length > 65_536) this.#flush();
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#unhashed);
+    this.#unhashed = "";
   }
 
   /** A line of the story; the text is made only when somebody wants to read it. */
@@ -26,6 +33,7 @@ export class Trace {
   }
 
   digest(): string {
+    this.#flush();
     return this.#hash.digest("hex").slice(0, 16);
   }
 }

@@ -4,29 +4,16 @@ import type { AgentAction, AgentInput } from "../../worker/agent/types.ts";
 import type { Shell } from "../../worker/shell.ts";
 import { agentOptions, Killed, listenTo, makeAgent, type AgentDeath, type AgentParts, type AgentState } from "./agent.ts";
 import type { Line, SimBroker } from "./broker.ts";
-import type { Counters } from "./counters.ts";
 import { SimHost } from "./host.ts";
 import { SimJournal } from "./journal.ts";
 import { observeAction, observeEntry } from "./observe.ts";
-import type { Plan } from "./plan.ts";
-import type { Product } from "./product.ts";
-import type { Schedule } from "./schedule.ts";
+import type { WorldParts } from "./parts.ts";
 import type { Chance } from "./seeded.ts";
 import { Stale } from "./stale.ts";
 import { uplinkText } from "./story.ts";
-import type { Trace } from "./trace.ts";
-import type { Witness } from "./witness.ts";
 
-export interface WorkerEnds {
-  readonly product: Product;
-  readonly plan: Plan;
-  readonly schedule: Schedule;
-  readonly chance: Chance;
-  readonly trace: Trace;
-  readonly counters: Counters;
-  readonly witness: Witness;
+export interface WorkerEnds extends WorldParts {
   readonly broker: SimBroker;
-  readonly broken: (error: unknown) => void;
 }
 
 /** One life of an agent: the real core in its real shell. */
@@ -53,7 +40,6 @@ export class SimWorker {
   #held: (() => void)[] | undefined;
   dieAt: AgentDeath | undefined;
   cutUntilMs = 0;
-  /** Nobody starts it again. */
   retired = false;
 
   constructor(worker: { readonly id: string; readonly slots: number; readonly hostName: string }, ends: WorkerEnds) {
@@ -114,6 +100,7 @@ export class SimWorker {
     const life: AgentLife = { epoch, ...makeAgent(parts), connection: 0 };
     this.#life = life;
     listenTo(parts);
+    for (const { attempt } of this.journal.entries()) this.host.output.track(attempt);
     this.#put({ kind: "recovered", found });
     this.#connectSoon(this.#chance.between(0, 500));
   }
@@ -171,6 +158,7 @@ export class SimWorker {
     this.#drainedBefore = life.agent.draining;
     try {
       life.shell.once();
+      this.host.output.sweep();
       if (life.shell.journalFull !== null) this.#ends.counters.happened("a journal was full");
     } catch (error) {
       if (!(error instanceof Killed)) this.#ends.broken(error);
@@ -218,6 +206,7 @@ export class SimWorker {
       () => {
         if (this.#line !== line) return;
         this.#line = undefined;
+        this.host.output.down();
         if (life !== this.#life) return;
         this.#put({ kind: "disconnected" });
         again();
@@ -227,6 +216,11 @@ export class SimWorker {
     if (!line) return again();
     this.#line = line;
     this.#put({ kind: "connected", connection: life.connection });
+    this.host.output.up((piece) => this.#publish("logs", { ...this.#head(life), start: 1, ...piece }));
+  }
+
+  #head({ epoch, connection }: AgentLife): object {
+    return { v: 1, epoch, connection, mono: this.host.now().mono };
   }
 
   #receive(life: AgentLife, payload: Uint8Array): void {
@@ -249,6 +243,7 @@ export class SimWorker {
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     this.dieAt = undefined;
     this.host.listener = null;
+    this.host.output.forget();
     this.#held = undefined;
     this.cut("the agent is gone");
   }

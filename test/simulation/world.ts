@@ -11,6 +11,7 @@ import { Counters, type Happening } from "./counters.ts";
 import { SimDatabase } from "./database.ts";
 import { Faults } from "./faults.ts";
 import { Judge, mayFollow } from "./judge.ts";
+import { wrongOutput } from "./judge-output.ts";
 import { SimManager } from "./manager.ts";
 import { Overlaps } from "./overlaps.ts";
 import { faultsUntilMs, managerIds, planOf, worldEndsMs, type Plan } from "./plan.ts";
@@ -182,6 +183,7 @@ export class World {
 
   async #judgeAll(): Promise<void> {
     await this.#judge.judge(this.#database.base);
+    for (const line of await wrongOutput(this.#database.logs, this.#workers)) this.#witness.violated(line);
     for (const process of this.#witness.processes)
       if (process.toMs === null) this.#witness.violated(`${process.attempt} still runs on ${process.worker} at the end (I8)`);
     const leading = this.#managers.filter(({ engine }) => engine?.lead);
