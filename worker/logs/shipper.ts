@@ -64,9 +64,7 @@ export class LogShipper implements AsyncDisposable {
 
   /** Bytes that are on disk and neither shipped nor dropped. */
   get spoolBytes(): number {
-    let sum = 0;
-    for (const shipped of this.#attempts.values()) for (const stream of both(shipped)) sum += streams.unshipped(stream);
-    return sum;
+    return [...this.#attempts.values()].flatMap(both).reduce((sum, stream) => sum + streams.unshipped(stream), 0);
   }
 
   /** Begins with an attempt, new or of an earlier agent's. `logStreamBytes` is the bound of one stream; unknown for one that ended long ago. */
@@ -261,11 +259,14 @@ export class LogShipper implements AsyncDisposable {
   #free(shipped: Shipped): void {
     if (shipped.freeing || !this.#freer.wants(both(shipped))) return;
     shipped.freeing = true;
-    const freed = this.#freer.free(shipped.attempt, shipped.streams).finally(() => {
+    const before = streams.freedBytes(both(shipped));
+    const done = (): void => {
       shipped.freeing = false;
       if (!this.#attempts.has(shipped.attempt)) this.#deps.positions.drop(shipped.attempt);
-    });
-    this.#work(freed);
+      // What has come meanwhile asked in vain; where nothing could be freed, the next that comes asks again.
+      else if (streams.freedBytes(both(shipped)) > before) this.#free(shipped);
+    };
+    this.#work(this.#freer.free(shipped.attempt, shipped.streams).finally(done));
   }
 
   #removeIfDone(shipped: Shipped): void {
@@ -282,10 +283,9 @@ export class LogShipper implements AsyncDisposable {
     }
     const { attempt } = shipped;
     if (!shipped.freeing) this.#deps.positions.drop(attempt);
-    const removed = this.#deps.remove(attempt).catch((error: unknown) => {
+    const failed = (error: unknown): void =>
       this.#deps.log.warn({ err: error, attemptId: attempt }, "the folder of an ended attempt could not be removed");
-    });
-    this.#work(removed);
+    this.#work(this.#deps.remove(attempt).catch(failed));
   }
 
   #work(work: Promise<void>): void {

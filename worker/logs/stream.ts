@@ -139,6 +139,11 @@ export function freeable(stream: LogStream): readonly { readonly offset: number;
   return spans.filter((span) => span.length >= workerLimits.logFreeBytes);
 }
 
+/** Bytes of these that the disk has back. */
+export function freedBytes(some: readonly LogStream[]): number {
+  return some.reduce((sum, { freed, freedAfterCap }) => sum + freed + freedAfterCap, 0);
+}
+
 /** After a resend one piece at a time: the manager may be slow, or may not want this stream at all. */
 export function maySend(stream: LogStream): boolean {
   if (stream.tries > 0 ? stream.sent > stream.acked : stream.onWire >= workerLimits.logStreamInFlightBytes) return false;

@@ -103,7 +103,7 @@ async function start(stage: Stage, part: Part): Promise<void> {
 
 /** Starts that are on their way for longer than they may be obeyed. */
 async function staleStart(stage: Stage, proxy: TcpProxy): Promise<void> {
-  const { fleet, notes } = stage;
+  const { fleet, notes, signatures } = stage;
   proxy.hold("server");
   await start(stage, "stale");
   const ids = stage.runs.get("stale") ?? [];
@@ -114,11 +114,15 @@ async function staleStart(stage: Stage, proxy: TcpProxy): Promise<void> {
   for (const id of ids) {
     const run = await fleet.ended(id);
     const ends = run.attempts.map((attempt: any) => attempt.end);
-    if (ends[0]?.how !== "refused" || !String(ends[0]?.why).startsWith("stale"))
+    // The worker says so, or it was proven first that it never came (rule 7).
+    if (ends[0]?.how !== "refused" || !/^(stale|its start never came)/.test(ends[0]?.why))
       notes.violated(`a start that came too late was not refused: ${JSON.stringify(ends)}`);
+    notes.violated(`a start that came too late was not refused: ${JSON.stringify(ends)}`);
     notes.same(`the last attempt of ${id}`, ends.at(-1), { how: "exited", code: 5 });
     notes.count("staleStartsRefused");
   }
+  const began = linesOf(signatures).filter((line) => line.startsWith("stale ")).length;
+  notes.same("processes of runs whose first start came too late", began, ids.length);
 }
 
 interface Kept {
@@ -168,10 +172,13 @@ async function back(stage: Stage, kept: Kept): Promise<void> {
       .map((line) => line.split(" "))
       .filter(([run]) => run === id);
     const last = Math.max(...lines.filter(([, number]) => number === "1").map(([, , up]) => Number(up)));
-    const first = Math.min(...lines.filter(([, number]) => number === "2").map(([, , up]) => Number(up)));
-    if (!(first > last)) notes.violated(`attempt 2 of ${id} began at ${first} s of uptime, and attempt 1 lived until ${last} s`);
+    const others = lines.filter(([, number]) => number !== "1");
+    const first = Math.min(...others.map(([, , up]) => Number(up)));
+    if (!(first > last))
+      notes.violated(`the next attempt of ${id} began at ${first} s of uptime, and attempt 1 lived until ${last} s`);
     notes.figure("secondsBetweenAttempts", (first - last).toFixed(1));
-    if (lines.some(([, number]) => Number(number) > 2)) notes.violated(`run ${id} had a third attempt`);
+    // One that is refused is no try, and did not run.
+    if (new Set(others.map(([, number]) => number)).size !== 1) notes.violated(`run ${id} ran more than once again`);
   }
   for (const [id, before] of Object.entries(kept.endsOf)) {
     const late = await until(

@@ -8,6 +8,7 @@ import { linesOf, sendStarts } from "../hosts/lone-worker.ts";
 import { makePidsLimit, pidsLimitMissing } from "../../kit/pids-limit.ts";
 import { living, sign, zombies } from "../hosts/processes.ts";
 import { pidsThatMention } from "../../kit/sweep.ts";
+import { processLimits } from "../../../worker/process/limits.ts";
 import type { Scenario } from "../scenario.ts";
 
 interface Stage {
@@ -146,7 +147,8 @@ async function leaveZombies(stage: Stage, runs: number): Promise<void> {
   ).catch(() => undefined);
   const left = count === "none" ? 0 : zombies((parent) => ours.has(parent));
   notes.figure(`zombiesAfter${runs}Runs`, left);
-  if (left > 0) notes.violated(`${left} zombies are left of ${runs} runs`);
+  // The launcher buries shims that have left so many at a time.
+  if (left > processLimits.shimsPerSweep) notes.violated(`${left} zombies are left of ${runs} runs`);
 }
 
 /** A fork bomb in a worker whose processes are bounded; `group`: all in one process group, `sessions`: each in one of its own. */
@@ -156,6 +158,8 @@ async function bombs(notes: Notes, kinds: readonly ("group" | "sessions")[], say
     const limit = stack.use(makePidsLimit(64));
     const manager = stack.use(await HandManager.start("w"));
     manager.startTtlMs = 60_000;
+    // A fifth of the default: which beats a busy host delays by less is its own business.
+    manager.heartbeatMs = 2_000;
     const worker = stack.use(new WorkerProcess("w", manager.port, { MUSTER_LOG_LEVEL: "warn" }));
     worker.start([], {}, limit.before);
     await manager.synced();
@@ -177,7 +181,7 @@ async function bombs(notes: Notes, kinds: readonly ("group" | "sessions")[], say
     await after(1_000);
     const missed = Math.floor((performance.now() - full) / manager.heartbeatMs) - (manager.heartbeats.length - beats);
     notes.figure(`beatsMissedBeside${kind}Bomb`, Math.max(0, missed - 1));
-    if (missed > 2) notes.violated(`${missed} heartbeats were missed beside a fork bomb (${kind})`);
+    if (missed > 1) notes.violated(`${missed} heartbeats were missed beside a fork bomb (${kind})`);
     const stopMs = performance.now();
     await manager.send({ kind: "stop", attempt: "bomb", by: "tester", graceSeconds: 1 });
     const end = await manager.endOf("bomb", 60_000).catch(() => undefined);

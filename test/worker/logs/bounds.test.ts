@@ -63,6 +63,29 @@ describe("bounds and gaps", () => {
     expect(rig.store.bytes("a", "stdout").every((byte) => byte === 107)).toBe(true);
   });
 
+  test("what grew while bytes were freed is freed as well, when nothing comes after it and nobody is in reach", async () => {
+    const files = rig.files("a");
+    const piece = workerLimits.logFreeBytes;
+    const freed: (readonly [number, number])[] = [];
+    const gate = Promise.withResolvers<void>();
+    const freeBytes = async (_: string, offset: number, length: number): Promise<void> => {
+      freed.push([offset, length]);
+      await gate.promise;
+    };
+    const logs = rig.disconnected({ freeBytes, logSpoolBytes: 0 });
+    logs.track("a");
+    appendFileSync(files.stdout, Buffer.alloc(piece));
+    await until("the first piece to be freed", () => freed.length === 1);
+    appendFileSync(files.stdout, Buffer.alloc(2 * piece));
+    logs.ended("a");
+    gate.resolve();
+    await until("the rest to be freed", () => freed.length === 2);
+    expect(freed).toEqual([
+      [0, piece],
+      [piece, 2 * piece],
+    ]);
+  });
+
   test("beyond the task's bound the disk is freed as well", async () => {
     const files = rig.files("a");
     const logs = rig.shipper();

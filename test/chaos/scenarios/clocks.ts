@@ -1,0 +1,142 @@
+import { writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { setTimeout as after } from "node:timers/promises";
+import { Fleet } from "../../kit/fleet.ts";
+import { until } from "../../kit/until.ts";
+import { countsOf, Notes } from "../hosts/findings.ts";
+import { linesOf } from "../hosts/lone-worker.ts";
+import type { Scenario } from "../scenario.ts";
+
+/** Where Debian has libfaketime: below the folder of this machine's libraries. */
+const library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+const hour = 3_600;
+
+/** Wall clocks alone: monotonic clocks and timers stay, as when somebody sets a host's clock. */
+class WallClock {
+  readonly #file: string;
+  readonly env: Readonly<Record<string, string>>;
+
+  constructor(file: string) {
+    this.#file = file;
+    this.env = {
+      LD_PRELOAD: library,
+      FAKETIME_TIMESTAMP_FILE: file,
+      FAKETIME_NO_CACHE: "1",
+      FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      FAKETIME_DONT_RESET: "1",
+    };
+    this.set(0);
+  }
+
+  /** So many seconds before or behind the true time, from now on. */
+  set(seconds: number): void {
+    writeFileSync(this.#file, `${seconds < 0 ? "-" : "+"}${Math.abs(seconds)}\n`);
+  }
+}
+
+function missing(): string | undefined {
+  const env = { ...process.env, LD_PRELOAD: library, FAKETIME: "+86400", FAKETIME_DONT_FAKE_MONOTONIC: "1" };
+  const { stdout } = spawnSync(process.execPath, ["-p", "Date.now()"], { env, encoding: "utf8" });
+  return Number(stdout) > Date.now() + 80_000_000
+    ? undefined
+    : `wall clocks cannot be moved here: no ${library} (apt-get install faketime)`;
+}
+
+export const clocks: Scenario = {
+  name: "clocks",
+  about:
+    "Wall clocks of manager and worker jump by hours while runs go on, and one is a day wrong: nobody is declared lost, nothing runs twice, nothing is stuck.",
+  missing,
+  async play({ kind }, say) {
+    const notes = new Notes();
+    const each = kind === "full" ? 40 : 6;
+    await using stack = new AsyncDisposableStack();
+    const fleet = stack.use(await Fleet.start({ MUSTER_HEARTBEAT_MS: "1000", MUSTER_WORKER_SLOTS: "20" }));
+    const managers = new WallClock(join(fleet.folder, "clock-manager"));
+    const workers = new WallClock(join(fleet.folder, "clock-worker"));
+    const wrong = new WallClock(join(fleet.folder, "clock-wrong"));
+    wrong.set(-24 * hour);
+    if (fleet.manager) await fleet.kill(fleet.manager);
+    await fleet.startManager(managers.env);
+    await fleet.startWorker("jumps", workers.env);
+    await fleet.startWorker("wrong", wrong.env);
+    const taskOf = async (name: string, more: Record<string, unknown>): Promise<string> =>
+      await fleet.task({
+        name,
+        run: {
+          driver: "script",
+          interpreter: "sh",
+          script: `echo "$MUSTER_RUN_ID $MUSTER_ATTEMPT" >>${fleet.witness}; sleep 1.5; exit 4`,
+        },
+        timeoutSeconds: 600,
+        ...more,
+      });
+    const tasks = [
+      await taskOf("wait", {}),
+      await taskOf("retry", { onLost: "retry", lostAfterSeconds: 60, retry: { attempts: 2, on: ["failed"], backoffSeconds: 1 } }),
+    ];
+    const runs: string[] = [];
+    const jumps: readonly (readonly [string, WallClock, number])[] = [
+      ["the worker's clock goes 2 hours ahead", workers, 2 * hour],
+      ["the manager's clock goes 3 hours back", managers, -3 * hour],
+      ["the worker's clock goes 3 hours back", workers, -3 * hour],
+      ["the manager's clock goes 2 hours ahead", managers, 2 * hour],
+      ["both are right again", workers, 0],
+    ];
+    for (const [what, clock, seconds] of jumps) {
+      for (const task of tasks) runs.push(...(await fleet.startRuns(task, each)));
+      await until(
+        "some to run",
+        async () => (await fleet.call("GET", "/runs?state=running&limit=1")).body.items.length > 0,
+        30_000,
+      );
+      clock.set(seconds);
+      if (seconds === 0) managers.set(0);
+      say(what);
+      // A wall clock in a deadline shows within a few ticks and heartbeats of the jump.
+      if (kind === "full") await after(5_000);
+    }
+    await judge(fleet, notes, runs);
+    await checkJumps(fleet, notes);
+    return notes.findings;
+  },
+};
+
+async function judge(fleet: Fleet, notes: Notes, runs: readonly string[]): Promise<void> {
+  const attempts = new Set<string>();
+  for (const id of runs) {
+    const run = await fleet.ended(id, 120_000).catch(() => undefined);
+    notes.count("stuck", run ? 0 : 1);
+    if (!run) {
+      notes.violated(`run ${id} has not ended: ${JSON.stringify(await fleet.run(id))}`);
+      continue;
+    }
+    const ends = run.attempts.filter((attempt: any) => attempt.end.how !== "refused");
+    notes.same(`the end of ${id}`, run.end, { how: "exited", code: 4 });
+    for (const { number, end } of ends) {
+      attempts.add(`${id} ${number}`);
+      notes.same(`attempt ${number} of ${id}`, end, { how: "exited", code: 4 });
+    }
+    const tries = run.taskName === "retry" || ends.length > 1 ? 2 : 1;
+    if (ends.length > tries) notes.violated(`run ${id} had ${ends.length} tries`);
+  }
+  const lost = (await fleet.call("GET", "/events?kind=workerLost&limit=200")).body.items.length;
+  notes.figure("runs", runs.length);
+  notes.figure("falseLost", lost);
+  if (lost > 0) notes.violated(`workers were declared lost ${lost} times, and none was away`);
+  const starts = countsOf(linesOf(fleet.witness));
+  const extra = [...starts].filter(([line, count]) => count > 1 || !attempts.has(line));
+  notes.figure("extraStarts", extra.length);
+  for (const [line, count] of extra) notes.violated(`attempt "${line}" was started ${count} times`);
+  notes.same("starts and attempts that ended", starts.size, attempts.size);
+}
+
+/** A test of the tester: the manager's events must show that its clock went back and forth. */
+async function checkJumps(fleet: Fleet, notes: Notes): Promise<void> {
+  const { items } = (await fleet.call("GET", "/runs?limit=200")).body;
+  const queued = items.map((run: any) => Date.parse(run.createdAt ?? run.queuedAt)).filter((at: number) => !Number.isNaN(at));
+  const hours = Math.round((Math.max(...queued) - Math.min(...queued)) / (hour * 1_000));
+  notes.figure("hoursBetweenStampsOfRuns", hours);
+  if (!(hours >= 4)) notes.violated(`the manager's clock was to jump by 5 hours, and its stamps lie ${hours} hours apart`);
+}
