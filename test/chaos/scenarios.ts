@@ -1,6 +1,9 @@
 import type { Scenario } from "./scenario.ts";
 import { adopt } from "./scenarios/adopt.ts";
 import { reboot } from "./scenarios/reboot.ts";
+import { away } from "./scenarios/away.ts";
+import { poisoned } from "./scenarios/poison.ts";
+import { clocks } from "./scenarios/clocks.ts";
 import { trees } from "./scenarios/trees.ts";
 import { brokerWiped } from "./scenarios/broker-wiped.ts";
 import { database } from "./scenarios/database.ts";
@@ -17,6 +20,9 @@ export const scenarios: readonly Scenario[] = [
   matrix,
   adopt,
   reboot,
+  away,
+  poisoned,
+  clocks,
   trees,
   offline,
   brokerWiped,
