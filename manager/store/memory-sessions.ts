@@ -1,5 +1,5 @@
 import { apiLimits } from "../../schema/limits.ts";
-import { isAlive, isWorthNoting } from "./session-rows.ts";
+import { idleSince, isAlive, isWorthNoting } from "./session-rows.ts";
 import type { SessionRow, SessionStore } from "./store.ts";
 
 /** Browser sessions that end with the process. */
@@ -8,7 +8,11 @@ export function memorySessions(): SessionStore {
   const rows = new Map<string, SessionRow>();
   return {
     beginSession: async (id, tokenHash, now) => {
-      for (const row of rows.values()) if (!isAlive(row, now)) rows.delete(row.id);
+      for (const row of rows.values()) {
+        // Whoever comes later was used later.
+        if (row.usedAt > idleSince(now)) break;
+        rows.delete(row.id);
+      }
       const [longestUnused] = rows.keys();
       if (rows.size >= apiLimits.sessions && longestUnused !== undefined) rows.delete(longestUnused);
       const row = { id, tokenHash, usedAt: now, endsAt: now + apiLimits.sessionMs };

@@ -71,8 +71,8 @@ export async function openMariadbCredentials(
       ...book,
       change: async (change) => {
         const result = await book.change(change);
-        // What was changed here holds here at once.
-        await look();
+        // What was changed here holds here at once. It was changed also when that look fails; a later one sees it.
+        await look().catch(() => undefined);
         return result;
       },
     },

@@ -43,19 +43,5 @@ export function sessionClockContract(open: OpenForTest): void {
       await store.beginSession(id(2), hash, start);
       expect(await store.useSession(id(2), start + apiLimits.sessionIdleMs)).toBeNull();
     });
-
-    test("there are as many as the bound says; the longest unused gives way, and ended ones go first", async () => {
-      const { store } = await openFor(open);
-      for (let n = 0; n < apiLimits.sessions; n += 1) await store.beginSession(id(n), hash, start + n);
-      const now = start + apiLimits.sessionNotedMs + apiLimits.sessions;
-      expect(await store.useSession(id(0), now)).not.toBeNull();
-      await store.beginSession(id(apiLimits.sessions), hash, now);
-      expect(await store.useSession(id(1), now)).toBeNull();
-      for (const n of [0, 2, apiLimits.sessions]) expect(await store.useSession(id(n), now), String(n)).not.toBeNull();
-      // All but two are idle for too long by now.
-      const later = start + apiLimits.sessionIdleMs + apiLimits.sessions;
-      await store.beginSession(id(apiLimits.sessions + 1), hash, later);
-      for (const n of [0, apiLimits.sessions]) expect(await store.useSession(id(n), later)).not.toBeNull();
-    });
   });
 }
