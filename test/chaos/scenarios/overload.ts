@@ -93,7 +93,7 @@ async function startAll(stage: Stage, prefix: string, first: number): Promise<vo
     stage.seen.push(`${prefix}: not every start was accepted once`);
   for (const [number, { told }] of clients.starts.entries()) {
     const run = told.at(-1)?.run;
-    if (run != null) stage.logs.push({ run, number: first + number });
+    if (typeof run === "string") stage.logs.push({ run, number: first + number });
   }
 }
 

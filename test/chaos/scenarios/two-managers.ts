@@ -151,7 +151,7 @@ async function leaveOne(stage: Stage): Promise<string> {
 async function judgeLogs({ system, clients }: Stage, survivor: string): Promise<string[]> {
   const logs = clients.starts.flatMap(({ told }, number) => {
     const run = told.at(-1)?.run;
-    return run == null ? [] : [{ run, number }];
+    return typeof run === "string" ? [{ run, number }] : [];
   });
   return await judgeOutput(system.managers.at(survivor), logs, 60_000);
 }
