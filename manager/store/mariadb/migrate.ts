@@ -7,6 +7,7 @@ import type { Connections, Session } from "./connection.ts";
 const migrationsTable =
   "CREATE TABLE IF NOT EXISTS `migrations` (`name` VARCHAR(128) NOT NULL PRIMARY KEY, `sha256` VARCHAR(64) NOT NULL)" +
   " ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin";
+const hasMigrations = "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'migrations'";
 
 /**
  * Applies what is missing, under a lock of the server that goes with the connection. Statements of definition commit by
@@ -17,7 +18,9 @@ export async function migrate(connections: Connections, onMigrated: ((name: stri
   const lock = `muster migrate ${sha256Hex(connections.address.database).slice(0, 32)}`;
   await connections.session(async (session) => {
     await takeLock(session, lock);
-    await session.query(migrationsTable);
+    // A server that takes no writes for now refuses even to make a table that is there.
+    const isThere = (await session.query(hasMigrations)).rows.length > 0;
+    if (!isThere) await session.query(migrationsTable);
     const { rows } = await session.query("SELECT `name`, `sha256` FROM `migrations` ORDER BY `name`");
     const applied: Applied[] = rows.map((row) => ({ name: String(row[0]), sha256: String(row[1]) }));
     for (const migration of migrationsToApply(migrationsOf("mariadb"), applied)) {

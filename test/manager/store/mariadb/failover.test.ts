@@ -2,10 +2,12 @@
 import dns from "node:dns";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { withToken } from "../../../../broker/credentials-content.ts";
+import { ensureAdminToken } from "../../../../manager/admin.ts";
 import { checkMariadb } from "../../../../manager/store/mariadb/check.ts";
 import { openConnections, type Connections, type OpenConnectionsOptions } from "../../../../manager/store/mariadb/connection.ts";
-import { openMariadbCredentials } from "../../../../manager/store/mariadb/credentials.ts";
+import { mariadbBook, openMariadbCredentials } from "../../../../manager/store/mariadb/credentials.ts";
 import { migrate } from "../../../../manager/store/mariadb/migrate.ts";
+import { openMariadbStore } from "../../../../manager/store/mariadb/store.ts";
 import { mariadbLimits } from "../../../../schema/limits/mariadb.ts";
 import { mariadbMissing, MariadbServer } from "../../../kit/mariadb.ts";
 import { TcpProxy } from "../../../kit/tcp-proxy.ts";
@@ -100,6 +102,19 @@ describe.skipIf(reason !== undefined)(`two real MariaDBs${reason ? ` (skipped: $
     await old.admin("SET GLOBAL read_only = 0");
     await connections.write([write]);
     expect(await ways(connections)).toEqual(all(1));
+  });
+
+  test("a manager that starts on a server that takes no writes now reads from it, and writes when it does", async () => {
+    await ensureAdminToken(mariadbBook(await opened(old.port)), "a-preset-secret-of-enough-length");
+    await old.admin("SET GLOBAL read_only = 1");
+    const store = await openMariadbStore(await openConnections(url));
+    onTestFinished(async () => await store[Symbol.asyncDispose]());
+    for (const preset of [null, "a-preset-secret-of-enough-length"])
+      expect(await ensureAdminToken(mariadbBook(await opened(old.port)), preset)).toBeUndefined();
+    expect(await store.readLease("nobody's")).toBeNull();
+    await expect(store.takeLease("somebody's", "m1", null, 0)).rejects.toMatchObject({ kind: "transient" });
+    await old.admin("SET GLOBAL read_only = 0");
+    expect(await store.takeLease("somebody's", "m1", null, 0)).toMatchObject({ holder: "m1", term: 1 });
   });
 
   test("the old one's host is gone without a word: one statement waits in vain, the others are not kept waiting one by one", async () => {
