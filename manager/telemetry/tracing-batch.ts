@@ -101,6 +101,9 @@ class StepSpans {
         case "insertKey":
         case "deleteKeys":
         case "insertSetAside":
+        case "insertHold":
+        case "updateHold":
+        case "deleteHold":
           break;
       }
     }
