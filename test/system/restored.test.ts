@@ -125,6 +125,12 @@ async function comesBack(way: Way): Promise<void> {
   const [unknown = ""] = await fleet.startRuns(quickTask, 1);
   await fleet.ended(unknown);
   const before = fleet.witnessLines().toSorted();
+  // While a manager leads, nobody marks anything, also from another host.
+  const elsewhere = {
+    ...way.env,
+    MUSTER_DATA_DIR: way.env["MUSTER_DATABASE_URL"] ? fleet.folder : join(fleet.folder, "manager"),
+  };
+  expect(() => muster(fleet, ["restored"], elsewhere)).toThrow(/stop all managers first|Another manager uses/);
   if (fleet.manager) await fleet.kill(fleet.manager, "SIGTERM");
 
   way.putBack(fleet);
