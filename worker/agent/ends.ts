@@ -32,6 +32,8 @@ export function endOf(entry: LedgerEntry, gone: Gone): End {
   if (gone.termBefore && entry.stopBy !== null) return { how: "stopped", by: entry.stopBy };
   if (gone.timedOut) return { how: "timedOut" };
   if (gone.fenced) return { how: "stopped", by: stoppedByFence };
+  // An earlier agent's TERM, which a full disk did not hold up; why it was sent was never written, and its code is not the program's.
+  if (gone.termBefore) return { how: "lost", why: "its agent ended it and died before it could write why" };
   const { exit } = gone;
   switch (exit.read) {
     case "signal":

@@ -39,6 +39,12 @@ describe("how an attempt ended", () => {
       { exit: blank, termBefore: true, timedOut: true },
       { how: "stopped", by: "ana" },
     ],
+    [
+      "an earlier agent sent TERM while its journal was full, and nobody knows why: its code is not the program's (rule 24)",
+      {},
+      { exit: code(143), termBefore: true },
+      { how: "lost", why: "its agent ended it and died before it could write why" },
+    ],
     ["an empty record is not 0", {}, { exit: blank }, { how: "lost", why: "unreadable exit: 64 blanks" }],
     ["a client's KILL leaves no record", { signals: ["SIGKILL"] }, { exit: blank }, { how: "signalled", signal: "SIGKILL" }],
     ["an unknown signal name is no number", { signals: ["SIGFOO"] }, { exit: code(128) }, { how: "exited", code: 128 }],
