@@ -1,4 +1,6 @@
 /** What a scenario of load waits for and reports, from the system under test. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { until } from "../../kit/until.ts";
 import type { Judgement } from "../checker.ts";
 import { readWitnessLine } from "../history.ts";
@@ -29,13 +31,31 @@ async function openRuns(system: System): Promise<number> {
   }
 }
 
-/** The checker's word on the whole history, and what the scenario itself has seen. */
+/** The checker's word on the whole history, and what the scenario itself has seen. What somebody must look at is kept. */
 export async function verdict(
   system: System,
   seen: readonly string[],
 ): Promise<{ readonly violations: readonly string[]; readonly figures: Judgement["figures"] }> {
   const { violations, figures } = await system.judge();
   const all = [...seen, ...violations.map(({ kind, sentence }) => `${kind}: ${sentence}`)];
+  if (all.length === 0) return { figures, violations: [] };
+  const kept = system.keep();
+  await keepOpenRuns(system, join(kept, "open-runs.json"));
   const more = all.length - mostSentences;
-  return { figures, violations: more > 0 ? [...all.slice(0, mostSentences), `… and ${more} more`] : all };
+  const told = more > 0 ? [...all.slice(0, mostSentences), `… and ${more} more`] : all;
+  return { figures, violations: [...told, `(the history, every log and what was open are in ${kept})`] };
+}
+
+/** Runs that have not ended, with their attempts, as the database has them. */
+async function keepOpenRuns(system: System, file: string): Promise<void> {
+  const database = "muster_1";
+  const rows = [
+    await system.database.admin("SELECT * FROM leases", database),
+    await system.database.admin("SELECT * FROM runs WHERE ended_at IS NULL LIMIT 100", database),
+    await system.database.admin(
+      "SELECT a.* FROM attempts a JOIN runs r ON r.id = a.run_id WHERE r.ended_at IS NULL LIMIT 200",
+      database,
+    ),
+  ];
+  writeFileSync(file, JSON.stringify(rows, null, 1));
 }
