@@ -23,6 +23,7 @@ export interface AskingEnds {
 /** How a client asks: of whichever manager listens, over a connection that may break, again and again. */
 export class Asking {
   readonly #ends: AskingEnds;
+  #asked = 0;
 
   constructor(ends: AskingEnds) {
     this.#ends = ends;
@@ -39,14 +40,20 @@ export class Asking {
       const hear = (answer: Heard): void => {
         if (heard || settled) return;
         heard = true;
+        if (isUncertain(answer)) this.#asked = managerIds.length - 1 - this.#asked;
         story.tell(() => `a client hears ${answerText(answer)} to ${requestText(request)}`);
         settled = enough(answer);
         if (!settled) schedule.after(chance.between(500, 2_000), ask);
       };
-      const manager = managers[chance.between(0, managerIds.length - 1)];
+      // Whoever balances the load remembers who took requests last.
+      if (chance.happens(0.3)) this.#asked = chance.between(0, managerIds.length - 1);
+      const manager = managers[this.#asked];
       // Nobody listens there: the client knows at once that nothing was taken.
       if (!manager?.ask(request, (answer) => this.#onTheWay(hear, answer)))
-        return void schedule.after(chance.between(200, 1_000), ask);
+        return void schedule.after(chance.between(200, 1_000), () => {
+          this.#asked = managerIds.length - 1 - this.#asked;
+          ask();
+        });
       schedule.after(patienceMs, () => hear({ kind: "silence" }));
     };
     ask();

@@ -187,7 +187,6 @@ export class SimBroker {
     const { chance, schedule } = this.#ends;
     const { loss, repeat, maxDelayMs } = this.weather;
     const { nowMs } = schedule;
-    if (chance.happens(loss)) return;
     const key = `${from.serial} ${topic}`;
     const delayMs = chance.between(1, maxDelayMs);
     const atMs = Math.max(nowMs + delayMs, heldUntilMs + 1, to.lastAtMs.get(key) ?? 0);
@@ -198,8 +197,9 @@ export class SimBroker {
       if (from.closedAtMs < leftAtMs && !survives) return;
       deliver();
     };
-    this.#arrive(to, atMs - nowMs, deliverIf);
-    // A copy comes whenever it likes: a PUBACK was late, or a cluster sends again.
+    const isLost = chance.happens(loss);
+    if (!isLost) this.#arrive(to, atMs - nowMs, deliverIf);
+    // A copy comes whenever it likes: a PUBACK was late, or lost with the message, or a cluster sends again.
     if (chance.happens(repeat)) this.#arrive(to, atMs - nowMs + chance.pick([0, 10, 3 * maxDelayMs, 20_000]), deliverIf);
   }
 

@@ -212,6 +212,14 @@ export class Clients {
     drain(true, () => this.#ends.schedule.after(forMs, () => drain(false, () => undefined)));
   }
 
+  /** Says that silent workers are gone; where no brake holds it says nothing. */
+  releaseBrake(): void {
+    this.#asking.insist(
+      () => ({ kind: "releasePool", what: "brake", ...by }),
+      (heard) => !isUncertain(heard),
+    );
+  }
+
   remove(workerId: string, done: () => void): void {
     this.#asking.insist(
       () => ({ kind: "deleteWorker", workerId, stop: true, ...by }),

@@ -14,6 +14,7 @@ export const happenings = [
   "a worker was declared lost",
   "the fleet brake was pulled",
   "the fleet brake let go",
+  "an operator let the fleet brake go",
   "a late end changed nothing",
   "a report came again",
   "reports came with a gap and were sent again",

@@ -127,7 +127,10 @@ export class Faults {
     databaseDown: (_worker, { forMs }) => {
       this.#ends.database.downUntilMs = this.#ends.schedule.nowMs + forMs;
     },
-    silence: (_worker, { forMs }) => {
+    silence: (_worker, { forMs, how }) => {
+      const { schedule, clients } = this.#ends;
+      // An operator who believes that they are gone.
+      if (how === "released") schedule.after(forMs / 2, () => clients.releaseBrake());
       for (const each of this.#ends.workers) this.#cut(each, forMs + this.#ends.chance.between(0, 500));
     },
   };
@@ -203,7 +206,7 @@ export class Faults {
 
   #back(worker: SimWorker): void {
     worker.dieAt = undefined;
-    if (!worker.up) worker.start();
+    worker.start();
   }
 
   /** Everything works from now on. */

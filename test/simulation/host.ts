@@ -111,8 +111,12 @@ export class SimHost {
     this.#wake();
   }
 
-  /** What a restarted agent finds of an attempt that its journal says was launched. */
-  look(entry: LedgerEntry): Found {
+  /** What a restarted agent finds of the attempts that its journal says were launched and have not ended. */
+  lookAt(entries: readonly LedgerEntry[]): Found[] {
+    return entries.filter(({ state }) => state !== "ended" && state !== "accepted").map((entry) => this.#look(entry));
+  }
+
+  #look(entry: LedgerEntry): Found {
     const { attempt } = entry;
     const here = this.#attempts.get(attempt) ?? this.#fresh(attempt, false);
     // What the shim wrote last may not have reached the disk when the host went down.

@@ -1,6 +1,8 @@
 import type { LedgerEntry } from "../../worker/agent/records.ts";
 import type { AgentAction } from "../../worker/agent/types.ts";
 import type { Counters } from "./counters.ts";
+import type { SimHost } from "./host.ts";
+import type { Schedule } from "./schedule.ts";
 import type { Trace } from "./trace.ts";
 import type { Witness } from "./witness.ts";
 
@@ -34,4 +36,19 @@ export function observeEntry(
   if (entry.stopBy === "fence" && before?.stopBy !== "fence") counters.happened("a fence fired");
   if (before?.state === "ended") witness.violated(`${name} writes the end of ${entry.attempt} twice`);
   if (!before && end === null && drains) witness.violated(`${name} drains and took ${entry.attempt}`);
+}
+
+/** I9: gone 5 s after the grace of its stop, unless its agent or its host was away meanwhile. */
+export function stopMustStick(
+  attempt: string,
+  graceMs: number,
+  host: SimHost,
+  { schedule, witness }: ObserveEnds & { readonly schedule: Schedule },
+  undisturbed: () => boolean,
+): void {
+  const sinceMs = schedule.nowMs;
+  schedule.after(graceMs + 5_000, () => {
+    if (!undisturbed() || host.lastSleep.toMs >= sinceMs || witness.ofAttempt(attempt)?.toMs !== null) return;
+    witness.violated(`${attempt} runs on ${host.name} 5 s after the grace of its stop (I9)`);
+  });
 }

@@ -135,6 +135,7 @@ const kindsByChance: readonly FaultKind[] = faultKinds.flatMap((kind) => Array.f
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed);
   const heartbeatMs = chance.pick([3_000, 4_000, 5_000]);
+  const rushesMs = [0, 0, 0, 0].map(() => chance.between(3_000, faultsUntilMs - 80_000));
   const workers = Array.from({ length: chance.between(3, 8) }, (_, i) => ({ id: `w${i + 1}`, slots: chance.between(1, 3) }));
   return {
     seed,
@@ -155,20 +156,19 @@ export function planOf(seed: number): Plan {
       storeSlow: chance.pick([0, 0.01, 0.05]),
     },
     workers,
-    clients: clientsOf(chance),
+    clients: clientsOf(chance, rushesMs),
     faults: faultsOf(
       chance,
       workers.map(({ id }) => id),
-      heartbeatMs,
+      { heartbeatMs, rushesMs },
     ),
   };
 }
 
-/** Half of them come in rushes, so that starts wait on their workers for room. */
-function clientsOf(chance: Chance): ClientPlan[] {
+/** Most of them come in rushes, so that starts wait on their workers for room. */
+function clientsOf(chance: Chance, rushesMs: readonly number[]): ClientPlan[] {
   const untilMs = faultsUntilMs - 70_000;
-  const rushesMs = [0, 0, 0].map(() => chance.between(0, untilMs));
-  return Array.from({ length: chance.between(30, 45) }, (_, i): ClientPlan => {
+  return Array.from({ length: chance.between(40, 60) }, (_, i): ClientPlan => {
     const later = (probability: number, maxMs: number): number | undefined =>
       chance.happens(probability) ? chance.between(0, maxMs) : undefined;
     const exec = !chance.happens(0.05);
@@ -178,7 +178,7 @@ function clientsOf(chance: Chance): ClientPlan[] {
     const rerunAfterMs = later(0.08, 20_000);
     return {
       name: `c${i + 1}`,
-      atMs: 1_000 + (chance.happens(0.5) ? chance.pick(rushesMs) + chance.between(0, 300) : chance.between(0, untilMs)),
+      atMs: 1_000 + (chance.happens(0.7) ? chance.pick(rushesMs) + chance.between(0, 300) : chance.between(0, untilMs)),
       // A result that cannot be stored ends lost: with `onLost: retry` it would run for ever.
       task: unstorable ? chance.pick([0, 2]) : chance.between(0, taskKinds.length - 1),
       workMs: chance.pick([5, 200, 200, 2_000, 2_000, 9_000, 25_000, 45_000]),
@@ -195,11 +195,17 @@ function clientsOf(chance: Chance): ClientPlan[] {
   });
 }
 
-function faultsOf(chance: Chance, workers: readonly string[], heartbeatMs: number): Fault[] {
+function faultsOf(
+  chance: Chance,
+  workers: readonly string[],
+  { heartbeatMs, rushesMs }: { readonly heartbeatMs: number; readonly rushesMs: readonly number[] },
+): Fault[] {
   return Array.from({ length: chance.between(20, 30) }, (): Fault => {
     const kind = chance.pick(kindsByChance);
     const forMs = chance.pick([10, 500, heartbeatMs, 3 * heartbeatMs, 10 * heartbeatMs]);
-    const atMs = chance.between(3_000, faultsUntilMs - 10_000);
+    // Half of them about when much is going on.
+    const rushing = chance.happens(0.5);
+    const atMs = rushing ? chance.pick(rushesMs) + chance.between(0, 10_000) : chance.between(3_000, faultsUntilMs - 10_000);
     const how = chance.pick(howOf[kind] ?? [""]);
     const ofManager = kind.startsWith("manager") || (kind === "clockJump" && chance.happens(0.5));
     return {
@@ -220,6 +226,7 @@ const howOf: Readonly<Partial<Record<FaultKind, readonly string[]>>> = {
   managerKillAtCommit: ["beforeSent", "sent", "done"],
   remove: ["comesBack", "staysAway"],
   diskFull: ["journal", "launch"],
+  silence: ["", "released"],
 };
 
 /** Faults that need a length of their own to mean anything. */

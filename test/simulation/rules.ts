@@ -160,6 +160,10 @@ export class Rules {
   }
 
   #event(life: Life, seen: Seen, event: { readonly kind: string; readonly workerId: string | null }, atMono: number): void {
+    if (event.kind === "poolReleased") {
+      seen.brakeUntilMono = undefined;
+      this.#ends.counters.happened("an operator let the fleet brake go");
+    }
     if (event.workerId === null) return;
     if (event.kind === "workerUnreachable") this.#noteGone(seen, event.workerId, atMono);
     if (event.kind === "workerLost") this.#checkLoss(life, seen, event.workerId, atMono);

@@ -12,11 +12,16 @@ interface Came {
   readonly ttlMs: number;
 }
 
-/** Rule 6, from outside: some start of what is launched was fresh, and was confirmed since the host last slept for long. */
+/**
+ * Rules 4 and 6, from outside: some start of what is launched was fresh, and was confirmed since the host last slept for long;
+ * and none of them came after a stop.
+ */
 export class Stale {
   readonly #host: SimHost;
   readonly #ends: { readonly plan: Plan; readonly schedule: Schedule; readonly witness: Witness };
   readonly #came = new Map<string, Came[]>();
+  /** Attempts of which a stop came before any start. */
+  readonly #stopped = new Set<string>();
 
   constructor(host: SimHost, ends: { readonly plan: Plan; readonly schedule: Schedule; readonly witness: Witness }) {
     this.#host = host;
@@ -26,9 +31,10 @@ export class Stale {
   /** A message reached the agent. Returns the attempts that it asks to start. */
   came(payload: Uint8Array): readonly string[] {
     const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString();
-    if (!text.includes('"kind":"start"')) return [];
+    if (!text.includes('"kind":"sto') && !text.includes('"kind":"start"')) return [];
     const { asOf, items } = JSON.parse(text) as Commands;
     return items.flatMap((item) => {
+      if (item.kind === "stop" && !this.#came.has(item.attempt)) this.#stopped.add(item.attempt);
       if (item.kind !== "start") return [];
       const came = this.#came.get(item.attempt) ?? [];
       came.push({ ...asOf, ttlMs: item.ttlMs });
@@ -41,6 +47,9 @@ export class Stale {
   acts(epoch: string, action: AgentAction): void {
     if (action.action !== "launch") return;
     const { attempt } = action.order;
+    const { name } = this.#host;
+    const { violated } = this.#ends.witness;
+    if (this.#stopped.has(attempt)) violated(`${name} launches ${attempt}, whose stop had come before (rule 4)`);
     const { mono } = this.#host.now();
     const { fromMs, toMs, frozen } = this.#host.lastSleep;
     // One whose clock stood still with it cannot know that it slept.
@@ -49,9 +58,6 @@ export class Stale {
     const good = this.#came
       .get(attempt)
       ?.some((came) => came.epoch === epoch && came.mono >= sinceMono && mono - came.mono < came.ttlMs);
-    if (!good)
-      this.#ends.witness.violated(
-        `${this.#host.name} launches ${attempt} by a start that is stale or not for this epoch (rule 6)`,
-      );
+    if (!good) violated(`${name} launches ${attempt} by a start that is stale or not for this epoch (rule 6)`);
   }
 }

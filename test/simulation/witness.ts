@@ -75,7 +75,7 @@ export class Witness {
     return this.#byAttempt.get(attempt);
   }
 
-  violated(sentence: string): void {
+  readonly violated = (sentence: string): void => {
     this.violations.push(sentence);
-  }
+  };
 }

@@ -6,7 +6,7 @@ import { agentOptions, Killed, listenTo, makeAgent, type AgentDeath, type AgentP
 import type { Line, SimBroker } from "./broker.ts";
 import { SimHost } from "./host.ts";
 import { SimJournal } from "./journal.ts";
-import { observeAction, observeEntry } from "./observe.ts";
+import { observeAction, observeEntry, stopMustStick } from "./observe.ts";
 import type { WorldParts } from "./parts.ts";
 import type { Chance } from "./seeded.ts";
 import { Stale } from "./stale.ts";
@@ -36,6 +36,8 @@ export class SimWorker {
   #life: AgentLife | undefined;
   #line: Line | undefined;
   #dueAtMs = Number.POSITIVE_INFINITY;
+  /** Until when it stands, or stood, still. */
+  #pausedMs = -1;
   /** What waits while the agent's process stands still. */
   #held: (() => void)[] | undefined;
   dieAt: AgentDeath | undefined;
@@ -55,15 +57,13 @@ export class SimWorker {
       // Several steps may share one write.
       const drains = this.#drainedBefore && this.#life?.agent.draining === true;
       observeEntry(hostName, entry, before, drains, ends);
+      if (entry.state === "stopping" && before?.state !== "stopping" && entry.killMono !== null)
+        stopMustStick(entry.attempt, entry.killMono - this.host.now().mono, this.host, ends, this.#undisturbed());
     };
   }
 
   get agent(): AgentState | undefined {
     return this.#life?.agent;
-  }
-
-  get up(): boolean {
-    return this.#life !== undefined;
   }
 
   get line(): Line | undefined {
@@ -77,10 +77,7 @@ export class SimWorker {
     const { journal, n } = this.journal.meta;
     const epoch = `${journal}.${n}.${this.#chance.twelve("nonce")}`;
     this.#ends.trace.tell(() => `agent ${this.host.name} starts, epoch ${epoch}`);
-    const found = this.journal
-      .entries()
-      .filter((entry) => entry.state !== "ended" && entry.state !== "accepted")
-      .map((entry) => this.host.look(entry));
+    const found = this.host.lookAt(this.journal.entries());
     if (found.some((one) => one.found === "alive")) this.#ends.counters.happened("an orphan of a restarted agent was adopted");
     const put = (input: AgentInput): void => {
       if (life === this.#life) this.#put(input);
@@ -103,6 +100,13 @@ export class SimWorker {
     for (const { attempt } of this.journal.entries()) this.host.output.track(attempt);
     this.#put({ kind: "recovered", found });
     this.#connectSoon(this.#chance.between(0, 500));
+  }
+
+  /** Whether this life has gone on, awake, from now to when it is asked. */
+  #undisturbed(): () => boolean {
+    const life = this.#life;
+    const { nowMs } = this.#ends.schedule;
+    return () => life === this.#life && this.#pausedMs < nowMs;
   }
 
   /** The two moments around a write at which a process may die. */
@@ -128,7 +132,8 @@ export class SimWorker {
     if (!this.#line) return;
     const text = JSON.stringify(message);
     trace.hash(text);
-    trace.tell(() => `${this.host.name} > ${kind} ${uplinkText(kind, message)}`);
+    // Heartbeats would be most of every story.
+    if (kind !== "heartbeat") trace.tell(() => `${this.host.name} > ${kind} ${uplinkText(kind, message)}`);
     broker.publishUp(this.#line, kind, Buffer.from(text));
   }
 
@@ -178,6 +183,7 @@ export class SimWorker {
   pause(forMs: number): void {
     if (this.#held || !this.#life) return;
     this.#held = [];
+    this.#pausedMs = this.#ends.schedule.nowMs + forMs;
     this.#ends.schedule.after(forMs, () => this.#resume());
   }
 
@@ -285,7 +291,7 @@ export class SimWorker {
     const life = this.#life;
     if (!life) return;
     this.#ends.counters.happened("a worker began a new journal");
-    const running = [...life.agent.live.values()].map(({ entry }) => entry).filter((entry) => entry.state !== "accepted");
+    const running = [...life.agent.live.values()].flatMap(({ entry }) => (entry.state === "accepted" ? [] : [entry]));
     this.#goodbye();
     this.journal.renew(running);
     this.host.later(afterMs, () => this.start());

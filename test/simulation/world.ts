@@ -5,6 +5,7 @@
  */
 import type { Batch } from "../../manager/store/store.ts";
 import type { RunRecord } from "../../manager/control/records.ts";
+import { leftOver, passedBounds } from "./bounds.ts";
 import { SimBroker } from "./broker.ts";
 import { Clients } from "./clients.ts";
 import { Counters, type Happening } from "./counters.ts";
@@ -144,6 +145,8 @@ export class World {
     const leading = this.#managers.filter((manager) => manager.engine?.lead);
     if (leading.length > 1) this.#counters.happened("two managers took themselves for the leader at once");
     for (const manager of this.#managers) manager.noteLead();
+    const agents = this.#workers.flatMap(({ agent }) => agent ?? []);
+    for (const line of passedBounds(leading[0]?.engine?.lead?.state, agents)) this.#witness.violated(line);
     const ids = this.#clients.acknowledged();
     const { nowMs } = this.#schedule;
     const id = ids[Math.floor(nowMs / readEveryMs) % Math.max(1, ids.length)];
@@ -188,11 +191,8 @@ export class World {
       if (process.toMs === null) this.#witness.violated(`${process.attempt} still runs on ${process.worker} at the end (I8)`);
     const leading = this.#managers.filter(({ engine }) => engine?.lead);
     if (leading.length !== 1) this.#witness.violated(`${leading.length} managers lead at the end`);
-    for (const worker of leading[0]?.engine?.lead?.state.workers.values() ?? []) {
-      const { slots, memoryMb, cpus } = worker.used;
-      if (slots !== 0 || memoryMb !== 0 || cpus !== 0)
-        this.#witness.violated(`${worker.row.id} is idle, and ${slots} of its slots are taken for the leader (I14)`);
-    }
+    const state = leading[0]?.engine?.lead?.state;
+    for (const line of state ? leftOver(state) : []) this.#witness.violated(line);
   }
 
   #broken(error: unknown): void {

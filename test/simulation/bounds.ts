@@ -1,0 +1,52 @@
+import type { ControlState } from "../../manager/control/state.ts";
+import { wireLimits, workerLimits } from "../../schema/limits.ts";
+import type { AgentState } from "./agent.ts";
+import { queueWindow, taskCache } from "./manager.ts";
+
+/** What a leader and the agents hold more of than they may (I13), now. */
+export function passedBounds(state: ControlState | undefined, agents: Iterable<AgentState>): string[] {
+  const lines: string[] = [];
+  const bound = (what: string, held: number, most: number): void => {
+    if (held > most) lines.push(`${what}: ${held}, and at most ${most} may be (I13)`);
+  };
+  if (state) {
+    const { queue, tasks, versions, names, keys } = state;
+    bound("queued runs in a leader's memory", queue.inMemory, queueWindow + state.attempts.size);
+    // Trimmed between batches: what the last one touched may be there beside.
+    for (const cache of [tasks, versions, names, keys]) bound("rows in a cache", cache.rows.size, taskCache + 60);
+    for (const worker of state.workers.values()) {
+      const { slots } = worker.used;
+      const most = worker.row.capacity?.slots ?? 0;
+      // A start more than fits is a prefetched one, which takes its slot when it is sent.
+      if (slots < 0 || slots > most + 2)
+        lines.push(`${slots} of the ${most} slots of ${worker.row.id} are taken for the leader (I14)`);
+    }
+  }
+  for (const { options, queue, held } of agents) {
+    const { hostname } = options.facts;
+    if (queue.onWire > 1) bound(`bytes of reports of ${hostname} on the wire`, queue.onWireBytes, wireLimits.unackedReportBytes);
+    bound(`starts that ${hostname} holds`, held.size, workerLimits.heldStarts + options.capacity.slots);
+  }
+  return lines;
+}
+
+/** What a leader still holds when every run has ended. */
+export function leftOver(state: ControlState): string[] {
+  const { runs, attempts, queue, sweeps, workers } = state;
+  const counts = {
+    runs: runs.size,
+    attempts: attempts.size,
+    queued: queue.queued,
+    retrying: queue.retrying,
+    sweeps: sweeps.length,
+  };
+  const lines = Object.entries(counts).flatMap(([what, count]) =>
+    count === 0 ? [] : [`${count} ${what} are in the leader's memory at the end (I13)`],
+  );
+  for (const worker of workers.values()) {
+    const { slots, memoryMb, cpus } = worker.used;
+    if (slots !== 0 || memoryMb !== 0 || cpus !== 0 || worker.attempts.size !== 0)
+      lines.push(`${worker.row.id} is idle, and ${slots} of its slots are taken for the leader (I14)`);
+  }
+  return lines;
+}
