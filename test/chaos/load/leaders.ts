@@ -7,7 +7,7 @@ export interface Leading {
   readonly term: number;
 }
 
-const answerWithinMs = 1_000;
+const answerWithinMs = 5_000;
 
 /** The manager of these that says it leads the pool under the highest term; undefined when none says so now. */
 async function leaderNow(system: System, names: readonly string[], pool = "default"): Promise<Leading | undefined> {

@@ -59,3 +59,15 @@ async function keepOpenRuns(system: System, file: string): Promise<void> {
   ];
   writeFileSync(file, JSON.stringify(rows, null, 1));
 }
+
+/** Plays, and keeps what there is when the play itself cannot go on. */
+export async function keepingOnFailure<T>(system: System, play: () => Promise<T>): Promise<T> {
+  try {
+    return await play();
+  } catch (error) {
+    const kept = system.keep();
+    throw new Error(`${error instanceof Error ? error.message : String(error)} (the history and every log are in ${kept})`, {
+      cause: error,
+    });
+  }
+}

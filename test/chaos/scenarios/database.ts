@@ -9,8 +9,8 @@ import { until } from "../../kit/until.ts";
 import { countAnswers, judgeAnswers } from "../load/answers.ts";
 import { Clients } from "../load/clients.ts";
 import { residentMb, seconds, sumOf } from "../load/figures.ts";
-import { drained, verdict, witnessed } from "../load/verdict.ts";
-import type { Scenario } from "../scenario.ts";
+import { drained, keepingOnFailure, verdict, witnessed } from "../load/verdict.ts";
+import type { Findings, Scenario } from "../scenario.ts";
 import { System, systemMissing } from "../system.ts";
 
 const workers = ["d1", "d2", "d3", "d4"] as const;
@@ -44,27 +44,31 @@ export const database: Scenario = {
       managerEnv: { NODE_OPTIONS: smallHeap, ...(isFull ? { MUSTER_HEARTBEAT_MS: "1000" } : {}) },
       workerEnv: { MUSTER_WORKER_SLOTS: "60" },
     });
-    await using clients = new AsyncDisposableStack();
-    const stage: Stage = { system, isFull, say, clients: [], closing: clients, seen: [], figures: {} };
-    const taskId = await system.task({ name: quickTask, script: "exit 0" });
-    await warmUp(stage, taskId);
-    // A scaled hour: several times the loss of a worker (7.5 s), a lease, and the MQTT keepalive with its grace (45 s).
-    await away(stage, taskId, "killed", isFull ? 150_000 : 1_500);
-    if (isFull) {
-      await away(stage, taskId, "stopped", 60_000);
-      await slow(stage, taskId);
-    }
-    await resets(stage, taskId, isFull ? 30_000 : 2_000);
-    system.healed();
-    await drained(system, 120_000);
-    for (const clients of stage.clients) stage.seen.push(...judgeAnswers(clients.starts));
-    const setAside = await sumOf(system.client, "muster_set_aside_total").catch(() => 0);
-    if (setAside > 0) stage.seen.push(`${setAside} messages or requests were set aside`);
-    const { violations, figures } = await verdict(system, stage.seen);
-    const answers = countAnswers(stage.clients.flatMap(({ starts }) => starts));
-    return { figures: { ...stage.figures, ...answers, runs: figures.runs, processes: figures.processes }, violations };
+    return await keepingOnFailure(system, () => playOn(system, isFull, say));
   },
 };
+
+async function playOn(system: System, isFull: boolean, say: (line: string) => void): Promise<Findings> {
+  await using clients = new AsyncDisposableStack();
+  const stage: Stage = { system, isFull, say, clients: [], closing: clients, seen: [], figures: {} };
+  const taskId = await system.task({ name: quickTask, script: "exit 0" });
+  await warmUp(stage, taskId);
+  // A scaled hour: several times the loss of a worker (7.5 s), a lease, and the MQTT keepalive with its grace (45 s).
+  await away(stage, taskId, "killed", isFull ? 150_000 : 1_500);
+  if (isFull) {
+    await away(stage, taskId, "stopped", 60_000);
+    await slow(stage, taskId);
+  }
+  await resets(stage, taskId, isFull ? 30_000 : 2_000);
+  system.healed();
+  await drained(system, 120_000);
+  for (const clients of stage.clients) stage.seen.push(...judgeAnswers(clients.starts));
+  const setAside = await sumOf(system.client, "muster_set_aside_total").catch(() => 0);
+  if (setAside > 0) stage.seen.push(`${setAside} messages or requests were set aside`);
+  const { violations, figures } = await verdict(system, stage.seen);
+  const answers = countAnswers(stage.clients.flatMap(({ starts }) => starts));
+  return { figures: { ...stage.figures, ...answers, runs: figures.runs, processes: figures.processes }, violations };
+}
 
 /** Requests before the first outage, so that what is measured later is growth and not the first use of everything. */
 async function warmUp(stage: Stage, taskId: string): Promise<void> {

@@ -4,8 +4,8 @@ import { judgeAnswers, longestGap } from "../load/answers.ts";
 import { Clients } from "../load/clients.ts";
 import { seconds } from "../load/figures.ts";
 import { leaderAbove, type Leading } from "../load/leaders.ts";
-import { drained, verdict } from "../load/verdict.ts";
-import type { Scenario } from "../scenario.ts";
+import { drained, keepingOnFailure, verdict } from "../load/verdict.ts";
+import type { Findings, Scenario } from "../scenario.ts";
 import { System, systemMissing } from "../system.ts";
 
 const managers = ["m1", "m2"] as const;
@@ -41,35 +41,39 @@ export const twoPools: Scenario = {
       },
       broker: { pools: ["second"] },
     });
-    await using stack = new AsyncDisposableStack();
-    const clients = { default: await clientsOf(system, "default"), second: await clientsOf(system, "second") };
-    for (const pool of pools) stack.use(clients[pool]).begin(isFull ? 20 : 10);
-    const stage: Stage = { system, clients, seen: [], takeoversMs: [] };
-    for (let round = 0; round < (isFull ? 6 : 1); round += 1) {
-      const [first, second] = await lead(stage);
-      const victim = round % 2 === 0 ? first : second;
-      say(`${first.name} leads default, ${second.name} leads second; ${victim.name} is killed`);
-      await killOne(stage, victim, round % 2 === 0 ? "default" : "second");
-    }
-    for (const pool of pools)
-      if (!(await clients[pool].finish(120_000))) stage.seen.push(`clients of pool ${pool} were not answered within two minutes`);
-    system.healed();
-    await drained(system, 120_000);
-    for (const pool of pools) stage.seen.push(...judgeAnswers(clients[pool].starts));
-    const { violations, figures } = await verdict(system, stage.seen);
-    return {
-      figures: {
-        managersKilled: stage.takeoversMs.length,
-        acknowledged: figures.acknowledged,
-        processes: figures.processes,
-        longestTakeoverSeconds: seconds(Math.max(...stage.takeoversMs)),
-        longestGapOfDefaultSeconds: seconds(longestGap(clients.default.starts).ms),
-        longestGapOfSecondSeconds: seconds(longestGap(clients.second.starts).ms),
-      },
-      violations,
-    };
+    return await keepingOnFailure(system, () => playOn(system, isFull, say));
   },
 };
+
+async function playOn(system: System, isFull: boolean, say: (line: string) => void): Promise<Findings> {
+  await using stack = new AsyncDisposableStack();
+  const clients = { default: await clientsOf(system, "default"), second: await clientsOf(system, "second") };
+  for (const pool of pools) stack.use(clients[pool]).begin(isFull ? 20 : 10);
+  const stage: Stage = { system, clients, seen: [], takeoversMs: [] };
+  for (let round = 0; round < (isFull ? 6 : 1); round += 1) {
+    const [first, second] = await lead(stage);
+    const victim = round % 2 === 0 ? first : second;
+    say(`${first.name} leads default, ${second.name} leads second; ${victim.name} is killed`);
+    await killOne(stage, victim, round % 2 === 0 ? "default" : "second");
+  }
+  for (const pool of pools)
+    if (!(await clients[pool].finish(120_000))) stage.seen.push(`clients of pool ${pool} were not answered within two minutes`);
+  system.healed();
+  await drained(system, 120_000);
+  for (const pool of pools) stage.seen.push(...judgeAnswers(clients[pool].starts));
+  const { violations, figures } = await verdict(system, stage.seen);
+  return {
+    figures: {
+      managersKilled: stage.takeoversMs.length,
+      acknowledged: figures.acknowledged,
+      processes: figures.processes,
+      longestTakeoverSeconds: seconds(Math.max(...stage.takeoversMs)),
+      longestGapOfDefaultSeconds: seconds(longestGap(clients.default.starts).ms),
+      longestGapOfSecondSeconds: seconds(longestGap(clients.second.starts).ms),
+    },
+    violations,
+  };
+}
 
 async function clientsOf(system: System, pool: Pool): Promise<Clients> {
   const task = { name: `in-${pool}`, script: "exit 0", more: { pool } };
