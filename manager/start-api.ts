@@ -39,7 +39,7 @@ export async function startApi(parts: ApiOnParts): Promise<{ readonly url: strin
   const { config, store, logs, credentials, engines, feed, wire, counts, tracing, peers, log } = parts;
   const tail = new EventTail({
     store,
-    leads: (pool) => engines.get(pool)?.lead !== undefined,
+    termOf: (pool) => engines.get(pool)?.lead?.term,
     alone: peers === undefined,
     clock: processClock,
     log,

@@ -13,8 +13,8 @@ import { untilWoken } from "./wake.ts";
 
 export interface TailDeps {
   readonly store: Pick<ReadStore, "events" | "lastEvents">;
-  /** Whether this manager leads the pool now. */
-  readonly leads: (pool: string) => boolean;
+  /** The term under which this manager leads the pool now; undefined while it does not. */
+  readonly termOf: (pool: string) => number | undefined;
   /** True where no other manager writes: then the store is read only to fill what is missing. */
   readonly alone: boolean;
   readonly clock: Clock;
@@ -27,6 +27,11 @@ type Listener = (events: readonly EventRecord[]) => void;
 interface Watch {
   /** Pool → number of the newest event that was told. */
   readonly told: Map<string, number>;
+  /**
+   * Pool → the lead of this manager under which everything before it was read. Without that look the last words of the leader before,
+   * or of a batch of our own whose outcome nobody knew, would wait for the next own event.
+   */
+  readonly readUnder: Map<string, number>;
   /** Pool → own events that wait for what came before them. */
   readonly ahead: Map<string, EventRecord[]>;
   readonly ending: AbortController;
@@ -34,9 +39,6 @@ interface Watch {
   begun: Promise<void> | undefined;
   isBegun: boolean;
 }
-
-/** Where nobody else writes only an engine's own gap wakes it. */
-const never = 2_147_483_647;
 
 export class EventTail {
   readonly #deps: TailDeps;
@@ -52,7 +54,14 @@ export class EventTail {
   /** Called with events as they become known, in order within each pool; `hearing` says from when on. Returns how to stop. */
   subscribe(listener: Listener): () => void {
     this.#listeners.add(listener);
-    this.#watch ??= { told: new Map(), ahead: new Map(), ending: new AbortController(), begun: undefined, isBegun: false };
+    this.#watch ??= {
+      told: new Map(),
+      readUnder: new Map(),
+      ahead: new Map(),
+      ending: new AbortController(),
+      begun: undefined,
+      isBegun: false,
+    };
     return () => {
       if (!this.#listeners.delete(listener) || this.#listeners.size > 0) return;
       this.#watch?.ending.abort();
@@ -114,18 +123,23 @@ export class EventTail {
         await pause(peerLimits.tailPoolsMs, signal);
         continue;
       }
+      // Where nobody else writes a look at the store is rare: it is for an engine's own gap, or for a lead that began anew.
       const looks = !this.#deps.alone || watch.ahead.size > 0;
-      await untilWoken(looks ? peerLimits.tailPollMs : never, { signal, timers: undefined }, (wake) => (this.#wake = wake));
+      await untilWoken(looks ? peerLimits.tailPollMs : peerLimits.tailPoolsMs, { signal, timers: undefined }, (wake) => (this.#wake = wake));
     }
   }
 
   /** One page. True when there may be more at once. */
   async #read(watch: Watch): Promise<boolean> {
-    const { store, leads, alone, clock } = this.#deps;
+    const { store, termOf, alone, clock } = this.#deps;
     const after: Record<string, number> = {};
+    const terms = new Map<string, number>();
     let wanted = 0;
     for (const [pool, number] of watch.told) {
-      const reads = watch.ahead.has(pool) || !(alone || leads(pool));
+      const term = termOf(pool);
+      const isNewLead = term !== undefined && watch.readUnder.get(pool) !== term;
+      if (isNewLead) terms.set(pool, term);
+      const reads = watch.ahead.has(pool) || isNewLead || !(alone || term !== undefined);
       after[pool] = reads ? number : Number.MAX_SAFE_INTEGER;
       if (reads) wanted += 1;
     }
@@ -147,7 +161,9 @@ export class EventTail {
       watch.ahead.delete(pool);
       this.#tell(watch, waiting);
     }
-    return events.length === peerLimits.tailPage;
+    const isMore = events.length === peerLimits.tailPage;
+    if (!isMore) for (const [pool, term] of terms) watch.readUnder.set(pool, term);
+    return isMore;
   }
 
   /** Tells those that were not told yet. */
