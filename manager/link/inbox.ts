@@ -1,5 +1,5 @@
 /** The manager's door: every uplink is parsed here once. What does not parse is counted and named, never fatal (rule 16). */
-import { isDeeperThan } from "../../schema/json-depth.ts";
+import { isDeeperThan, mayBeDeeperThan } from "../../schema/json-depth.ts";
 import { wireLimits } from "../../schema/limits.ts";
 import {
   heartbeat,
@@ -31,8 +31,10 @@ const rawBytes = 65_536;
 /** Parses one uplink of `workerId`. Never throws. */
 export function parseUplink(workerId: string, kind: UplinkKind, payload: Uint8Array): Parsed {
   let json: unknown;
+  let mayBeDeep: boolean;
   try {
     const text = strictUtf8.decode(payload);
+    mayBeDeep = mayBeDeeperThan(wireLimits.jsonDepth, text);
     json = JSON.parse(text);
     // In UTF-8 only an escape can be half of a surrogate pair.
     if (text.includes("\\u")) json = wellFormed(json, wireLimits.jsonDepth + envelopeLevels);
@@ -40,7 +42,7 @@ export function parseUplink(workerId: string, kind: UplinkKind, payload: Uint8Ar
     return { kind: "unreadable", why: `it is not JSON: ${error instanceof Error ? error.message : String(error)}` };
   }
   // Reports are looked at one by one: a whole message that is set aside would come again for ever.
-  if (kind !== "reports" && isDeeperThan(wireLimits.jsonDepth, json)) return { kind: "unreadable", why: tooDeep };
+  if (kind !== "reports" && mayBeDeep && isDeeperThan(wireLimits.jsonDepth, json)) return { kind: "unreadable", why: tooDeep };
   const version = (json as { v?: unknown } | null)?.v;
   if (kind !== "status" && typeof version === "number" && version !== protocolVersion) {
     return { kind: "unreadable", why: `it speaks protocol version ${version}, this manager ${protocolVersion}` };
