@@ -6,6 +6,7 @@ import { boundedSentence } from "../schema/end.ts";
 import { shortId } from "../schema/kit/random.ts";
 import { workerLimits } from "../schema/limits.ts";
 import type { JournalMeta } from "./agent/records.ts";
+import { BrokenSeal, openRow, reportKey } from "./journal-rows.ts";
 import { isBusy, isMalformed } from "./sqlite-errors.ts";
 
 /** SQLite's user_version of the tables below. */
@@ -43,7 +44,7 @@ export function openFile(path: string, wall: number, notes: string[]): JournalFi
   try {
     return opened(path, wall);
   } catch (error) {
-    if (!isMalformed(error) && !(error instanceof Unreadable)) throw error;
+    if (!isMalformed(error) && !(error instanceof Unreadable) && !(error instanceof BrokenSeal)) throw error;
     const aside = moveAside(path, "corrupt");
     notes.push(
       `${path} was malformed (${said(error)}) and is now ${aside}; this worker begins a new journal. ` +
@@ -93,6 +94,7 @@ function opened(path: string, wall: number): JournalFile {
     if (versionOf(database) === 0) makeTables(file, wall);
     upgrade(file);
     checkContent(database);
+    readMeta(file);
     file.transact(() => database.exec("UPDATE meta SET n = n + 1"));
     return file;
   } catch (error) {
@@ -163,6 +165,10 @@ function checkContent(database: DatabaseSync): void {
     )
     .get() as { metas: number; bad: number };
   if (metas !== 1 || bad !== 0) throw new Unreadable(`${metas} heads and ${bad} unreadable rows`);
+  for (const row of database.prepare("SELECT attempt, entry FROM ledger").iterate())
+    openRow(row["attempt"] as string, row["entry"] as string);
+  for (const row of database.prepare("SELECT seq, attempt, body FROM reports").iterate())
+    openRow(reportKey(row["seq"] as number, row["attempt"] as string), row["body"] as string);
 }
 
 /** Renames the file and what SQLite keeps beside it to `<file>.<why>-<n>`; keeps the newest few. */

@@ -8,6 +8,7 @@ import type { StatementSync } from "node:sqlite";
 import { workerLimits } from "../schema/limits.ts";
 import type { JournalMeta, JournalWrite, LedgerEntry, StoredReport } from "./agent/records.ts";
 import { newJournalIn, openFile, readMeta, type JournalFile } from "./journal-file.ts";
+import { openRow, reportKey, sealRow } from "./journal-rows.ts";
 import { reserveIn } from "./reserve.ts";
 import { isFull } from "./sqlite-errors.ts";
 
@@ -55,11 +56,9 @@ export function openJournal(folder: string, now: { readonly wall: number }): Jou
     get room() {
       return reserve.held;
     },
-    entries: () => verbs.entries.all().map((row) => JSON.parse(row["entry"] as string) as LedgerEntry),
-    reports: () =>
-      verbs.reports
-        .all()
-        .map((row) => ({ seq: row["seq"] as number, attempt: row["attempt"] as string, body: row["body"] as string })),
+    entries: () =>
+      verbs.entries.all().map((row) => JSON.parse(openRow(row["attempt"] as string, row["entry"] as string)) as LedgerEntry),
+    reports: () => verbs.reports.all().map(storedReport),
     write: (writes) => {
       whenFull(path, reserve, () => file.transact(() => writes.forEach((write) => apply(verbs, write))));
       if (!reserve.held) reserve.take();
@@ -87,7 +86,7 @@ interface Verbs {
 
 function prepare({ database }: JournalFile): Verbs {
   return {
-    entries: database.prepare("SELECT entry FROM ledger"),
+    entries: database.prepare("SELECT attempt, entry FROM ledger"),
     reports: database.prepare("SELECT seq, attempt, body FROM reports ORDER BY seq"),
     putEntry: database.prepare(
       "INSERT INTO ledger (attempt, entry) VALUES (?, ?) ON CONFLICT (attempt) DO UPDATE SET entry = excluded.entry",
@@ -109,10 +108,10 @@ function apply(verbs: Verbs, write: JournalWrite): void {
       verbs.setMeta.run(write.set.highestTerm ?? 0, write.set.highestAck ?? 0, write.set.nextSeq ?? 0);
       return;
     case "entry":
-      verbs.putEntry.run(write.entry.attempt, JSON.stringify(write.entry));
+      verbs.putEntry.run(write.entry.attempt, sealRow(write.entry.attempt, JSON.stringify(write.entry)));
       return;
     case "report":
-      verbs.putReport.run(write.report.seq, write.report.attempt, write.report.body);
+      putReport(verbs, write.report);
       return;
     case "acked":
       verbs.dropAcked.run(write.seq);
@@ -122,6 +121,15 @@ function apply(verbs: Verbs, write: JournalWrite): void {
       verbs.setForgotten.run(write.upTo);
       return;
   }
+}
+
+function putReport(verbs: Verbs, { seq, attempt, body }: StoredReport): void {
+  verbs.putReport.run(seq, attempt, sealRow(reportKey(seq, attempt), body));
+}
+
+function storedReport(row: Readonly<Record<string, unknown>>): StoredReport {
+  const [seq, attempt] = [row["seq"] as number, row["attempt"] as string];
+  return { seq, attempt, body: openRow(reportKey(seq, attempt), row["body"] as string) };
 }
 
 /** Does it; when the disk is full, once more in the room of the reserve. */

@@ -1,6 +1,8 @@
 /** What an error of node:sqlite means. Codes: https://sqlite.org/rescode.html; the low byte is the primary one. */
 
+const nothingSaid = 1;
 const busy = 5;
+const readOnly = 8;
 const ioError = 10;
 const corrupt = 11;
 const full = 13;
@@ -14,9 +16,12 @@ export function isBusy(error: unknown): boolean {
   return primary(error) === busy;
 }
 
-/** The file is no database, or a broken one. */
+/**
+ * Of a file that is being opened: it is no database, or a broken one. Read-only is what SQLite calls a header with a wrong
+ * version (whoever asks has opened the file for writing before), and a damaged table of tables is an error without a kind.
+ */
 export function isMalformed(error: unknown): boolean {
-  return primary(error) === corrupt || primary(error) === notADatabase;
+  return [nothingSaid, corrupt, notADatabase, readOnly].includes(primary(error) ?? 0);
 }
 
 /** The disk, or the quota, is full; also where the kernel says so under the name of an I/O error. */

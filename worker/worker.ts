@@ -48,6 +48,8 @@ export async function runWorker(config: WorkerConfig, log: Log): Promise<Worker>
   // First, so that it goes last: the folder's lock is free by the time the last spans are exported.
   const tracing = await traceWorker(config, log);
   parts.defer(async () => await tracing?.close());
+  // Makes Node's pool of threads, which else comes with the first attempt: on a host that is out of processes then, Node aborts.
+  await stat(config.dataDir);
   const worker = await assemble({ config, log, parts, tracing });
   const kept = parts.move();
   return { ...worker, close: () => kept.disposeAsync() };
@@ -62,8 +64,6 @@ interface Ground {
 
 async function assemble({ config, log, parts, tracing }: Ground): Promise<Omit<Worker, "close">> {
   const { folder, clock, journal } = openGround(config, log, parts);
-  // Makes Node's pool of threads, which else comes with the first attempt: on a host that is out of processes then, Node aborts.
-  await stat(folder);
   const renewal = Promise.withResolvers<{ readonly afterMs: number }>();
   let renewing = false;
   // Done when nothing writes any more: between the loop's end and the journal's closing.

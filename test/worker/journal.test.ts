@@ -147,6 +147,15 @@ test.each<[string, (file: string) => void]>([
       writeFileSync(file, Buffer.concat([readFileSync(file).subarray(0, 4_096), Buffer.alloc(statSync(file).size - 4_096, 7)])),
   ],
   [
+    "a header that forbids writing",
+    (file) => {
+      const bytes = readFileSync(file);
+      // Bytes 18 and 19: the versions that may write and read it (https://sqlite.org/fileformat.html).
+      bytes[18] = 7;
+      writeFileSync(file, bytes);
+    },
+  ],
+  [
     "rows that are no JSON",
     (file) => {
       const database = new DatabaseSync(file);

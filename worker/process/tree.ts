@@ -53,7 +53,6 @@ export interface ReaperOptions {
 
 export function makeReaper(options: ReaperOptions): Reaper {
   const look = looker(options);
-  const freeze = freezer(options);
   const trees = new Map<string, Waiting>();
   let timer: NodeJS.Timeout | undefined;
   let soon: NodeJS.Immediate | undefined;
@@ -79,7 +78,6 @@ export function makeReaper(options: ReaperOptions): Reaper {
     const begunMs = nowMs();
     const before = process.threadCpuUsage();
     const due = new Map([...trees].filter(([, tree]) => tree.dueMs <= begunMs));
-    await freeze(new Map([...due].filter(([, tree]) => tree.rounds >= processLimits.killRounds)));
     const seen = await look(due);
     looking = false;
     const endedMs = nowMs();
@@ -165,7 +163,9 @@ function freezer(options: ReaperOptions): (trees: ReadonlyMap<string, Waiting>) 
 function looker(options: ReaperOptions): (trees: ReadonlyMap<string, Waiting>) => Promise<Seen> {
   const prefix = Buffer.from(options.tagPrefix);
   const ancestors = ancestorsOf(process.pid);
+  const freeze = freezer(options);
   return async (trees) => {
+    await freeze(new Map([...trees].filter(([, tree]) => tree.rounds >= processLimits.killRounds)));
     const left = new Set<string>();
     const groups = groupsOf(trees, options.bootId);
     const young = bornSince(trees, options.pids);

@@ -117,7 +117,6 @@ async function staleStart(stage: Stage, proxy: TcpProxy): Promise<void> {
     // The worker says so, or it was proven first that it never came (rule 7).
     if (ends[0]?.how !== "refused" || !/^(stale|its start never came)/.test(ends[0]?.why))
       notes.violated(`a start that came too late was not refused: ${JSON.stringify(ends)}`);
-    notes.violated(`a start that came too late was not refused: ${JSON.stringify(ends)}`);
     notes.same(`the last attempt of ${id}`, ends.at(-1), { how: "exited", code: 5 });
     notes.count("staleStartsRefused");
   }

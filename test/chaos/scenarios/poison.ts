@@ -23,7 +23,7 @@ export const poisoned: Scenario = {
     "A rogue with a worker's own rights, and one with the manager's, send what nobody would: nobody ends, others' work goes on, each piece is counted.",
   async play({ kind }, say) {
     const notes = new Notes();
-    const count = kind === "full" ? 1_000 : 60;
+    const count = kind === "full" ? 1_000 : 30;
     await poisonManager(notes, count);
     say("the manager had its part");
     await poisonWorker(notes, count);
