@@ -4,6 +4,9 @@ import { reboot } from "./scenarios/reboot.ts";
 import { away } from "./scenarios/away.ts";
 import { poisoned } from "./scenarios/poison.ts";
 import { clocks } from "./scenarios/clocks.ts";
+import { disk } from "./scenarios/disk.ts";
+import { identity } from "./scenarios/identity.ts";
+import { output } from "./scenarios/output.ts";
 import { trees } from "./scenarios/trees.ts";
 import { brokerWiped } from "./scenarios/broker-wiped.ts";
 import { database } from "./scenarios/database.ts";
@@ -23,6 +26,9 @@ export const scenarios: readonly Scenario[] = [
   away,
   poisoned,
   clocks,
+  disk,
+  identity,
+  output,
   trees,
   offline,
   brokerWiped,
