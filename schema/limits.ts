@@ -176,6 +176,8 @@ export const workerLimits = {
   logSpoolTotalBytes: 2_147_483_648,
   /** Log bytes of the whole worker that are on the wire and not yet acknowledged. */
   logInFlightBytes: 262_144,
+  /** Streams with output on the wire: with the bytes above never more messages than a manager lets wait for one worker (32). */
+  logStreamsInFlight: 24,
   /** The same of one stream, so that one talkative attempt leaves room for the others. */
   logStreamInFlightBytes: 138_240,
   /** Shipped or dropped output is freed on disk in pieces of at least this size. */

@@ -15,7 +15,10 @@ export interface LogIntakeDeps {
   readonly acknowledge: (pool: string, workerId: string, item: Extract<DownItem, { readonly kind: "logsAck" }>) => void;
 }
 
-/** Messages of one worker that may wait for the disk; what comes after is dropped and, being unacknowledged, comes again. */
+/**
+ * Messages of one worker that may wait for the disk; what comes after is dropped and, being unacknowledged, comes again. A worker
+ * keeps fewer on the wire (`workerLimits.logStreamsInFlight` and `logInFlightBytes`).
+ */
 const waitingPerWorker = 32;
 /** Characters of output that may wait for all workers together. */
 const waitingChars = 67_108_864;

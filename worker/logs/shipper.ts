@@ -13,6 +13,7 @@ import { readPiece, type LogPiece } from "./piece.ts";
 import type { Positions } from "./positions.ts";
 import * as streams from "./stream.ts";
 import type { LogStream, StreamName } from "./stream.ts";
+import { WireRoom } from "./wire-room.ts";
 
 export interface ShipperDeps {
   readonly folderOf: (attempt: string) => string;
@@ -51,7 +52,7 @@ export class LogShipper implements AsyncDisposable {
   readonly #working = new Set<Promise<void>>();
   readonly #sweeper: NodeJS.Timeout;
   shippedBytes = 0; // That a manager has acknowledged since the agent began, gaps included.
-  #onWire = 0;
+  readonly #room = new WireRoom();
   #connected = false;
   #pumping: Promise<void> | undefined;
 
@@ -116,8 +117,8 @@ export class LogShipper implements AsyncDisposable {
     if (!shipped) return;
     const stream = shipped.streams[name];
     this.shippedBytes += Math.max(0, offset - stream.acked);
-    if (offset < stream.acked && stream.tries > 0) this.#onWire -= streams.moveBack(stream, offset);
-    else this.#onWire -= streams.noteAcked(stream, offset, this.#deps.clock.now().mono);
+    if (offset < stream.acked && stream.tries > 0) this.#room.giveBack(stream, streams.moveBack(stream, offset));
+    else this.#room.giveBack(stream, streams.noteAcked(stream, offset, this.#deps.clock.now().mono));
     if (stream.sent === stream.acked) this.#waiting.delete(stream);
     this.#offer(stream);
     this.#pump();
@@ -143,7 +144,7 @@ export class LogShipper implements AsyncDisposable {
 
   down(): void {
     this.#connected = false;
-    for (const stream of this.#waiting) this.#onWire -= streams.rewind(stream);
+    for (const stream of this.#waiting) this.#room.giveBack(stream, streams.rewind(stream));
     this.#waiting.clear();
     this.#ready.clear();
   }
@@ -182,7 +183,7 @@ export class LogShipper implements AsyncDisposable {
   }
 
   async #sendAll(): Promise<void> {
-    while (this.#connected && this.#onWire < workerLimits.logInFlightBytes) {
+    while (this.#connected && !this.#room.isFull) {
       const [stream] = this.#ready;
       if (!stream) return;
       this.#ready.delete(stream);
@@ -201,7 +202,7 @@ export class LogShipper implements AsyncDisposable {
       // While the file was read an ack may have come, the connection or the attempt gone: then it is no longer the next piece.
       if (!this.#connected || stream.sent !== piece.offset || !this.#attempts.has(stream.attempt)) return;
       streams.noteSent(stream, covers, this.#deps.clock.now().mono);
-      if (covers.kind === "bytes") this.#onWire += covers.length;
+      if (covers.kind === "bytes") this.#room.take(stream, covers.length);
       this.#waiting.add(stream);
       this.#deps.send(message);
     } catch (error) {
@@ -220,8 +221,7 @@ export class LogShipper implements AsyncDisposable {
       const waitedMs = mono - stream.progressMono;
       if (waitedMs < timing.resendFirstMs) continue;
       // A stream that nobody acknowledges gives its part of the wire back to the others, and is sent again ever more rarely.
-      this.#onWire -= stream.onWire;
-      stream.onWire = 0;
+      this.#room.giveUp(stream);
       if (waitedMs < doubledDelayMs(stream.tries, { firstMs: timing.resendFirstMs, maxMs: timing.resendMaxMs })) continue;
       streams.rewind(stream);
       stream.tries += 1;
@@ -278,8 +278,7 @@ export class LogShipper implements AsyncDisposable {
     for (const stream of both(shipped)) {
       this.#growth.unfollow(stream);
       for (const set of [this.#ready, this.#waiting, this.#unreadable]) set.delete(stream);
-      this.#onWire -= stream.onWire;
-      stream.onWire = 0;
+      this.#room.giveUp(stream);
     }
     const { attempt } = shipped;
     if (!shipped.freeing) this.#deps.positions.drop(attempt);

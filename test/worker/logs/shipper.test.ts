@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, readFileSync, readdirSync, statSync, writeF
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { wireLimits, workerLimits } from "../../../schema/limits.ts";
+import type { LogPiece } from "../../../worker/logs/piece.ts";
 import { until } from "../../kit/until.ts";
 import { LogRig } from "./rig.ts";
 
@@ -161,6 +162,29 @@ describe("shipping", () => {
     expect(rig.bytesSent).toBeLessThanOrEqual(workerLimits.logInFlightBytes + 34_560);
     expect(logs.spoolBytes).toBe(30 * 200_000);
   });
+});
+
+test("what two hundred attempts have said comes in portions that a slow manager takes: nothing is dropped and sent again", async () => {
+  const ids = Array.from({ length: 200 }, (_, index) => `a-${index}`);
+  for (const id of ids) writeFileSync(rig.files(id).stdout, id === "a-0" ? Buffer.alloc(300_000, "x") : `output of ${id}`);
+  const logs = rig.disconnected();
+  // As the manager's intake: so many may wait for one worker, and what comes beyond is dropped.
+  const waiting: LogPiece[] = [];
+  let dropped = 0;
+  rig.wire = (piece) => {
+    if (waiting.length >= 32) dropped += 1;
+    else waiting.push(piece);
+    return false;
+  };
+  for (const id of ids) logs.track(id);
+  for (const id of ids) logs.ended(id);
+  logs.up();
+  await until("all to have arrived", () => {
+    for (const piece of waiting.splice(0, 8)) logs.acked(piece.attempt, piece.stream, rig.store.append(piece));
+    return ids.every((id) => rig.store.end(id, "stdout") === statSync(join(rig.root, id, "stdout")).size);
+  });
+  expect(dropped).toBe(0);
+  expect(rig.sent).toHaveLength(199 + Math.ceil(300_000 / 34_560));
 });
 
 describe("over an agent's life", () => {
