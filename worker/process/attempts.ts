@@ -233,13 +233,16 @@ export class Attempts {
   /** A launch that nobody answered: given to another shim, then called off, which is safe because the first claim decides (rule 23). */
   chase(t: Tracked): void {
     const nowMs = this.#o.clock.now().mono;
-    if (t.state !== "launching" || nowMs - t.sentMono < processLimits.launchRepeatMs) return;
+    // Ever more rarely: on a slow host a shim that is replaced too soon would never come to its first line.
+    const waitMs = Math.max(processLimits.launchRepeatMs, t.sentMono - t.firstSentMono);
+    const givenUp = nowMs - t.firstSentMono >= processLimits.launchGivenUpMs;
+    if (t.state !== "launching" || (nowMs - t.sentMono < waitMs && !givenUp)) return;
     t.sentMono = nowMs;
     const folder = this.folderOf(t.attempt);
     if (readStarted(folder, t.attempt).is === "incomplete") {
       // Its maker works in the attempt's folder; when nobody does, it died before it could run anything.
       if (!someoneWorksIn(folder) && claimVoid(folder, t.attempt)) this.neverStarts(t, "its shim died before it began");
-    } else if (nowMs - t.firstSentMono < processLimits.launchGivenUpMs) {
+    } else if (!givenUp) {
       this.#giveAnew(t);
     } else if (makeVoid(folder, t.attempt)) {
       this.neverStarts(

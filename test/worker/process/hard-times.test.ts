@@ -1,12 +1,13 @@
 /** A host that cannot make what a launch needs: nothing is lost, and the agent goes on. */
-import { rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Log } from "../../../schema/kit/log.ts";
 import type { Attempts } from "../../../worker/process/attempts.ts";
 import { startPoll } from "../../../worker/process/poll.ts";
 import { until } from "../../kit/until.ts";
-import { openRig } from "./kit.ts";
+import { sweep } from "../../kit/sweep.ts";
+import { clock, openRig, temporaryFolder } from "./kit.ts";
 
 test("the shims' fifos are made anew when somebody removed them", async () => {
   await using rig = await openRig();
@@ -50,4 +51,36 @@ test("an attempt that cannot be looked at keeps no other from being looked at", 
   poll.stop();
   expect(looked.slice(0, 4)).toEqual(["a", "b", "a", "b"]);
   expect(said[0]).toMatchObject([{ count: 4 }, expect.stringContaining("look")]);
+});
+
+test("an attempt that no shim begins is given to others ever more rarely, so that a slow one has its time, and is then called off", async () => {
+  const folder = temporaryFolder();
+  const [shell, shims] = [`${folder}/slow-sh`, `${folder}/shims-begun`];
+  // Each shim of this shell hangs before its first line.
+  writeFileSync(shell, `#!/bin/sh\n[ "$2" != shim ] || { echo >>${shims}; exec sleep 600; }\nexec /bin/sh "$@"\n`, {
+    mode: 0o755,
+  });
+  let aheadMs = 0;
+  const ahead = { now: () => ({ ...clock.now(), mono: clock.now().mono + aheadMs }) };
+  await using rig = await openRig({ clock: ahead, launcherShell: { shell, how: "setsid" } });
+  const begun = (): number => (existsSync(shims) ? readFileSync(shims, "latin1").length : 0);
+  const shimsAre = (count: number): Promise<unknown> => until(`${count} shims`, () => begun() >= count);
+  const attempt = rig.launch("/bin/true");
+  await shimsAre(1);
+  aheadMs = 6_000;
+  await shimsAre(2);
+  aheadMs = 12_500;
+  await shimsAre(3);
+  const later = rig.launch("/bin/true");
+  await shimsAre(4);
+  // Time for the later one's second, and the poll has looked at the earlier one before: its third has as long as it took to come to it.
+  aheadMs = 19_000;
+  await shimsAre(5);
+  expect(begun()).toBe(5);
+  aheadMs = 26_000;
+  await shimsAre(7);
+  aheadMs = 80_000;
+  expect(await rig.notStarted(later)).toMatchObject({ how: "refused" });
+  expect(await rig.notStarted(attempt)).toMatchObject({ how: "refused", why: expect.stringContaining("no shim began it") });
+  sweep(folder);
 });
