@@ -16,6 +16,7 @@ const programs: readonly Packaged[] = [
   { program: "perl", pkg: "perl" },
   { program: "ksh", pkg: "ksh" },
   { program: "busybox", pkg: "busybox" },
+  { program: "faketime", pkg: "faketime" },
   { program: "mosquitto", pkg: "mosquitto" },
   { program: "mariadbd", pkg: "mariadb-server" },
   { program: "nats-server", pkg: "nats-server" },

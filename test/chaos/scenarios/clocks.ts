@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
@@ -8,8 +8,11 @@ import { countsOf, Notes } from "../hosts/findings.ts";
 import { linesOf } from "../hosts/lone-worker.ts";
 import type { Scenario } from "../scenario.ts";
 
-/** Where Debian has libfaketime: below the folder of this machine's libraries. */
-const library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+/** Where Debian has libfaketime: below the folder of this kind of machine's libraries. */
+const library =
+  ["x86_64", "aarch64"]
+    .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketimeMT.so.1`)
+    .find((file) => existsSync(file)) ?? "libfaketimeMT.so.1";
 const hour = 3_600;
 
 /** Wall clocks alone: monotonic clocks and timers stay, as when somebody sets a host's clock. */
