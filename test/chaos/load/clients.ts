@@ -86,9 +86,7 @@ export class Clients implements AsyncDisposable {
   }
 
   /** Runs that somebody said yes to. */
-  get accepted(): number {
-    return this.starts.filter(({ told }) => told.at(-1)?.status === 202).length;
-  }
+  accepted = 0;
 
   /** Begins nothing new, and settles when every start has been answered for good; false when that takes longer. */
   async finish(withinMs: number): Promise<boolean> {
@@ -114,6 +112,7 @@ export class Clients implements AsyncDisposable {
     for (let tries = 0; !this.#gone.signal.aborted; tries += 1) {
       const told = await this.#once(urls[(number + tries) % urls.length] as string, start, number);
       start.told.push(told);
+      if (told.status === 202) this.accepted += 1;
       const again = told.status === 503 || told.status === 409 || told.status === 0;
       if (!again) return;
       // Only of a start that nobody can have taken does a `not-taken` say that it never will be.

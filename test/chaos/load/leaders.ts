@@ -1,4 +1,5 @@
 /** Who leads, as the managers themselves say it; asked with a deadline, because one of them may stand still. */
+import { setTimeout as pause } from "node:timers/promises";
 import { until } from "../../kit/until.ts";
 import type { System } from "../system.ts";
 
@@ -8,6 +9,8 @@ export interface Leading {
 }
 
 const answerWithinMs = 5_000;
+/** Who is watched too closely has less time to lead. */
+const lookEveryMs = 50;
 
 /** The manager of these that says it leads the pool under the highest term; undefined when none says so now. */
 async function leaderNow(system: System, names: readonly string[], pool = "default"): Promise<Leading | undefined> {
@@ -25,6 +28,7 @@ export async function leaderAbove(
   pool = "default",
 ): Promise<Leading> {
   const look = async (): Promise<Leading | undefined> => {
+    await pause(lookEveryMs);
     const leading = await leaderNow(system, names, pool);
     return leading && leading.term > above ? leading : undefined;
   };
