@@ -15,6 +15,7 @@ import type { LeaseRow, StoreError } from "../store/store.ts";
 import { commitUntilHeld, readUntilHeld, type CommitDeps, type CommitOutcome } from "./commit.ts";
 import type { EngineDeps } from "./deps.ts";
 import { Door } from "./door.ts";
+import { keepingLease } from "./keep-lease.ts";
 import type { Lead } from "./lead.ts";
 import { LogAcks, type LogAck } from "./log-acks.ts";
 import { InputQueue, type Waiting } from "./queue.ts";
@@ -247,7 +248,8 @@ export class PoolEngine extends Service {
   /** Loads the live state; where the store is away, waits for it. */
   async #load(term: number, signal: AbortSignal): Promise<ControlState> {
     const { store, options, clock } = this.#deps;
-    const live = await this.#patiently(() => store.loadLive(options.pool), signal);
+    const read = keepingLease(() => store.loadLive(options.pool), term, this.#deps);
+    const live = await this.#patiently(read, signal);
     return createControl({ ...options, term }, live, clock.now());
   }
 

@@ -125,7 +125,11 @@ export class EventTail {
       }
       // Where nobody else writes a look at the store is rare: it is for an engine's own gap, or for a lead that began anew.
       const looks = !this.#deps.alone || watch.ahead.size > 0;
-      await untilWoken(looks ? peerLimits.tailPollMs : peerLimits.tailPoolsMs, { signal, timers: undefined }, (wake) => (this.#wake = wake));
+      await untilWoken(
+        looks ? peerLimits.tailPollMs : peerLimits.tailPoolsMs,
+        { signal, timers: undefined },
+        (wake) => (this.#wake = wake),
+      );
     }
   }
 
