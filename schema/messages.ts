@@ -179,6 +179,11 @@ export const hello = z.object({
   /** The seq of the oldest report that no ack covers; newestSeq + 1 when there is none. */
   firstUnackedSeq: seq,
   newestSeq: seq,
+  /**
+   * The newest seq when this epoch began: what an agent finds out at its start has seqs above it already. A journal that was put
+   * back shows here that it knows less than was applied (rule 1). Agents of the first release do not say it.
+   */
+  seqAtStart: seq.optional(),
   versions: z.array(z.int()).max(10),
   survives: z.boolean(),
   http: z.boolean(),

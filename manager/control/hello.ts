@@ -83,9 +83,9 @@ function wrongEpoch(turn: Turn, worker: WorkerCell, message: Hello): Refusal | u
   return turn.state.journals.has(journalKey(row.id, other.journal)) ? refusals.oldJournal : undefined;
 }
 
-/** A successor that knows less than what was applied was restored from a copy. */
+/** A successor that knew less at its start than what was applied was restored from a copy, whatever it has written since. */
 function isCopy(turn: Turn, worker: WorkerCell, message: Hello, journal: string): boolean {
-  return message.newestSeq < (turn.state.journals.get(journalKey(worker.row.id, journal)) ?? 0);
+  return (message.seqAtStart ?? message.newestSeq) < (turn.state.journals.get(journalKey(worker.row.id, journal)) ?? 0);
 }
 
 function refuseHello(turn: Turn, workerId: string, message: Hello, { why, newJournal }: Refusal): void {

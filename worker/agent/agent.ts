@@ -47,6 +47,7 @@ export function createAgent(options: AgentOptions, journal: JournalContent, now:
     highestTerm: meta.highestTerm,
     highestAck: meta.highestAck,
     nextSeq: meta.nextSeq,
+    seqAtStart: meta.nextSeq - 1,
     forgottenSeq: meta.forgottenSeq ?? 0,
     live: new Map(),
     ended: new Map(),

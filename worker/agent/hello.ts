@@ -119,6 +119,7 @@ function helloHead(turn: Turn): Omit<Hello, "inventory"> {
     highestAck: state.highestAck,
     firstUnackedSeq: firstUnackedSeq(state),
     newestSeq: state.nextSeq - 1,
+    seqAtStart: state.seqAtStart,
     versions: [protocolVersion],
     survives: options.survives,
     http: options.http,

@@ -90,6 +90,8 @@ export interface AgentState {
   highestTerm: number;
   highestAck: number;
   nextSeq: number;
+  /** The newest seq before this epoch wrote any. */
+  readonly seqAtStart: number;
   /** Ends up to this seq may be missing in the ledger. */
   forgottenSeq: number;
   readonly live: Map<string, Attempt>;

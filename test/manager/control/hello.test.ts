@@ -86,6 +86,10 @@ test("rule 1: a copy of the journal, a lower epoch and a journal that was given 
   restored.restart();
   restored.seq = 1;
   expect(syncs(await restored.join())[0]).toMatchObject({ newJournal: true, refused: expect.stringContaining("restored copy") });
+  // What its agent found out at its start, such as what a reboot ended, brings its numbers up to ours; it is a copy all the same.
+  restored.restart();
+  restored.seq = 3;
+  expect(syncs(await restored.join({ seqAtStart: 1 }))[0]).toMatchObject({ newJournal: true });
   a.restart();
   await a.join();
   const earlier = new Hand(bench, "a");
