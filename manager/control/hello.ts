@@ -3,6 +3,7 @@ import { parseEpoch } from "../../schema/ids.ts";
 import { managerLimits, timing } from "../../schema/limits.ts";
 import { protocolVersion, type DownItem, type Hello } from "../../schema/messages.ts";
 import { clearAlarm, raiseAlarm } from "./alarms.ts";
+import { echoOfNothing } from "./ask.ts";
 import { updateWorker } from "./drain.ts";
 import { holdForLostHistory } from "./hold.ts";
 import { insertWorker } from "./join.ts";
@@ -89,12 +90,12 @@ function isCopy(turn: Turn, worker: WorkerCell, message: Hello, journal: string)
 }
 
 function refuseHello(turn: Turn, workerId: string, message: Hello, { why, newJournal }: Refusal): void {
-  const { epoch, connection, mono } = message;
+  const { epoch, connection } = message;
   const worker = turn.state.workers.get(workerId);
   const stops = worker?.row.state === "removed" && worker.row.epoch === epoch ? leftovers(message) : [];
   turn.strange.push({
     workerId,
-    asOf: { epoch, mono },
+    asOf: echoOfNothing(epoch),
     items: [...stops, { kind: "sync", epoch, connection, refused: why, ...(newJournal ? { newJournal } : {}) }],
   });
   note(turn, "helloRefused", { workerId, detail: why });

@@ -17,7 +17,7 @@ export function takeHeartbeat(turn: Turn, workerId: string, message: Heartbeat):
   const worker = state.workers.get(workerId);
   if (!worker || worker.row.epoch !== message.epoch || worker.row.state === "removed") {
     note(turn, "unknownEpoch", { workerId, detail: "a heartbeat of an epoch that has not said hello" });
-    if (!worker || speaksForNobodyElse(worker, message.epoch)) askStranger(turn, workerId, message.epoch, message.mono);
+    if (!worker || speaksForNobodyElse(worker, message.epoch)) askStranger(turn, workerId, message.epoch);
     return;
   }
   if (!hear(turn, worker, message.mono)) return;
@@ -94,7 +94,7 @@ export function takeStatus(turn: Turn, workerId: string, message: Status): void 
     const known = worker?.row.epoch === ep && worker.synced && worker.row.connection >= cn;
     if (known) return;
     if (worker?.row.epoch === ep && worker.row.state !== "removed") askHello(turn, worker);
-    else if (!worker || speaksForNobodyElse(worker, ep)) askStranger(turn, workerId, ep, 0);
+    else if (!worker || speaksForNobodyElse(worker, ep)) askStranger(turn, workerId, ep);
     return;
   }
   if (!worker || worker.row.epoch !== ep || cn < worker.row.connection) {

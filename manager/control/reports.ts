@@ -29,7 +29,7 @@ export function takeReports(turn: Turn, workerId: string, message: Reports): voi
   ) {
     // They come again after the hello that we lack.
     note(turn, "unknownEpoch", { workerId, detail: "reports of an epoch that has not said hello" });
-    if (!worker || worker.row.epoch !== message.epoch) askStranger(turn, workerId, message.epoch, message.mono);
+    if (!worker || worker.row.epoch !== message.epoch) askStranger(turn, workerId, message.epoch);
     return;
   }
   const fresh = hear(turn, worker, message.mono);

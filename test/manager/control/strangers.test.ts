@@ -1,0 +1,17 @@
+import { expect, test } from "vitest";
+import { epochOf, Hand, joined } from "./hand.ts";
+import { openBench } from "./kit.ts";
+
+test("rules 7 and 8: who is not taken for the worker is echoed nothing: its fences must not move, nor a start get fresher by its side", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  a.restart();
+  const asked = await a.beat();
+  expect(asked.items).toEqual([{ workerId: "a", asOf: { epoch: a.epoch, mono: 0 }, item: { kind: "ask", hello: true } }]);
+  const reported = await a.report(a.next("unknown", "end", { end: { how: "exited", code: 0 } }));
+  expect(reported.items.map(({ asOf }) => asOf)).toEqual([{ epoch: a.epoch, mono: 0 }]);
+  const other = new Hand(bench, "a");
+  other.epoch = epochOf("other", 1);
+  const refused = await other.join();
+  expect(refused.items).toMatchObject([{ asOf: { epoch: other.epoch, mono: 0 }, item: { kind: "sync" } }]);
+});
