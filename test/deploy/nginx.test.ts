@@ -76,9 +76,25 @@ describe.skipIf(nginxMissing !== undefined)(`nginx before managers${nginxMissing
       const well = await upstream();
       const [nobody = 0] = await freePorts(1);
       const nginx = await before([nobody, well.port]);
-      for (const method of ["GET", "POST", "PATCH", "PUT", "DELETE", "POST"])
+      for (const method of ["GET", "POST", "PATCH", "POST"])
         expect((await nginx.call(method, "/tasks", { body: "{}" })).status, method).toBe(200);
-      expect(well.asked.map(({ method }) => method)).toEqual(["GET", "POST", "PATCH", "PUT", "DELETE", "POST"]);
+      expect(well.asked.map(({ method }) => method)).toEqual(["GET", "POST", "PATCH", "POST"]);
+    });
+
+    test.for(["PUT", "DELETE"])("is not passed by with a %s, which nginx would also repeat: the client does", async (method) => {
+      const well = await upstream();
+      const [nobody = 0] = await freePorts(1);
+      const nginx = await before([nobody, well.port]);
+      let sent = 0;
+      await until("it to be answered", async () => {
+        const answer = await nginx.call(method, "/tasks/t1", { body: "{}" });
+        sent += 1;
+        if (answer.status !== 200) expect(answer.json()).toMatchObject(notTaken);
+        return answer.status === 200;
+      });
+      expect(well.asked).toHaveLength(1);
+      // Two failures in five seconds and nobody is asked where nobody is; nginx has two processes.
+      expect(sent).toBeLessThanOrEqual(5);
     });
 
     test("and no other: nothing was taken, and the answer says so in the API's own form", async () => {
@@ -106,6 +122,31 @@ describe.skipIf(nginxMissing !== undefined)(`nginx before managers${nginxMissing
         expect(answer.json()).toMatchObject(unknown);
         expect(answer.header("retry-after")).toBe("2");
         expect(one.asked.length + other.asked.length).toBe(sent);
+      }
+    });
+
+    test.for([
+      ["PUT", "/tasks/by-name/a"],
+      ["PUT", "/tasks/t1/script"],
+      ["PUT", "/attempts/a1/result"],
+      ["DELETE", "/workers/w1?stop=true"],
+    ] as const)("nor is a %s %s: who has not taken it would say so for the one that has", async ([method, path]) => {
+      const refuses: Behaviour = (_, response) => {
+        response.writeHead(503, { "content-type": "application/problem+json", "retry-after": "1" });
+        response.end(JSON.stringify(notTaken));
+      };
+      for (const body of ["{}", undefined]) {
+        if (method === "PUT" && body === undefined) continue;
+        const [one, other] = [await upstream(cuts), await upstream(refuses)];
+        const nginx = await before([one.port, other.port]);
+        for (let sent = 1; sent <= 3; sent += 1) {
+          const heard = one.asked.length;
+          const answer = await nginx.call(method, path, body === undefined ? {} : { body });
+          expect(answer.status).toBe(503);
+          expect(answer.json()).toMatchObject(one.asked.length > heard ? unknown : notTaken);
+          expect(one.asked.length + other.asked.length).toBe(sent);
+        }
+        expect(one.asked.length).toBeGreaterThan(0);
       }
     });
 
