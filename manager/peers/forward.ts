@@ -188,8 +188,9 @@ export class Forwarder {
   }
 
   async #endUnlessSame(one: OnItsWay, now: Leader): Promise<void> {
-    const { term, holder } = one.leader;
-    if (now.kind === "elsewhere" && now.term === term && now.holder.name === holder.name) return;
+    const { holder } = one.leader;
+    // Under a higher term it is still the same process: it answers all whom it has taken (rule 19), and has not taken what is late.
+    if (now.kind === "elsewhere" && now.holder.name === holder.name) return;
     // A leader that steps down answers everybody before it gives the lease back: what it said may still be on its way.
     await pause(peerLimits.lastWordsMs, one.ending.signal);
     one.ending.abort(new Error(`${holder.name} does not lead any more`));

@@ -123,6 +123,35 @@ test("a leader that stands still holds nobody for longer than its lead: the requ
   expect(await problemOf(patient.forwarder.ask(pool, createTask("one")))).toMatchObject({ code: "outcome-unknown" });
 });
 
+test("a leader that takes its lease again under a higher term still answers what it was asked under the one before", async () => {
+  const leader = await leaderRig();
+  const term = leader.engine.lead?.term ?? 0;
+  const follower = followerRig(leaseOf(leader.name, leader.address, term));
+  const { promise: gate, resolve: letGo } = Promise.withResolvers<void>();
+  const { promise: committing, resolve: begun } = Promise.withResolvers<void>();
+  leader.fault = async (batch, commit) => {
+    if (batch.changes.length === 0) return await commit();
+    begun();
+    await gate;
+    return await commit();
+  };
+  const asked = follower.forwarder.ask(pool, createTask("one"));
+  await committing;
+  follower.lease = leaseOf(leader.name, leader.address, term + 1);
+  follower.forwarder.look(pool);
+  const first = await Promise.race([
+    asked.catch(problemOfError),
+    new Promise((resolve) => setTimeout(resolve, 3 * peerLimits.lastWordsMs, "waits")),
+  ]);
+  expect(first).toBe("waits");
+  letGo();
+  expect((await asked).outcome).toMatchObject({ kind: "task", created: true });
+});
+
+function problemOfError(error: unknown): unknown {
+  return error instanceof Error ? error.message : error;
+}
+
 test("a manager that does not lead says so, asks nobody else, and the request goes to who leads by now", async () => {
   const old = await leaderRig("manager-old");
   const term = old.engine.lead?.term ?? 0;
