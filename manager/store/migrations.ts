@@ -35,7 +35,7 @@ export function migrationsToApply(known: readonly Migration[], applied: readonly
     const migration = byName.get(name);
     if (!migration) {
       throw new Error(
-        `The data folder is of a newer version: it has the migration ${name}, which this release does not know. Start the release that made it.`,
+        `The database is of a newer version: it has the migration ${name}, which this release does not know. Start the release that made it.`,
       );
     }
     if (migration.sha256 !== sha256) {

@@ -154,7 +154,7 @@ describe("migrations", () => {
     {
       what: "a newer release's",
       change: "INSERT INTO migrations VALUES ('9999_later', 'x')",
-      sentence: /data folder is of a newer version: it has the migration 9999_later/,
+      sentence: /database is of a newer version: it has the migration 9999_later/,
     },
     {
       what: "a reworded one",
