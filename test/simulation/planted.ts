@@ -1,32 +1,72 @@
+/** Bugs planted in a copy of the product: the simulation, or a test, must catch each one. A test of the testers. */
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { loadProduct, type Product } from "./product.ts";
+import { World } from "./world.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
-/** A bug, as changes of a product file. Each `find` must stand there exactly once, so that a plant never rots unnoticed. */
-export interface PlantedBug {
-  readonly name: string;
-  /** The rule or promise that it breaks. */
-  readonly breaks: string;
+/** Changes of one product file. Each `find` must stand there exactly once, so that a plant never rots unnoticed. */
+export interface PlantedChange {
   readonly file: string;
   readonly edits: readonly { readonly find: string; readonly replace: string }[];
 }
 
-/** Loads a copy of the product with the bug in it; dispose removes the copy. */
-export async function plant(bug: PlantedBug): Promise<{ readonly product: Product } & Disposable> {
+export interface PlantedBug {
+  readonly name: string;
+  /** The number of the rule that it breaks, or the promise in words. */
+  readonly rule: number | string;
+  /** What comes of it. */
+  readonly breaks: string;
+  readonly changes: readonly PlantedChange[];
+  /** The test file (or folder) that catches it where the rule lives outside what the simulation holds; absent: a seed does. */
+  readonly caughtBy?: { readonly test: string };
+}
+
+/** Copies the product, and `more` folders, into a temporary folder with the bug in it; dispose removes it. */
+export function plantTree(bug: PlantedBug, more: readonly string[] = []): { readonly folder: string } & Disposable {
   const folder = mkdtempSync(join(tmpdir(), "muster-planted-"));
-  for (const part of ["schema", "broker", "manager", "worker"]) cpSync(join(root, part), join(folder, part), { recursive: true });
-  cpSync(join(root, "package.json"), join(folder, "package.json"));
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
-  const file = join(folder, bug.file);
+  const planted = { folder, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+  try {
+    for (const part of ["schema", "broker", "manager", "worker", ...more])
+      cpSync(join(root, part), join(folder, part), { recursive: true, verbatimSymlinks: true });
+    cpSync(join(root, "package.json"), join(folder, "package.json"));
+    symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+    for (const change of bug.changes) edit(folder, bug, change);
+  } catch (error) {
+    planted[Symbol.dispose]();
+    throw error;
+  }
+  return planted;
+}
+
+function edit(folder: string, bug: PlantedBug, change: PlantedChange): void {
+  const file = join(folder, change.file);
   let text = readFileSync(file, "utf8");
-  for (const { find, replace } of bug.edits) {
+  for (const { find, replace } of change.edits) {
     if (text.split(find).length !== 2)
-      throw new Error(`planted bug "${bug.name}": ${JSON.stringify(find)} is not in ${bug.file} exactly once`);
+      throw new Error(`planted bug "${bug.name}": ${JSON.stringify(find)} is not in ${change.file} exactly once`);
     text = text.replace(find, () => replace);
   }
   writeFileSync(file, text);
-  return { product: await loadProduct(folder), [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+/** Loads a copy of the product with the bug in it; dispose removes the copy. */
+export async function plant(bug: PlantedBug): Promise<{ readonly product: Product } & Disposable> {
+  const { folder, [Symbol.dispose]: dispose } = plantTree(bug);
+  try {
+    return { product: await loadProduct(folder), [Symbol.dispose]: dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+/** What the seed sees of the bug; undefined when it sees nothing, or sees the same without it. */
+export async function seenBy(seed: number, bugged: Product, sound: Product): Promise<string | undefined> {
+  const [violation] = (await new World(seed, bugged).play()).violations;
+  if (violation === undefined) return undefined;
+  const [anyway] = (await new World(seed, sound).play()).violations;
+  return anyway === undefined ? violation : undefined;
 }
