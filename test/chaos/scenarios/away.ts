@@ -186,7 +186,10 @@ async function back(stage: Stage, kept: Kept): Promise<void> {
       60_000,
     ).catch(() => false);
     notes.count("lateEndsKept", late ? 1 : 0);
-    if (!late) notes.violated(`the late end of the superseded attempt of ${id} is not in its history`);
+    if (!late)
+      notes.violated(
+        `the late end of the superseded attempt of ${id} is not in its history: ${JSON.stringify(await fleet.run(id))} ${JSON.stringify((await fleet.call("GET", `/events?runId=${id}`)).body.items.map((e: any) => [e.kind, e.data]))}`,
+      );
     notes.same(`run ${id} after the late end of its first attempt`, summaryOf(await fleet.run(id)), before);
   }
   await until("no process to be left", () => living(linesOf(signatures)).length === 0, 60_000).catch(() => undefined);
