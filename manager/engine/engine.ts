@@ -113,6 +113,8 @@ export class PoolEngine extends Service {
         if (!signal.aborted) throw error;
       } finally {
         const term = this.#lead?.term ?? lease.term;
+        // A database that was switched to a replica that lags would give a term that workers have obeyed already.
+        aboveTerm = Math.max(aboveTerm, term);
         this.#lead = undefined;
         this.#seen = undefined;
         this.#refuseWaiting();

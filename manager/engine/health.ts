@@ -49,17 +49,17 @@ export async function poolChecks(deps: PlaneDeps): Promise<Check[]> {
 }
 
 function reachedAt({ peers }: PlaneDeps): string {
-  if (!peers) return "";
-  const { address } = peers.self;
-  if (address === null) return "; it announces no address, so that no other manager can forward to it (MUSTER_MANAGER_ADDRESS)";
-  return `; other managers reach it at ${address}`;
+  return peers && peers.self.address === null
+    ? "; it announces no address, so that no other manager can forward to it (MUSTER_MANAGER_ADDRESS)"
+    : "";
 }
 
 function elsewhereChecks(pool: string, peers: Peers, seen: Seen): Check[] {
   const name = `leader:${pool}`;
   if (seen.kind === "unknown") return [{ name, status: "fail", sentence: seen.why }];
   const { leader, view } = seen;
-  const who = `${leader.holder.name} at ${leader.holder.address ?? ""}`;
+  // Without its address: anybody may ask for /health.
+  const who = leader.holder.name;
   const checks: Check[] = [
     { name, status: "pass", sentence: `${who} leads with term ${view.term}; requests are forwarded to it` },
   ];

@@ -57,9 +57,7 @@ describe("two managers", () => {
     await ready(here);
     const health = (await here.call("GET", "/health")).body;
     expect(health).toMatchObject({ status: "pass" });
-    expect(health.checks[0].sentence).toMatch(
-      new RegExp(`^manager-\\S+ at ${there.url} leads with term 1; requests are forwarded to it$`),
-    );
+    expect(health.checks[0].sentence).toMatch(/^manager-\S+ leads with term 1; requests are forwarded to it$/);
 
     // Bodies that go over HTTP go to any manager: this start's comes from one, its result is brought to one.
     const script = `#${"x".repeat(60_000)}\nprintf '"%070000d"' 7 > "$MUSTER_RESULT"`;

@@ -26,6 +26,8 @@ export interface Rig {
   readonly sent: { workerId: string; items: readonly { kind: string }[] }[];
   /** What a commit meets; null: nothing. */
   fault: Fault | null;
+  /** Above which term the engine took the lease, each time. */
+  readonly takenAbove: number[];
   /** Thrown by every read of the core's while it is set. */
   readFault: Error | null;
 }
@@ -57,7 +59,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
 
 export function startRig(options: RigOptions = {}): Rig {
   const memory = openMemoryStore();
-  const rig = { events: [], sent: [], fault: null, readFault: options.readFault ?? null } as unknown as {
+  const rig = { events: [], sent: [], takenAbove: [], fault: null, readFault: options.readFault ?? null } as unknown as {
     -readonly [K in keyof Rig]: Rig[K];
   };
   rig.store = new Proxy(memory, {
@@ -66,6 +68,11 @@ export function startRig(options: RigOptions = {}): Rig {
       if ((name === "load" || name === "loadLive") && rig.readFault) return async () => await Promise.reject(rig.readFault);
       if (name === "commit")
         return (batch: Batch) => (rig.fault ? rig.fault(batch, () => target.commit(batch)) : target.commit(batch));
+      if (name === "takeLease")
+        return (...args: Parameters<Store["takeLease"]>) => {
+          if (args[1] === "test") rig.takenAbove.push(args[3]);
+          return target.takeLease(...args);
+        };
       const value = Reflect.get(target, name) as unknown;
       return typeof value === "function" ? value.bind(target) : value;
     },
