@@ -122,7 +122,7 @@ export class PoolEngine extends Service {
         await giveLeaseBack(store, { pool: options.pool, term }, timing.leaseRenewMs, timers);
       }
       if (!signal.aborted)
-        log.warn({ pool: options.pool, term: lease.term }, "leadership is lost; the core's state is thrown away");
+        log.warn({ pool: options.pool, term: aboveTerm }, "leadership is lost; the core's state is thrown away");
     }
   }
 
@@ -277,15 +277,13 @@ export class PoolEngine extends Service {
       await untilWoken(delayMs, { signal, timers: this.#deps.timers }, (wake) => (this.#wake = wake));
       this.#wake = () => undefined;
     }
-    // The turn begins once every socket that is ready has been read: what has arrived already shares this batch. Begun behind
-    // the first of them, a commit that blocks the loop made batches of one out of 64 requests.
+    // Once every socket that is ready has been read: else a commit that blocks the loop made batches of one of 64 requests.
     await untilArrived(this.#deps.timers);
   }
 
-  #onCommitTrouble(error: StoreError): void {
-    this.#trouble.say(error.message);
-    // Rule 20: who has not been stepped learns at once that nothing happened.
-    this.#refuseQueued(error.message);
+  #onCommitTrouble({ message }: StoreError): void {
+    this.#trouble.say(message);
+    this.#refuseQueued(message); // Rule 20: who has not been stepped learns at once that nothing happened.
   }
 
   #refuseQueued(why: string): void {

@@ -295,10 +295,3 @@ test("rule 28: a higher term is told to the shell; reports acknowledged beyond o
   const { run } = await running(bench, a);
   expect((await bench.run(run)).state).toBe("running");
 });
-
-test("a future protocol version is refused with a sentence", async () => {
-  const bench = await openBench();
-  const a = new Hand(bench, "a");
-  expect(syncs(await a.join({ versions: [7] }))[0]?.refused).toMatch(/protocol version/);
-  expect(await bench.store.worker("a")).toBeNull();
-});

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { epochOf, Hand, joined } from "./hand.ts";
-import { openBench } from "./kit.ts";
+import { itemsOf, openBench } from "./kit.ts";
 
 test("rules 7 and 8: who is not taken for the worker is echoed nothing: its fences must not move, nor a start get fresher by its side", async () => {
   const bench = await openBench();
@@ -14,4 +14,11 @@ test("rules 7 and 8: who is not taken for the worker is echoed nothing: its fenc
   other.epoch = epochOf("other", 1);
   const refused = await other.join();
   expect(refused.items).toMatchObject([{ asOf: { epoch: other.epoch, mono: 0 }, item: { kind: "sync" } }]);
+});
+
+test("a future protocol version is refused with a sentence", async () => {
+  const bench = await openBench();
+  const a = new Hand(bench, "a");
+  expect(itemsOf(await a.join({ versions: [7] }), "sync")[0]?.refused).toMatch(/protocol version/);
+  expect(await bench.store.worker("a")).toBeNull();
 });
