@@ -32,28 +32,31 @@ const lanes = 16;
 
 /**
  * Reads the log of each run and compares it with what the run is known to have written; one sentence for each that is not
- * complete. Output may arrive a little after its run's end, so one that differs is looked at again until `withinMs` have passed.
+ * complete. Output arrives after its run's end, and much of it long after when much was said: what is not complete is looked at
+ * again until for `withinMs` no log has become complete.
  */
 export async function judgeOutput(client: Caller, logs: readonly LogOf[], withinMs: number): Promise<string[]> {
-  const deadline = performance.now() + withinMs;
   const found: string[] = [];
   const left = [...logs];
+  let progressMs = performance.now();
+  const mayWait = (): boolean => performance.now() - progressMs < withinMs;
   const lane = async (): Promise<void> => {
     for (let log = left.pop(); log; log = left.pop()) {
-      const sentence = await judgeOne(client, log, deadline);
-      if (sentence !== undefined) found.push(sentence);
+      const sentence = await judgeOne(client, log, mayWait);
+      if (sentence === undefined) progressMs = performance.now();
+      else found.push(sentence);
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
   return found;
 }
 
-async function judgeOne(client: Caller, { run, number }: LogOf, deadline: number): Promise<string | undefined> {
+async function judgeOne(client: Caller, { run, number }: LogOf, mayWait: () => boolean): Promise<string | undefined> {
   const expected = outputOf(number);
   for (;;) {
     const text = await read(client, run);
     if (text === expected) return undefined;
-    if (performance.now() > deadline)
+    if (!mayWait())
       return text === undefined
         ? `the log of run ${run} cannot be read`
         : `the log of run ${run} has ${text.length} characters of ${expected.length}${expected.startsWith(text) ? "" : ", and they differ"}`;

@@ -69,7 +69,9 @@ async function playOn(system: System, isFull: boolean, say: (line: string) => vo
   system.healed();
   await drained(system, 120_000);
   say(`every log is read through ${survivor}, the other is dead`);
+  const drainedMs = performance.now();
   seen.push(...judgeAnswers(clients.starts), ...(await judgeLogs(stage, survivor)));
+  const logsMs = performance.now() - drainedMs;
   const { violations, figures } = await verdict(system, seen);
   const gap = longestGap(clients.starts);
   return {
@@ -84,6 +86,7 @@ async function playOn(system: System, isFull: boolean, say: (line: string) => vo
       longestTakeoverSeconds: seconds(Math.max(...stage.takeoversMs)),
       medianTakeoverSeconds: seconds(stage.takeoversMs.toSorted((a, b) => a - b)[stage.takeoversMs.length >> 1] ?? 0),
       logsRead: clients.accepted,
+      logsCompleteAfterSeconds: seconds(logsMs),
     },
     violations,
   };
