@@ -8,12 +8,14 @@ import type { Schedule } from "./schedule.ts";
 import type { Chance } from "./seeded.ts";
 import type { Trace } from "./trace.ts";
 import type { SimWorker } from "./worker.ts";
+import type { Witness } from "./witness.ts";
 
 export interface FaultEnds {
   readonly plan: Plan;
   readonly schedule: Schedule;
   readonly chance: Chance;
   readonly trace: Trace;
+  readonly witness: Witness;
   readonly broker: SimBroker;
   readonly database: SimDatabase;
   readonly managers: readonly SimManager[];
@@ -196,6 +198,7 @@ export class Faults {
       if (worker.journal.meta.highestAck < before || worker.journal.meta.journal !== copy.meta.journal) return;
       worker.reboot();
       worker.journal.restore(copy);
+      this.#ends.witness.putBack.add(worker.host.name);
       worker.start();
     });
   }

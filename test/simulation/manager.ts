@@ -14,7 +14,7 @@ import type { Product } from "./product.ts";
 import type { Rules } from "./rules.ts";
 
 export const pool = "default";
-export const leaseTiming = { leaseRenewMs: 2_000, leaseStillMs: 6_000, tickMs: 2_000, answerWithinMs: 15_000 };
+export const leaseTiming = { leaseRenewMs: 3_000, leaseStillMs: 9_000, tickMs: 2_500, answerWithinMs: 15_000 };
 export const queueWindow = 20;
 export const taskCache = 3;
 

@@ -59,7 +59,8 @@ export class SimOutput implements Pick<LogShipper, "track" | "ended" | "settle" 
   }
 
   ended(attempt: string): void {
-    this.#offer(attempt, this.#of(attempt));
+    const stream = this.#streams.get(attempt);
+    if (stream) this.#offer(attempt, stream);
   }
 
   settle(): void {
@@ -67,8 +68,9 @@ export class SimOutput implements Pick<LogShipper, "track" | "ended" | "settle" 
   }
 
   acked(attempt: string, _stream: "stdout" | "stderr", offset: number): void {
-    const stream = this.#of(attempt);
-    if (offset <= stream.acked) return;
+    const stream = this.#streams.get(attempt);
+    // Of another agent under this id.
+    if (!stream || offset <= stream.acked) return;
     stream.acked = offset;
     stream.sentAtMs = null;
     this.#offer(attempt, stream);

@@ -206,8 +206,10 @@ function faultsOf(
     // Half of them about when much is going on.
     const rushing = chance.happens(0.5);
     const atMs = rushing ? chance.pick(rushesMs) + chance.between(0, 10_000) : chance.between(3_000, faultsUntilMs - 10_000);
-    const how = chance.pick(howOf[kind] ?? [""]);
+    const drawn = chance.pick(howOf[kind] ?? [""]);
     const ofManager = kind.startsWith("manager") || (kind === "clockJump" && chance.happens(0.5));
+    // Idempotency keys are kept for a day of the managers' wall clocks: one that jumps that far forgets them.
+    const how = ofManager && drawn === "+1d" ? "+2h" : drawn;
     return {
       atMs,
       kind,

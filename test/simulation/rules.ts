@@ -26,6 +26,7 @@ interface Seen {
   readonly heard: Map<string, { readonly epoch: string; readonly mono: number; readonly atMono: number }>;
   /** When workers became unreachable, lately, and until when nobody may be declared lost. */
   readonly gone: Map<string, number>;
+  pulledMono: number | undefined;
   brakeUntilMono: number | undefined;
 }
 
@@ -75,6 +76,7 @@ export class Rules {
         tookLeaseMono: 0,
         heard: new Map(),
         gone: new Map(),
+        pulledMono: undefined,
         brakeUntilMono: undefined,
       };
       this.#seen.set(life, seen);
@@ -98,6 +100,7 @@ export class Rules {
     seen.tookLeaseMono = life.clock.now().mono;
     seen.heard.clear();
     seen.gone.clear();
+    seen.pulledMono = undefined;
     seen.brakeUntilMono = undefined;
   }
 
@@ -131,13 +134,14 @@ export class Rules {
     if (speaks && !seen.confirmed)
       this.#ends.witness.violated(`${life.name} lets out what no commit of its term has confirmed (rule 15, promise 1)`);
     seen.confirmed = false;
-    const atMono = batch.times.begunMs;
+    // Stepped some time between the two: what was read for a step may have taken long.
+    const { begunMs } = batch.times;
     for (const [index, step] of batch.steps.entries()) {
       const input = batch.taken[index]?.input;
       const passedOver = step.notes.some(({ what }) => deafNotes.has(what));
-      if (input && "workerId" in input && input.kind !== "status" && !passedOver) this.#hears(seen, input, atMono);
+      if (input && "workerId" in input && input.kind !== "status" && !passedOver) this.#hears(seen, input, begunMs);
       this.#countNotes(step);
-      for (const change of step.changes) if (change.op === "insertEvent") this.#event(life, seen, change.row, atMono);
+      for (const change of step.changes) if (change.op === "insertEvent") this.#event(life, seen, change.row, batch.times);
     }
     this.#lookAtBrake(seen);
   }
@@ -159,14 +163,19 @@ export class Rules {
     }
   }
 
-  #event(life: Life, seen: Seen, event: { readonly kind: string; readonly workerId: string | null }, atMono: number): void {
+  #event(
+    life: Life,
+    seen: Seen,
+    event: { readonly kind: string; readonly workerId: string | null },
+    times: HeldBatch["times"],
+  ): void {
     if (event.kind === "poolReleased") {
       seen.brakeUntilMono = undefined;
       this.#ends.counters.happened("an operator let the fleet brake go");
     }
     if (event.workerId === null) return;
-    if (event.kind === "workerUnreachable") this.#noteGone(seen, event.workerId, atMono);
-    if (event.kind === "workerLost") this.#checkLoss(life, seen, event.workerId, atMono);
+    if (event.kind === "workerUnreachable") this.#noteGone(seen, event.workerId, times.begunMs);
+    if (event.kind === "workerLost") this.#checkLoss(life, seen, event.workerId, times.inputsMs);
   }
 
   /** Rules 10, 11, 18: a whole period of silence, of its own watching, and not while the fleet is silent at once. */
@@ -178,7 +187,7 @@ export class Rules {
       witness.violated(`${life.name} declares ${workerId} lost ${Math.round(atMono - heard.atMono)} ms after it heard it`);
     if (atMono - seen.tookLeaseMono < lostMs)
       witness.violated(`${life.name} declares ${workerId} lost ${Math.round(atMono - seen.tookLeaseMono)} ms after its takeover`);
-    if (life.backMono !== undefined && atMono - life.backMono < lostMs)
+    if (life.backMono !== undefined && life.backMono <= atMono && atMono - life.backMono < lostMs)
       witness.violated(
         `${life.name} declares ${workerId} lost ${Math.round(atMono - life.backMono)} ms after it was away itself`,
       );
@@ -189,22 +198,25 @@ export class Rules {
   #noteGone(seen: Seen, workerId: string, atMono: number): void {
     const { heartbeatMs, brakeHoldMs } = this.#ends.plan.timing;
     seen.gone.set(workerId, atMono);
-    // Those that vanished within two beats and have not come back.
-    const together = [...seen.gone].filter(
-      ([id, at]) => at >= atMono - 2 * heartbeatMs && this.#ends.workerRow(id)?.state === "unreachable",
-    );
-    if (seen.brakeUntilMono !== undefined || !this.#isFleet(together.length)) return;
-    seen.brakeUntilMono = atMono + brakeHoldMs;
+    // When a step was made is only known to lie within its batch: the brake may have been pulled here, and must have been there.
+    const together = (beats: number): boolean => {
+      const all = [...seen.gone].filter(([, at]) => at >= atMono - beats * heartbeatMs);
+      return this.#isFleet(all.filter(([id]) => this.#ends.workerRow(id)?.state === "unreachable").length);
+    };
+    if (together(2.5)) seen.pulledMono ??= atMono;
+    if (seen.brakeUntilMono !== undefined || !together(1.5)) return;
+    seen.brakeUntilMono = (seen.pulledMono ?? atMono) + brakeHoldMs;
     this.#ends.counters.happened("the fleet brake was pulled");
   }
 
   #lookAtBrake(seen: Seen): void {
-    if (seen.brakeUntilMono === undefined) return;
+    if (seen.pulledMono === undefined) return;
     let silent = 0;
     for (const state of this.#ends.workerStates()) if (state === "unreachable") silent += 1;
     if (this.#isFleet(silent)) return;
+    seen.pulledMono = undefined;
+    if (seen.brakeUntilMono !== undefined) this.#ends.counters.happened("the fleet brake let go");
     seen.brakeUntilMono = undefined;
-    this.#ends.counters.happened("the fleet brake let go");
   }
 
   #isFleet(gone: number): boolean {

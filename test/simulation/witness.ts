@@ -17,6 +17,8 @@ export interface Witnessed {
 export class Witness {
   readonly processes: Witnessed[] = [];
   readonly violations: string[] = [];
+  /** Hosts that were put back to an earlier state: what they had not told anybody is gone. */
+  readonly putBack = new Set<string>();
   readonly #byAttempt = new Map<string, Witnessed>();
   readonly #byRun = new Map<string, Witnessed[]>();
   readonly #alive = new Map<string, Set<Witnessed>>();

@@ -61,6 +61,7 @@ export class World {
   readonly #faults: Faults;
   /** Run → as a reader last saw it. */
   readonly #read = new Map<string, RunRecord>();
+  readonly #reading = new Set<string>();
 
   /** Plays the seed's own plan, or one that is given. `story`: tell what happens, line by line. */
   constructor(seed: number | Plan, product: Product, options: { readonly story?: boolean } = {}) {
@@ -151,10 +152,13 @@ export class World {
     const { nowMs } = this.#schedule;
     const id = ids[Math.floor(nowMs / readEveryMs) % Math.max(1, ids.length)];
     const manager = this.#managers[Math.floor(nowMs / readEveryMs) % this.#managers.length];
-    if (id !== undefined)
-      manager?.read(
+    // The next look at it only once the last one was answered: a slow answer is no news.
+    if (id !== undefined && !this.#reading.has(id) && manager?.life) {
+      this.#reading.add(id);
+      manager.read(
         (store) => store.run(id),
         (found) => {
+          this.#reading.delete(id);
           if (!found) return this.#witness.violated(`run ${id} was acknowledged, and a reader does not find it`);
           const before = this.#read.get(id);
           if (before && !mayFollow(before, found.run))
@@ -162,6 +166,7 @@ export class World {
           this.#read.set(id, found.run);
         },
       );
+    }
     this.#schedule.after(readEveryMs, () => this.#readOne());
   }
 
