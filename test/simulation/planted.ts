@@ -10,7 +10,8 @@ const root = resolve(import.meta.dirname, "../..");
 /** Changes of one product file. Each `find` must stand there exactly once, so that a plant never rots unnoticed. */
 export interface PlantedChange {
   readonly file: string;
-  readonly edits: readonly { readonly find: string; readonly replace: string }[];
+  /** `everywhere`: it stands there more than once, and all of them are changed. */
+  readonly edits: readonly { readonly find: string; readonly replace: string; readonly everywhere?: true }[];
 }
 
 export interface PlantedBug {
@@ -44,10 +45,11 @@ export function plantTree(bug: PlantedBug, more: readonly string[] = []): { read
 function edit(folder: string, bug: PlantedBug, change: PlantedChange): void {
   const file = join(folder, change.file);
   let text = readFileSync(file, "utf8");
-  for (const { find, replace } of change.edits) {
-    if (text.split(find).length !== 2)
-      throw new Error(`planted bug "${bug.name}": ${JSON.stringify(find)} is not in ${change.file} exactly once`);
-    text = text.replace(find, () => replace);
+  for (const { find, replace, everywhere } of change.edits) {
+    const times = text.split(find).length - 1;
+    if (everywhere ? times === 0 : times !== 1)
+      throw new Error(`planted bug "${bug.name}": ${JSON.stringify(find)} is in ${change.file} ${times} times`);
+    text = text.replaceAll(find, () => replace);
   }
   writeFileSync(file, text);
 }

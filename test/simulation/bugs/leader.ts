@@ -76,19 +76,11 @@ export const leaderBugs: readonly PlantedBug[] = [
       {
         file: "manager/control/hello.ts",
         edits: [
-          { find: "return isCopy(turn, worker, message, other.journal) ? refusals.copy : undefined;", replace: "return undefined;" },
+          {
+            find: "return isCopy(turn, worker, message, other.journal) ? refusals.copy : undefined;",
+            replace: "return undefined;",
+          },
         ],
-      },
-    ],
-  },
-  {
-    name: "send what was decided for one epoch to the next",
-    rule: 2,
-    breaks: "a start that is bound to an earlier life of the agent is obeyed by the next",
-    changes: [
-      {
-        file: "manager/engine/release.ts",
-        edits: [{ find: "const key = `${command.workerId} ${command.asOf.epoch}`;", replace: "const key = command.workerId;" }],
       },
     ],
   },
@@ -173,7 +165,9 @@ export const leaderBugs: readonly PlantedBug[] = [
     name: "apply reports over a gap",
     rule: 12,
     breaks: "a report that was lost is taken for applied, and its end never comes",
-    changes: [{ file: "manager/control/reports.ts", edits: [{ find: "if (item.seq > applied + 1) {", replace: "if (item.seq < 0) {" }] }],
+    changes: [
+      { file: "manager/control/reports.ts", edits: [{ find: "if (item.seq > applied + 1) {", replace: "if (item.seq < 0) {" }] },
+    ],
   },
   {
     name: "do not store what was applied",
@@ -207,7 +201,10 @@ export const leaderBugs: readonly PlantedBug[] = [
     rule: 13,
     breaks: "a stop that is lost is never said again, and what it was for goes on",
     changes: [
-      { file: "manager/control/attempts.ts", edits: [{ find: "if (stopping) sendStop(turn, attempt);", replace: "if (stopping) return;" }] },
+      {
+        file: "manager/control/attempts.ts",
+        edits: [{ find: "if (stopping) sendStop(turn, attempt);", replace: "if (stopping) return;" }],
+      },
     ],
   },
   {
@@ -218,7 +215,10 @@ export const leaderBugs: readonly PlantedBug[] = [
       {
         file: "manager/control/ends.ts",
         edits: [
-          { find: "  if (attempt.orphan) {\n    emit(turn, \"lateEnd\", { ...aboutAttempt(attempt), data: { end } });\n    return;\n  }\n", replace: "" },
+          {
+            find: '  if (attempt.orphan) {\n    emit(turn, "lateEnd", { ...aboutAttempt(attempt), data: { end } });\n    return;\n  }\n',
+            replace: "",
+          },
         ],
       },
     ],
@@ -230,18 +230,12 @@ export const leaderBugs: readonly PlantedBug[] = [
     changes: [
       {
         file: "manager/control/starts.ts",
-        edits: [{ find: "const used = key === null ? null : recall(turn.state.keys, keyKey(taskId, key));", replace: "const used = null as KeyRecord | null;" }],
-      },
-    ],
-  },
-  {
-    name: "count a refusal as a try",
-    rule: 2,
-    breaks: "a start that was never launched uses up the tries of its run",
-    changes: [
-      {
-        file: "manager/control/ends.ts",
-        edits: [{ find: "const tries = Math.max(0, run.row.tries - 1);", replace: "const tries = run.row.tries;" }],
+        edits: [
+          {
+            find: "const used = key === null ? null : recall(turn.state.keys, keyKey(taskId, key));",
+            replace: "const used = null as KeyRecord | null;",
+          },
+        ],
       },
     ],
   },

@@ -22,7 +22,11 @@ export async function explore(say: (line: string) => void): Promise<number> {
     const explored = await new Explorer(await loadParts(root), scene).explore();
     states += explored.states;
     say(`${scene.name.padEnd(8)} ${figures(explored, beganMs)}: ${scene.about}`);
-    say(`         budgets: ${Object.entries(scene.left).map(([what, count]) => `${what} ${count}`).join(", ")}`);
+    say(
+      `         budgets: ${Object.entries(scene.left)
+        .map(([what, count]) => `${what} ${count}`)
+        .join(", ")}`,
+    );
     if (!explored.found) continue;
     wrong += 1;
     tell(explored, say);

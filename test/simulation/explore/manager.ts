@@ -179,8 +179,7 @@ export class ManagerShell {
     // Only what this very try wrote: a commit may have been done before, with an error for an answer.
     const applied = held.leases.get(pool)?.batch !== world.store.leases.get(pool)?.batch;
     return {
-      part:
-        this.#partAfter({ end, state, lead: fresh, before: turn.before }, isHeld ? { ...turn, loads, ids, errors } : null),
+      part: this.#partAfter({ end, state, lead: fresh, before: turn.before }, isHeld ? { ...turn, loads, ids, errors } : null),
       store: held,
       ids: again ? world.ids : world.ids + ids,
       changes: applied && made ? freezeGraph(made.changes) : [],

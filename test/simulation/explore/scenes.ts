@@ -61,8 +61,8 @@ export const scenes: readonly Scene[] = [
     intervals: asUsual,
     bounds,
     already: placed,
-    left: { deaths: 1, repeats: 1, exits: 1, quanta: 1 },
-    small: { deaths: 1, repeats: 1, exits: 1 },
+    left: { deaths: 1, repeats: 1, exits: 1 },
+    small: { deaths: 1, exits: 1 },
   },
   {
     name: "stop",
@@ -71,7 +71,7 @@ export const scenes: readonly Scene[] = [
     intervals: asUsual,
     bounds,
     already: placed,
-    left: { stops: 1, deaths: 1, exits: 1, quanta: 1 },
+    left: { stops: 1, deaths: 1, repeats: 1, exits: 1 },
     small: { stops: 1, repeats: 1, exits: 1 },
   },
   {
@@ -81,7 +81,7 @@ export const scenes: readonly Scene[] = [
     intervals: asUsual,
     bounds,
     already: placed,
-    left: { reboots: 1, cuts: 1, exits: 1, quanta: 1 },
+    left: { reboots: 1, cuts: 1, exits: 1 },
     small: { reboots: 1, exits: 1 },
   },
   {
@@ -89,9 +89,9 @@ export const scenes: readonly Scene[] = [
     about: "a task asks for another attempt when its worker is lost, and agents and leaders stand still",
     task: { onLost: "retry", lostAfterSeconds: 2, killGraceSeconds: 0 },
     intervals: impatient,
-    bounds,
+    bounds: { ...bounds, flights: 2 },
     already: runs,
-    left: { cuts: 1, stills: 2, quanta: 5 },
-    small: { cuts: 1, quanta: 5 },
+    left: { cuts: 1, quanta: 4 },
+    small: { cuts: 1, quanta: 2 },
   },
 ];

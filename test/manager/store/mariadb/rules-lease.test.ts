@@ -188,6 +188,19 @@ describe.skipIf(reason !== undefined)(`the lease on a real MariaDB${reason ? ` (
       expect(await runs()).toEqual(["inside", "locked"]);
     });
 
+    test("a batch that waits for the lease row while another takes it finds that it moved, and writes nothing", async () => {
+      const leader = await lead(store);
+      const blocker = await raw();
+      await blocker.query("START TRANSACTION");
+      await blocker.query("SELECT * FROM leases WHERE pool = ? FOR UPDATE", [pool]);
+      const committing = leader.commit(insert("late", 1));
+      await until("the batch to wait for the lease row", () => runsNow("`leases` SET"));
+      await blocker.query("UPDATE leases SET term = term + 1, holder = 'other' WHERE pool = ?", [pool]);
+      await blocker.query("COMMIT");
+      expect(await committing).toBe("deposed");
+      expect(await runs()).toEqual([]);
+    });
+
     test("a deposed leader's commit writes nothing, wherever in the batch it would fail", async () => {
       const old = await lead(store);
       await lead(store);

@@ -1,0 +1,99 @@
+/** Runs planted bugs: through seeds until one sees them, or through the test that is there for them. */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { processClock } from "../../schema/kit/clock.ts";
+import { bugs } from "./bugs.ts";
+import { plant, plantTree, seenBy, type PlantedBug } from "./planted.ts";
+import { loadProduct, type Product } from "./product.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+const recordFile = join(import.meta.dirname, "planted-seeds.json");
+
+/** Bug → the first seed that catches it, as `--planted --record` found it. */
+export function recordedSeeds(): Readonly<Record<string, number>> {
+  return JSON.parse(readFileSync(recordFile, "utf8")) as Record<string, number>;
+}
+
+export interface Caught {
+  readonly by: string;
+  readonly seed?: number;
+  /** What was seen. */
+  readonly saw: string;
+}
+
+/** Plays these seeds in turn until one sees the bug. */
+export async function catchBySeeds(bug: PlantedBug, seeds: Iterable<number>, sound: Product): Promise<Caught | undefined> {
+  using planted = await plant(bug);
+  for (const seed of seeds) {
+    const saw = await seenBy(seed, planted.product, sound);
+    if (saw !== undefined) return { by: `seed ${seed}`, seed, saw };
+  }
+  return undefined;
+}
+
+/** Runs the bug's test in a copy of the tree with the bug in it: the test must fail there, and say why. */
+export function catchByTest(bug: PlantedBug & { readonly caughtBy: { readonly test: string } }): Caught | undefined {
+  const { test } = bug.caughtBy;
+  if (!existsSync(join(root, test))) throw new Error(`planted bug "${bug.name}": there is no ${test}`);
+  using planted = plantTree(bug, ["test", "cli", "scripts", "vitest.config.ts", "tsconfig.json", "deploy", "docs"]);
+  const vitest = join(root, "node_modules/vitest/vitest.mjs");
+  const project = test.startsWith("test/system/") ? "system" : "unit";
+  const report = join(planted.folder, "report.json");
+  const asked = ["--root", planted.folder, "--project", project, "--reporter", "json", "--outputFile", report, test];
+  const run = spawnSync(process.execPath, [vitest, "run", ...asked], {
+    cwd: planted.folder,
+    encoding: "utf8",
+    timeout: 240_000,
+    maxBuffer: 64 * 1_024 * 1_024,
+  });
+  if (!existsSync(report)) throw new Error(`vitest gave no report: ${run.stdout.slice(-500)} ${run.stderr.slice(-500)}`);
+  const failed = failuresOf(readFileSync(report, "utf8"));
+  return failed.length > 0 ? { by: test, saw: failed[0] ?? "" } : undefined;
+}
+
+interface JsonReport {
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
+/** Names of the tests that failed. A file that could not even be loaded proves nothing, and neither does a test that was skipped. */
+function failuresOf(json: string): string[] {
+  const report = JSON.parse(json) as JsonReport;
+  return report.testResults.flatMap(({ assertionResults }) =>
+    assertionResults.filter(({ status }) => status === "failed").map(({ fullName }) => fullName),
+  );
+}
+
+/** `npm run simulate -- --planted`: every bug, from seed 1 up to `most`; 1 when one is not caught. `record`: keeps the seeds. */
+export async function playPlanted(
+  say: (line: string) => void,
+  options: { readonly most: number; readonly record: boolean; readonly only?: RegExp | undefined },
+): Promise<number> {
+  const sound = await loadProduct(root);
+  const seeds: Record<string, number> = options.only ? { ...recordedSeeds() } : {};
+  const chosen = bugs.filter(({ name }) => options.only?.test(name) ?? true);
+  let caught = 0;
+  for (const bug of chosen) {
+    const beganMs = processClock.now().mono;
+    const found = isTested(bug) ? catchByTest(bug) : await catchBySeeds(bug, numbers(options.most), sound);
+    const seconds = ((processClock.now().mono - beganMs) / 1_000).toFixed(1);
+    if (found) caught += 1;
+    if (found?.seed !== undefined) seeds[bug.name] = found.seed;
+    const rule = typeof bug.rule === "number" ? `rule ${bug.rule}` : bug.rule;
+    say(`${found ? "caught" : "MISSED"}  ${bug.name} (${rule}): ${found ? `by ${found.by}` : "by nobody"}, ${seconds} s`);
+    if (found) say(`        ${found.saw.split("\n")[0]?.slice(0, 200)}`);
+  }
+  say(`${caught} of ${chosen.length} planted bugs caught`);
+  if (options.record) writeFileSync(recordFile, `${JSON.stringify(seeds, null, 2)}\n`);
+  return caught === chosen.length ? 0 : 1;
+}
+
+export function isTested(bug: PlantedBug): bug is PlantedBug & { readonly caughtBy: { readonly test: string } } {
+  return bug.caughtBy !== undefined;
+}
+
+function numbers(most: number): Iterable<number> {
+  return Array.from({ length: most }, (_, i) => i + 1);
+}
