@@ -13,7 +13,7 @@ export const elsewhereBugs: readonly (PlantedBug & { readonly caughtBy: { readon
           {
             find: '    `UPDATE \\`leases\\` SET \\`batch\\` = ${number} WHERE \\`pool\\` = ${literal(pool)} AND \\`term\\` = ${numberLiteral(term)}` +\n    ` AND \\`batch\\` = ${number} - 1; IF ROW_COUNT() = 0 THEN ${raise(signals.deposed, "The lease is not ours.")} END IF; `\n',
             replace:
-              '    `IF (SELECT COUNT(*) FROM \\`leases\\` WHERE \\`pool\\` = ${literal(pool)} AND \\`term\\` = ${numberLiteral(term)} AND \\`batch\\` = ${number} - 1) = 0` +\n    ` THEN ${raise(signals.deposed, "The lease is not ours.")} END IF; UPDATE \\`leases\\` SET \\`batch\\` = ${number} WHERE \\`pool\\` = ${literal(pool)}; `\n',
+              '    `SELECT COUNT(*) INTO @held FROM \\`leases\\` WHERE \\`pool\\` = ${literal(pool)} AND \\`term\\` = ${numberLiteral(term)} AND \\`batch\\` = ${number} - 1; IF @held = 0` +\n    ` THEN ${raise(signals.deposed, "The lease is not ours.")} END IF; UPDATE \\`leases\\` SET \\`batch\\` = ${number} WHERE \\`pool\\` = ${literal(pool)}; `\n',
           },
         ],
       },
