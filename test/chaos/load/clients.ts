@@ -40,9 +40,9 @@ export interface ClientsPlan {
   readonly params?: (number: number) => Readonly<Record<string, string>>;
 }
 
-/** Between two tries of one start, unless the answer asks for a longer pause; a little by chance, as with real clients. */
-const betweenTriesMs = 300;
-const byChanceMs = 200;
+/** Between two tries of one start: doubling, by chance as with real clients, and never less than the answer asks for. */
+const firstPauseMs = 300;
+const longestPauseMs = 10_000;
 
 export class Clients implements AsyncDisposable {
   readonly starts: Start[] = [];
@@ -122,9 +122,8 @@ export class Clients implements AsyncDisposable {
       }
       mayExist ||= told.code !== "not-taken";
       const askedMs = 1_000 * Number(told.retryAfter ?? 0);
-      await pause(Math.max(betweenTriesMs, askedMs) + Math.random() * byChanceMs, undefined, { signal: this.#gone.signal }).catch(
-        () => undefined,
-      );
+      const ownMs = Math.min(longestPauseMs, firstPauseMs * 2 ** tries) * (0.5 + Math.random());
+      await pause(Math.max(askedMs, ownMs), undefined, { signal: this.#gone.signal }).catch(() => undefined);
     }
   }
 
