@@ -4,6 +4,9 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { processClock } from "../../schema/kit/clock.ts";
 import { bugs } from "./bugs.ts";
+import { Explorer } from "./explore/explore.ts";
+import { loadParts } from "./explore/parts.ts";
+import { scenes } from "./explore/scenes.ts";
 import { plant, plantTree, seenBy, type PlantedBug } from "./planted.ts";
 import { loadProduct, type Product } from "./product.ts";
 
@@ -33,8 +36,7 @@ export async function catchBySeeds(bug: PlantedBug, seeds: Iterable<number>, sou
 }
 
 /** Runs the bug's test in a copy of the tree with the bug in it: the test must fail there, and say why. */
-export function catchByTest(bug: PlantedBug & { readonly caughtBy: { readonly test: string } }): Caught | undefined {
-  const { test } = bug.caughtBy;
+export function catchByTest(bug: PlantedBug, test: string): Caught | undefined {
   if (!existsSync(join(root, test))) throw new Error(`planted bug "${bug.name}": there is no ${test}`);
   using planted = plantTree(bug, ["test", "cli", "scripts", "vitest.config.ts", "tsconfig.json", "deploy", "docs"]);
   const vitest = join(root, "node_modules/vitest/vitest.mjs");
@@ -66,6 +68,15 @@ function failuresOf(json: string): string[] {
   );
 }
 
+/** Explores the bug's scene, first what is near, until anything is violated. */
+export async function catchByScene(bug: PlantedBug, name: string): Promise<Caught | undefined> {
+  const scene = scenes.find((one) => one.name === name);
+  if (!scene) throw new Error(`planted bug "${bug.name}": there is no scene ${name}`);
+  using planted = plantTree(bug);
+  const { found } = await new Explorer(await loadParts(planted.folder), scene).explore({ depths: [5, 6, 7, 8, 9, 10] });
+  return found && { by: `the exploration of "${name}"`, saw: found.violations[0] ?? "" };
+}
+
 /** `npm run simulate -- --planted`: every bug, from seed 1 up to `most`; 1 when one is not caught. `record`: keeps the seeds. */
 export async function playPlanted(
   say: (line: string) => void,
@@ -78,7 +89,7 @@ export async function playPlanted(
   let caught = 0;
   for (const bug of chosen) {
     const beganMs = processClock.now().mono;
-    const found = isTested(bug) ? catchByTest(bug) : await catchBySeeds(bug, numbers(options.most), sound);
+    const found = await catchIt(bug, numbers(options.most), sound);
     const seconds = ((processClock.now().mono - beganMs) / 1_000).toFixed(1);
     if (found) caught += 1;
     if (found?.seed !== undefined) seeds[bug.name] = found.seed;
@@ -91,8 +102,10 @@ export async function playPlanted(
   return caught === chosen.length ? 0 : 1;
 }
 
-export function isTested(bug: PlantedBug): bug is PlantedBug & { readonly caughtBy: { readonly test: string } } {
-  return bug.caughtBy !== undefined;
+async function catchIt(bug: PlantedBug, seeds: Iterable<number>, sound: Product): Promise<Caught | undefined> {
+  const { caughtBy } = bug;
+  if (!caughtBy) return await catchBySeeds(bug, seeds, sound);
+  return "test" in caughtBy ? catchByTest(bug, caughtBy.test) : await catchByScene(bug, caughtBy.scene);
 }
 
 function numbers(most: number): Iterable<number> {

@@ -21,8 +21,11 @@ export interface PlantedBug {
   /** What comes of it. */
   readonly breaks: string;
   readonly changes: readonly PlantedChange[];
-  /** The test file (or folder) that catches it where the rule lives outside what the simulation holds; absent: a seed does. */
-  readonly caughtBy?: { readonly test: string };
+  /**
+   * Absent: a seed catches it. `scene`: the exploration of it does, where seeds would need too many. `test`: this file does, where
+   * the rule lives outside what the simulation holds.
+   */
+  readonly caughtBy?: { readonly test: string } | { readonly scene: string };
 }
 
 /** Copies the product, and `more` folders, into a temporary folder with the bug in it; dispose removes it. */
