@@ -52,9 +52,19 @@ function lossAt(state: ControlState, attempt: AttemptCell, nowMono: number): num
   }
 }
 
-/** The time for it has come, and its worker is still lost. While the pool is held its ledger may yet have the true end (rule 28). */
+/**
+ * The time for it has come, and its worker is still lost. One that beat meanwhile without a hello was asked for it, and that echo
+ * moved its fence; one that spoke while we were away ourselves was not heard: in both cases the wait is counted anew (rules 8, 10).
+ * While the pool is held its ledger may yet have the true end (rule 28).
+ */
 export function decideLoss(turn: Turn, attempt: AttemptCell): void {
-  if (attempt.orphan || attempt.worker.row.state !== "lost" || isHeld(turn.state)) return;
+  const { state, now } = turn;
+  if (attempt.orphan || attempt.worker.row.state !== "lost" || isHeld(state)) return;
+  const dueMono = lossAt(state, attempt, now.mono);
+  if (dueMono > now.mono) {
+    armLoss(state, attempt, dueMono);
+    return;
+  }
   const { run } = attempt;
   const why = `nobody heard of worker ${attempt.row.workerId} any more`;
   if (run.version?.definition.onLost === "retry") {

@@ -138,6 +138,20 @@ test("onLost retry: a new leader waits for the whole fence of its own", async ()
   expect((await bench.attempts(run))[0]?.state).toBe("ended");
 });
 
+test("onLost retry: a lost worker that beats again moves its fence by the echo, so the wait for the fence begins anew", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const { run } = await running(bench, a, { onLost: "retry", lostAfterSeconds: 100, killGraceSeconds: 5 });
+  await bench.pass(90_000);
+  expect(await stateOf(bench, "a")).toBe("lost");
+  // It is asked for its hello, which does not come; the question echoed its beat, and its host goes on for 100 s from there.
+  expect(itemsOf(await a.beat(), "ask")).toHaveLength(1);
+  await bench.pass(100_000);
+  expect((await bench.attempts(run))[0]?.state).toBe("running");
+  await bench.pass(10_000);
+  expect((await bench.attempts(run))[0]?.state).toBe("ended");
+});
+
 test("a fence is kept alive by an echo with each heartbeat, others need none", async () => {
   const bench = await openBench();
   const a = await joined(bench, "a");

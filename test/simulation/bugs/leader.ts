@@ -101,6 +101,13 @@ export const leaderBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "count the wait for the fence from before the last beat",
+    rule: 8,
+    breaks: "a lost worker that beats again has its fence moved by the echo, and another attempt begins before it passes",
+    changes: [{ file: "manager/control/loss.ts", edits: [{ find: "if (dueMono > now.mono) {", replace: "if (dueMono < 0) {" }] }],
+    caughtBy: { scene: "fence" },
+  },
+  {
     name: "forget its own absence",
     rule: 10,
     breaks: "a leader that stood still declares workers lost that had spoken meanwhile",

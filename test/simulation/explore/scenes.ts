@@ -87,11 +87,11 @@ export const scenes: readonly Scene[] = [
   {
     name: "fence",
     about: "a task asks for another attempt when its worker is lost, and agents and leaders stand still",
-    task: { onLost: "retry", lostAfterSeconds: 2, killGraceSeconds: 0 },
+    task: { onLost: "retry", lostAfterSeconds: 3, killGraceSeconds: 0 },
     intervals: impatient,
-    bounds: { ...bounds, flights: 2 },
+    bounds: { ...bounds, flights: 1 },
     already: runs,
-    left: { cuts: 1, quanta: 4 },
-    small: { cuts: 1, quanta: 2 },
+    left: { cuts: 1, stills: 1, quanta: 5 },
+    small: { cuts: 1, quanta: 5 },
   },
 ];
