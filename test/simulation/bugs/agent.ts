@@ -44,6 +44,7 @@ export const agentBugs: readonly PlantedBug[] = [
         ],
       },
     ],
+    caughtBy: { scene: "stop" },
   },
   {
     name: "answer a stop of an unknown attempt without noting it",
@@ -61,6 +62,7 @@ export const agentBugs: readonly PlantedBug[] = [
         ],
       },
     ],
+    caughtBy: { scene: "stop" },
   },
   {
     name: "pass over gaps",
@@ -110,6 +112,7 @@ export const agentBugs: readonly PlantedBug[] = [
         edits: [{ find: "if (message.asOf.epoch !== state.options.epoch) {", replace: 'if (message.asOf.epoch === "") {' }],
       },
     ],
+    caughtBy: { test: "test/worker/agent/commands.test.ts" },
   },
   {
     name: "never stop by the fence",
@@ -127,6 +130,7 @@ export const agentBugs: readonly PlantedBug[] = [
         ],
       },
     ],
+    caughtBy: { scene: "fence" },
   },
   {
     name: "number reports anew at each agent start",
@@ -144,6 +148,7 @@ export const agentBugs: readonly PlantedBug[] = [
         edits: [{ find: "if (ack.journal !== state.journal) {", replace: 'if (ack.journal === "") {' }],
       },
     ],
+    caughtBy: { test: "test/worker/agent/reports.test.ts" },
   },
   {
     name: "send reports once",
@@ -176,6 +181,7 @@ export const agentBugs: readonly PlantedBug[] = [
         ],
       },
     ],
+    caughtBy: { test: "test/worker/agent/hello.test.ts" },
   },
   {
     name: "take a sync for the word on everything",
@@ -203,12 +209,14 @@ export const agentBugs: readonly PlantedBug[] = [
         edits: [{ find: "if (message.term < state.highestTerm) {", replace: "if (message.term < 0) {" }],
       },
     ],
+    caughtBy: { scene: "late" },
   },
   {
     name: "forget the highest term at a restart",
     rule: 15,
     breaks: "a restarted agent obeys a leader that was deposed before",
     changes: [{ file: "worker/agent/agent.ts", edits: [{ find: "highestTerm: meta.highestTerm,", replace: "highestTerm: 0," }] }],
+    caughtBy: { test: "test/worker/agent/commands.test.ts" },
   },
   {
     name: "launch before it is written down",
@@ -252,6 +260,7 @@ export const agentBugs: readonly PlantedBug[] = [
         ],
       },
     ],
+    caughtBy: { test: "test/worker/agent/recover.test.ts" },
   },
   {
     name: "believe the exit code of what was ended",
@@ -292,6 +301,7 @@ export const agentBugs: readonly PlantedBug[] = [
         ],
       },
     ],
+    caughtBy: { test: "test/worker/agent/starts.test.ts" },
   },
   {
     name: "pass over a failed exec that is told of second",

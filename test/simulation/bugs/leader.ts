@@ -99,13 +99,14 @@ export const leaderBugs: readonly PlantedBug[] = [
         ],
       },
     ],
+    caughtBy: { scene: "fence" },
   },
   {
     name: "count the wait for the fence from before the last beat",
     rule: 8,
     breaks: "a lost worker that beats again has its fence moved by the echo, and another attempt begins before it passes",
     changes: [{ file: "manager/control/loss.ts", edits: [{ find: "if (dueMono > now.mono) {", replace: "if (dueMono < 0) {" }] }],
-    caughtBy: { scene: "fence" },
+    caughtBy: { test: "test/manager/control/loss.test.ts" },
   },
   {
     name: "forget its own absence",

@@ -7,6 +7,8 @@ import { runId, workerIds, type HostProcess, type World } from "./world.ts";
 /** A process begins on worker `at`; the world is the one before. */
 export function judgeBegin(world: World, at: number, process: HostProcess): string[] {
   const found: string[] = [];
+  if (world.workers[at]?.stops.has(process.attempt))
+    found.push(`${nameOf(at)} launches ${process.attempt}, whose stop had come before`);
   for (const [other, { processes }] of world.workers.entries()) {
     for (const known of processes.values()) {
       if (known.attempt === process.attempt)

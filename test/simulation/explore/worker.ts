@@ -45,18 +45,20 @@ export class WorkerShell {
       connected: false,
       boots: 1,
       processes: new Map(),
+      stops: new Set(),
       told: [],
     };
   }
 
   copy(part: WorkerPart): WorkerPart {
-    const { agent, entries, reports, processes, told } = part;
+    const { agent, entries, reports, processes, stops, told } = part;
     return {
       ...part,
       agent: agent && copyGraph(agent),
       entries: new Map(entries),
       reports: new Map(reports),
       processes: new Map([...processes].map(([id, process]) => [id, { ...process }])),
+      stops: new Set(stops),
       told: [...told],
     };
   }
@@ -121,6 +123,7 @@ export class WorkerShell {
   feed(part: WorkerPart, input: AgentInput, at: number, nowMs: number, diesAfterJournal = false): WorkerNews {
     const news: WorkerNews = { uplinks: [], begun: [], termed: [] };
     const waiting: AgentInput[] = [input];
+    if (input.kind === "commands") for (const item of input.message.items) if (item.kind === "stop") part.stops.add(item.attempt);
     for (let next = waiting.shift(); next && part.agent; next = waiting.shift()) {
       const step = this.#parts.agent.step(part.agent, next, workerNow(at, nowMs));
       write(part, step.journal);

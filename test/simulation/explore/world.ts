@@ -76,6 +76,8 @@ export interface WorkerPart {
   connected: boolean;
   boots: number;
   readonly processes: Map<string, HostProcess>;
+  /** Attempts of which a stop has come. */
+  readonly stops: Set<string>;
   /** What the host has to tell the agent. */
   readonly told: AgentInput[];
 }
@@ -161,7 +163,7 @@ function managerView({ lead, inbox, held }: ManagerPart): unknown {
 }
 
 function workerView(part: WorkerPart): unknown {
-  const { agent, meta, entries, reports, processes, told, epoch, connection, connected, boots } = part;
+  const { agent, meta, entries, reports, processes, stops, told, epoch, connection, connected, boots } = part;
   const journal = agent ? [...entries.values()].map((entry) => `${entry.attempt} ${entry.state}`) : [entries, reports];
-  return [agent, meta, journal, processes, told, epoch, connection, connected, boots];
+  return [agent, meta, journal, processes, stops, told, epoch, connection, connected, boots];
 }
