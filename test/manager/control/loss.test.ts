@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { alarms, figures, workerLive } from "../../../manager/control/view.ts";
+import { alarms, figures } from "../../../manager/control/view.ts";
 import { epochOf, Hand, joined } from "./hand.ts";
 import { attemptOf, itemsOf, kindsOf, makeTask, openBench, optionsWith, reasonNow, start, type Bench } from "./kit.ts";
 
@@ -295,17 +295,4 @@ test("beats between which something changed are not compared: news were under wa
     asked += itemsOf(await a.beat({ live: { count: 0, hash: "0".repeat(16) } }), "ask").length;
   }
   expect(asked).toBe(0);
-});
-
-test("a heartbeat with other settings is answered with ours; the interval grows with the fleet", async () => {
-  const bench = await openBench(optionsWith({ timing: { fleetBeatsPerSecond: 1 } }));
-  const a = await joined(bench, "a");
-  expect(workerLive(bench.state, "a", bench.now)?.heartbeatMs).toBe(10_000);
-  for (let i = 0; i < 11; i += 1) await joined(bench, `w${i}`);
-  await bench.pass(1_000);
-  expect(itemsOf(await a.beat({ settingsVersion: 1 }), "settings")).toMatchObject([
-    { heartbeatMs: 20_000, startTtlMs: 70_000, workerLostMs: 150_000 },
-  ]);
-  await bench.pass(30_000, () => a.beat());
-  expect(itemsOf(await a.beat(), "settings")).toEqual([]);
 });

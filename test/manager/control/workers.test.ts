@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { workerLive } from "../../../manager/control/view.ts";
 import { joined } from "./hand.ts";
-import { asker, attemptOf, itemsOf, makeTask, openBench, start } from "./kit.ts";
+import { asker, attemptOf, itemsOf, makeTask, openBench, optionsWith, start } from "./kit.ts";
 
 const drain = (workerId: string, on: boolean) => ({ kind: "drainWorker", workerId, on, ...asker }) as const;
 
@@ -122,4 +122,17 @@ test("what only the leader knows of a worker", async () => {
     reason: "it has not introduced itself to this manager yet",
   });
   expect(workerLive(bench.state, "nobody", bench.now)).toBeNull();
+});
+
+test("a heartbeat with other settings is answered with ours; the interval grows with the fleet", async () => {
+  const bench = await openBench(optionsWith({ timing: { fleetBeatsPerSecond: 1 } }));
+  const a = await joined(bench, "a");
+  expect(workerLive(bench.state, "a", bench.now)?.heartbeatMs).toBe(10_000);
+  for (let i = 0; i < 11; i += 1) await joined(bench, `w${i}`);
+  await bench.pass(1_000);
+  expect(itemsOf(await a.beat({ settingsVersion: 1 }), "settings")).toMatchObject([
+    { heartbeatMs: 20_000, startTtlMs: 70_000, workerLostMs: 150_000 },
+  ]);
+  await bench.pass(30_000, () => a.beat());
+  expect(itemsOf(await a.beat(), "settings")).toEqual([]);
 });
