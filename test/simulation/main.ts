@@ -5,14 +5,18 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { processClock } from "../../schema/kit/clock.ts";
 import { addTotals, neverCame, noTotals, playSeeds, type Totals } from "./batch.ts";
+import { explore } from "./explore/main.ts";
 import { keepPlan } from "./kept.ts";
 import { planOf, type Plan } from "./plan.ts";
+import { playPlanted } from "./planted-runs.ts";
 import { loadProduct, type Product } from "./product.ts";
 import { kindOfViolation, shrink } from "./shrink.ts";
 import { World } from "./world.ts";
 
 const usage = `Usage: npm run simulate -- [--seeds N] [--from N] [--processes N]
        npm run simulate -- --seed N
+       npm run simulate -- --explore
+       npm run simulate -- --planted [--record] [--only WORDS]
 
 Plays simulated fleets under seeded faults and prints what was seen. Exit code 1 when an invariant did not hold, or when an
 interesting happening never came. A seed that fails is cut to what it needs, told as a story, and kept in
@@ -22,6 +26,9 @@ test/simulation/seeds.json.
   --from N       the first of them (1)
   --processes N  how many play side by side (one for each core)
   --seed N       plays this one alone, twice, and tells its story
+  --explore      two managers, two workers, one run: everything that may happen, in every order
+  --planted      bugs that are planted in a copy of the product, each of which must be caught; by a seed up to 2,000, by the
+                 exploration, or by a test. --record keeps the seeds for npm test, --only takes those with these words
 `;
 
 /** Seeds that one message to a child asks for: progress can be said, and nobody waits long for the slowest. */
@@ -40,6 +47,10 @@ async function main(): Promise<number> {
       processes: { type: "string", default: String(availableParallelism()) },
       seed: { type: "string" },
       child: { type: "boolean" },
+      explore: { type: "boolean" },
+      planted: { type: "boolean" },
+      record: { type: "boolean" },
+      only: { type: "string" },
       help: { type: "boolean", short: "h" },
     },
   });
@@ -48,6 +59,8 @@ async function main(): Promise<number> {
     return 0;
   }
   if (values.child) return await playForParent();
+  if (values.explore) return await explore(say);
+  if (values.planted) return await playPlanted(say, { most: 2_000, record: values.record ?? false, only: values.only });
   const numbers = { seeds: values.seeds, from: values.from, processes: values.processes, seed: values.seed ?? "1" };
   for (const [name, text] of Object.entries(numbers)) {
     if (/^[1-9]\d{0,14}$/.test(text)) continue;
