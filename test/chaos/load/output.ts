@@ -37,7 +37,8 @@ const lanes = 16;
  */
 export async function judgeOutput(client: Caller, logs: readonly LogOf[], withinMs: number): Promise<string[]> {
   const found: string[] = [];
-  const left = [...logs];
+  // Oldest first, as they arrive: whoever waited for the newest would not see that the others come.
+  const left = logs.toReversed();
   let progressMs = performance.now();
   const mayWait = (): boolean => performance.now() - progressMs < withinMs;
   const lane = async (): Promise<void> => {
