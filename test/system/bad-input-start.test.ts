@@ -32,6 +32,11 @@ const change = (file: string, sql: string): void => {
   database.exec(sql);
 };
 
+const versionOf = (file: string): number => {
+  using database = new DatabaseSync(file);
+  return Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
+};
+
 test("a manager that cannot have what it needs says which setting or file, and disturbs nothing", async () => {
   await using fleet = await Fleet.start();
   await fleet.startWorker("a");
@@ -100,13 +105,14 @@ test("a data folder of a newer version, or a broken database, is left as it is; 
 
   await fleet.kill(worker);
   const journal = `${fleet.folder}/worker-a/worker/journal.db`;
+  const version = versionOf(journal);
   change(journal, "PRAGMA user_version = 99");
   const newer = fleet.spawnWorker("a");
   expect(await newer.exited).toBe(1);
   expect(readFileSync(newer.logFile, "utf8")).toMatch(
     /journal\.db has version 99, and this Muster knows up to \d+: start the newer Muster/,
   );
-  change(journal, "PRAGMA user_version = 1");
+  change(journal, `PRAGMA user_version = ${version}`);
 
   await fleet.startManager();
   await fleet.startWorker("a");
