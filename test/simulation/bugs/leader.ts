@@ -123,6 +123,7 @@ export const leaderBugs: readonly PlantedBug[] = [
         ],
       },
     ],
+    caughtBy: { test: "test/manager/control/loss.test.ts" },
   },
   {
     name: "no brake",
