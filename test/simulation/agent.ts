@@ -25,6 +25,7 @@ export interface AgentParts {
   readonly journal: SimJournal;
   /** Writes to the journal; may throw, and then the process is dead. */
   readonly write: (writes: readonly JournalWrite[]) => void;
+  readonly violated: (sentence: string) => void;
   /** Called before each action; may throw too. */
   readonly acts: (action: AgentAction) => void;
   readonly put: (input: AgentInput) => void;
@@ -42,7 +43,15 @@ export function makeAgent(parts: AgentParts): { readonly agent: AgentState; read
   const agent = product.agent.createAgent(options, content, host.now());
   const act = product.act.actions(actDeps(parts));
   const shell = new product.shell.Shell({
-    core: { step: (input, now) => product.agent.step(agent, input, now), nextDue: () => product.agent.nextDue(agent) },
+    core: {
+      step: (input, now) => {
+        const live = agent.draining && drainsAllAlong(input) ? new Set(agent.live.keys()) : undefined;
+        const step = product.agent.step(agent, input, now);
+        for (const id of live ? agent.live.keys() : []) if (!live?.has(id)) parts.violated(`${host.name} drains and took ${id}`);
+        return step;
+      },
+      nextDue: () => product.agent.nextDue(agent),
+    },
     journal: {
       get room() {
         return journal.room;
@@ -58,6 +67,11 @@ export function makeAgent(parts: AgentParts): { readonly agent: AgentState; read
     log,
   });
   return { agent, shell };
+}
+
+/** Nothing in it may take the drain back, as a late copy of an older sync does. */
+function drainsAllAlong(input: AgentInput): boolean {
+  return input.kind !== "commands" || !input.message.items.some(({ kind }) => kind === "sync" || kind === "drain");
 }
 
 function actDeps(parts: AgentParts): ActDeps {

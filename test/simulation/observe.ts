@@ -22,12 +22,11 @@ export function observeAction(name: string, action: AgentAction, { counters, tra
   if (what === "otherEpoch") counters.happened("a command of another epoch was passed over");
 }
 
-/** What an agent writes into its ledger. `drains`: it was told to take nothing new before this turn, and is still. */
+/** What an agent writes into its ledger. */
 export function observeEntry(
   name: string,
   entry: LedgerEntry,
   before: LedgerEntry | undefined,
-  drains: boolean,
   { counters, witness }: ObserveEnds,
 ): void {
   const { end } = entry;
@@ -35,7 +34,6 @@ export function observeEntry(
   if (end?.how === "refused" && end.why.startsWith("stale")) counters.happened("a start was refused as stale");
   if (entry.stopBy === "fence" && before?.stopBy !== "fence") counters.happened("a fence fired");
   if (before?.state === "ended") witness.violated(`${name} writes the end of ${entry.attempt} twice`);
-  if (!before && end === null && drains) witness.violated(`${name} drains and took ${entry.attempt}`);
 }
 
 /** I9: gone 5 s after the grace of its stop, unless its agent or its host was away meanwhile. */

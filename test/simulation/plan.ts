@@ -210,13 +210,10 @@ function faultsOf(
     const ofManager = kind.startsWith("manager") || (kind === "clockJump" && chance.happens(0.5));
     // Idempotency keys are kept for a day of the managers' wall clocks: one that jumps that far forgets them.
     const how = ofManager && drawn === "+1d" ? "+2h" : drawn;
-    return {
-      atMs,
-      kind,
-      who: chance.pick(ofManager ? managerIds : workers),
-      forMs: lengthOf[kind]?.(chance, heartbeatMs) ?? forMs,
-      how,
-    };
+    const who = chance.pick(ofManager ? managerIds : workers);
+    const lastsMs = lengthOf[kind]?.(chance, heartbeatMs) ?? forMs;
+    // What heals, heals: a machine that is put back is put back 20 s after that.
+    return { atMs: Math.min(atMs, faultsUntilMs - 25_000 - lastsMs), kind, who, forMs: lastsMs, how };
   }).toSorted((a, b) => a.atMs - b.atMs);
 }
 

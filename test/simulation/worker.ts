@@ -54,9 +54,7 @@ export class SimWorker {
     this.journal = new SimJournal(hostName, { ...ends, chance: this.#chance });
     this.#stale = new Stale(this.host, ends);
     this.journal.onEntry = (entry, before) => {
-      // Several steps may share one write.
-      const drains = this.#drainedBefore && this.#life?.agent.draining === true;
-      observeEntry(hostName, entry, before, drains, ends);
+      observeEntry(hostName, entry, before, ends);
       if (entry.state === "stopping" && before?.state !== "stopping" && entry.killMono !== null)
         stopMustStick(entry.attempt, entry.killMono - this.host.now().mono, this.host, ends, this.#undisturbed());
     };
@@ -88,6 +86,7 @@ export class SimWorker {
       host: this.host,
       journal: this.journal,
       write: (writes) => this.#write(writes),
+      violated: this.#ends.witness.violated,
       acts: (action) => this.#acts(epoch, action),
       put,
       publish: (kind, message) => this.#publish(kind, message),
@@ -137,8 +136,6 @@ export class SimWorker {
     broker.publishUp(this.#line, kind, Buffer.from(text));
   }
 
-  #drainedBefore = false;
-
   /** An input of this host; a turn follows soon. */
   #put(input: AgentInput): void {
     this.#life?.shell.put(input);
@@ -160,7 +157,6 @@ export class SimWorker {
     const life = this.#life;
     if (!life) return;
     this.#dueAtMs = Number.POSITIVE_INFINITY;
-    this.#drainedBefore = life.agent.draining;
     try {
       life.shell.once();
       this.host.output.sweep();
