@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { Managers } from "../kit/managers.ts";
 import { MariadbServer, mariadbMissing } from "../kit/mariadb.ts";
 import { mosquittoMissing, startMosquitto } from "../kit/mosquitto.ts";
+import { until } from "../kit/until.ts";
 
 interface Done {
   readonly code: number | null;
@@ -56,6 +57,11 @@ test("all is well; then the broker and the database are gone, and the doctor say
 
   await broker.kill();
   await server.kill();
+  // What /health says is what was found a moment ago.
+  await until("the manager's own health to say so", async () => {
+    const { checks } = (await fleet.client.call("GET", "/health")).body as { checks: { name: string; status: string }[] };
+    return ["database:default", "broker"].every((part) => checks.some(({ name, status }) => name === part && status === "fail"));
+  });
   const half = await doctor([], env);
   expect(half.code).toBe(1);
   expect(half.text).toMatch(/^FAIL +database +The database .* was not reached/m);
