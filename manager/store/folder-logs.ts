@@ -3,6 +3,7 @@
  * where some are missing. The length of the one and the sum of the other are the stream's end, so there is nothing that a
  * kill could leave out of step: a piece that was cut short is simply a shorter stream, and the worker sends again from there.
  */
+import { constants } from "node:fs";
 import { mkdir, open, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256Hex } from "../../schema/digest.ts";
@@ -50,7 +51,7 @@ function pathsOf(root: string, attemptId: string, stream: LogStream): Paths {
 
 async function append(paths: Paths, piece: LogPiece, streamBytes: number): Promise<number> {
   await mkdir(paths.folder, { recursive: true, mode: 0o700 });
-  await using file = await open(paths.bytes, "a", 0o600);
+  await using file = await open(paths.bytes, constants.O_WRONLY | constants.O_CREAT, 0o600);
   const kept = (await file.stat()).size;
   const { gaps, mended } = await readGaps(paths.gaps, kept);
   if (mended) await writeGaps(paths.gaps, gaps);
@@ -61,7 +62,7 @@ async function append(paths: Paths, piece: LogPiece, streamBytes: number): Promi
   if (rest.kind === "gap") return await appendGap(paths, gaps, rest, kept);
   const room = Math.max(0, streamBytes - kept);
   const bytes = rest.bytes.subarray(0, room);
-  if (bytes.length > 0) await writeDurably(file, bytes);
+  if (bytes.length > 0) await writeDurably(file, bytes, kept);
   if (bytes.length === rest.bytes.length) return end + bytes.length;
   const why = `only the first ${streamBytes} bytes of a stream are kept`;
   return await appendGap(
@@ -72,9 +73,15 @@ async function append(paths: Paths, piece: LogPiece, streamBytes: number): Promi
   );
 }
 
-/** The worker forgets what this answers, so it has to be on the disk first. */
-async function writeDurably(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  await file.appendFile(bytes);
+/**
+ * The worker forgets what this answers, so it has to be on the disk first. Written at its place, not at the end: a manager that stood
+ * still since it looked how long the file is writes what another has written there meanwhile once more, and not behind it.
+ */
+async function writeDurably(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, at + done);
+    done += bytesWritten;
+  }
   await file.datasync();
 }
 

@@ -111,4 +111,13 @@ describe("the folder of logs", () => {
     await rm(join(folder, "logs"));
     expect(await logs.append("a1", "stdout", text(0, "x"))).toBe(1);
   });
+
+  test("two managers that store the same piece at the same time store it once", async () => {
+    const folder = await temporaryFolder();
+    // As after a pause: the one that led has looked how long the file is, and the one that leads is sent the piece too.
+    const both = [openFolderLogs(folder), openFolderLogs(folder)];
+    const names = Array.from({ length: 40 }, (_, n) => `a${n}`);
+    await Promise.all(names.flatMap((name) => both.map((logs) => logs.append(name, "stdout", text(0, `said by ${name}`)))));
+    for (const name of names) expect((await both[0]?.read(name, "stdout", 0, 100))?.pieces).toEqual([text(0, `said by ${name}`)]);
+  });
 });
