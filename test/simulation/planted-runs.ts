@@ -18,6 +18,14 @@ export function recordedSeeds(): Readonly<Record<string, number>> {
   return JSON.parse(readFileSync(recordFile, "utf8")) as Record<string, number>;
 }
 
+/** At once, and beside what others have kept meanwhile: a whole round takes hours, and parts of it may run side by side. */
+function keepSeed(name: string, seed: number | undefined): void {
+  const { [name]: _before, ...others } = recordedSeeds();
+  const kept = seed === undefined ? others : { ...others, [name]: seed };
+  const inOrder = bugs.flatMap((bug) => (kept[bug.name] === undefined ? [] : [[bug.name, kept[bug.name]] as const]));
+  writeFileSync(recordFile, `${JSON.stringify(Object.fromEntries(inOrder), null, 2)}\n`);
+}
+
 export interface Caught {
   readonly by: string;
   readonly seed?: number;
@@ -84,7 +92,6 @@ export async function playPlanted(
 ): Promise<number> {
   const sound = await loadProduct(root);
   const { only } = options;
-  const seeds: Record<string, number> = only ? { ...recordedSeeds() } : {};
   const chosen = bugs.filter(({ name }) => only === undefined || name.includes(only));
   let caught = 0;
   for (const bug of chosen) {
@@ -92,13 +99,12 @@ export async function playPlanted(
     const found = await catchIt(bug, numbers(options.most), sound);
     const seconds = ((processClock.now().mono - beganMs) / 1_000).toFixed(1);
     if (found) caught += 1;
-    if (found?.seed !== undefined) seeds[bug.name] = found.seed;
+    if (options.record && !bug.caughtBy) keepSeed(bug.name, found?.seed);
     const rule = typeof bug.rule === "number" ? `rule ${bug.rule}` : bug.rule;
     say(`${found ? "caught" : "MISSED"}  ${bug.name} (${rule}): ${found ? `by ${found.by}` : "by nobody"}, ${seconds} s`);
     if (found) say(`        ${found.saw.split("\n")[0]?.slice(0, 200)}`);
   }
   say(`${caught} of ${chosen.length} planted bugs caught`);
-  if (options.record) writeFileSync(recordFile, `${JSON.stringify(seeds, null, 2)}\n`);
   return caught === chosen.length ? 0 : 1;
 }
 

@@ -1,4 +1,6 @@
 /** Two managers on one database and broker, clients at both, and the one that leads is killed and paused again and again. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { until } from "../../kit/until.ts";
 import { countAnswers, judgeAnswers, longestGap } from "../load/answers.ts";
@@ -159,5 +161,12 @@ async function judgeLogs({ system, clients }: Stage, survivor: string): Promise<
     const run = told.at(-1)?.run;
     return typeof run === "string" ? [{ run, number }] : [];
   });
-  return await judgeOutput(system.managers.at(survivor), logs, 60_000);
+  const at = system.managers.at(survivor);
+  const incomplete = await judgeOutput(at, logs, 60_000);
+  // With what the survivor has counted: whether output was dropped, failed or never came.
+  if (incomplete.length > 0) {
+    const metrics = await at.call("GET", "/metrics", undefined, { accept: "text/plain" });
+    writeFileSync(join(system.folder, "metrics-of-survivor.log"), String(metrics.body));
+  }
+  return incomplete;
 }
