@@ -78,7 +78,7 @@ async function append(paths: Paths, piece: LogPiece, streamBytes: number): Promi
  * still since it looked how long the file is writes what another has written there meanwhile once more, and not behind it.
  */
 async function writeDurably(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, at + done);
     done += bytesWritten;
   }
