@@ -15,7 +15,7 @@ import type { LeaseRow, StoreError } from "../store/store.ts";
 import { commitUntilHeld, readUntilHeld, type CommitDeps, type CommitOutcome } from "./commit.ts";
 import type { EngineDeps } from "./deps.ts";
 import { Door } from "./door.ts";
-import { keepingLease } from "./keep-lease.ts";
+import { keepingLease, type KeptLease } from "./keep-lease.ts";
 import type { Lead } from "./lead.ts";
 import { LogAcks, type LogAck } from "./log-acks.ts";
 import { InputQueue, type Waiting } from "./queue.ts";
@@ -39,8 +39,6 @@ export class PoolEngine extends Service {
   #seen: LeaseRow | null | undefined;
   #wake: () => void = () => undefined;
   #lastTickMs = 0;
-  /** Mono ms at which the newest commit that held began: then the lease was ours. */
-  #heldMs = 0;
 
   constructor(deps: EngineDeps) {
     super();
@@ -136,8 +134,8 @@ export class PoolEngine extends Service {
 
   async #leadUntilDeposed(lease: LeaseRow, signal: AbortSignal): Promise<number> {
     const { log, options, clock } = this.#deps;
-    this.#heldMs = clock.now().mono;
-    const lead: Lead = { state: await this.#load(lease.term, signal), term: lease.term, batch: lease.batch };
+    const kept = { term: lease.term, keptMs: clock.now().mono };
+    const lead: Lead = Object.assign(kept, { state: await this.#load(kept, signal), batch: lease.batch });
     this.#lead = lead;
     this.#deps.onLead?.();
     log.info({ pool: options.pool, term: lease.term }, "leads the pool");
@@ -168,7 +166,7 @@ export class PoolEngine extends Service {
       lead.state,
       taken.map((waiting) => waiting.input),
       {
-        ...this.#reading(signal),
+        ...this.#reading(lead, signal),
         commit: (turn) => this.#commit(lead, turn, signal),
         letOut: (held) => {
           onward = this.#letOut(lead, taken, held);
@@ -189,7 +187,7 @@ export class PoolEngine extends Service {
     const { store, options, log, clock, timing } = this.#deps;
     const speaks = turn.steps.some((step) => step.commands.length > 0 || step.answers.length > 0) || this.#logAcks.size > 0;
     const begunMs = clock.now().mono;
-    const isStale = begunMs - this.#heldMs >= timing.leaseRenewMs;
+    const isStale = begunMs - lead.keptMs >= timing.leaseRenewMs;
     // Nothing to write: where the OS lock is the lease, holding it is the check. Elsewhere an empty batch is, before anything
     // is said (rule 15) and often enough that nobody takes the lease of a leader that has nothing to do (rules 11, 18).
     if (turn.changes.length === 0 && (store.leaseIsLock || !(speaks || isStale))) return "applied";
@@ -198,7 +196,7 @@ export class PoolEngine extends Service {
       { store, ...this.#patience(signal) },
     );
     if (outcome.kind === "applied" || (outcome.kind === "failed" && outcome.numberUsed)) lead.batch += 1;
-    if (outcome.kind === "applied") this.#heldMs = begunMs;
+    if (outcome.kind === "applied") lead.keptMs = begunMs;
     if (outcome.kind === "failed") log.error({ err: outcome.error, pool: options.pool }, "the store refused a batch for good");
     if (outcome.kind !== "stopped") this.#trouble.over();
     return outcome.kind;
@@ -221,7 +219,7 @@ export class PoolEngine extends Service {
     return await salvage(taken, {
       engine: this.#deps,
       reload: () => this.#reload(lead, signal),
-      stepOne: (input) => stepBatch(lead.state, [input], this.#reading(signal)),
+      stepOne: (input) => stepBatch(lead.state, [input], this.#reading(lead, signal)),
       commit: (turn) => this.#commit(lead, turn, signal),
       letOut: (waiting, turn) => this.#letOut(lead, [waiting], turn),
       failRequest: (ticket, reason) => this.#door.fail(ticket, reason),
@@ -231,32 +229,31 @@ export class PoolEngine extends Service {
   /** The state anew, under a term of its own: what was sent until now is on its way still, and nobody knows of it any more (rule 7). */
   async #reload(lead: Lead, signal: AbortSignal): Promise<boolean> {
     const { store, options, holder } = this.#deps;
-    const lease = await this.#patiently(() => retakeLease(store, options.pool, holder, lead.term), signal);
+    const lease = await this.#read(() => retakeLease(store, options.pool, holder, lead.term), lead, signal);
     if (!lease) return false;
     this.#seen = lease;
     lead.term = lease.term;
     lead.batch = lease.batch;
-    lead.state = await this.#load(lease.term, signal);
+    lead.state = await this.#load(lead, signal);
     return true;
   }
 
   /** A store that cannot be read is waited for: nothing has been decided yet, so nothing is lost. */
-  #reading(signal: AbortSignal): TurnDeps {
+  #reading(lead: Lead, signal: AbortSignal): TurnDeps {
     const { clock, dice, options, store } = this.#deps;
-    const load: TurnDeps["load"] = (needs) => this.#patiently(() => store.load(options.pool, needs), signal);
+    const load: TurnDeps["load"] = (needs) => this.#read(() => store.load(options.pool, needs), lead, signal);
     return { load, now: () => clock.now(), dice };
   }
 
   /** Loads the live state; where the store is away, waits for it. */
-  async #load(term: number, signal: AbortSignal): Promise<ControlState> {
+  async #load(lease: KeptLease, signal: AbortSignal): Promise<ControlState> {
     const { store, options, clock } = this.#deps;
-    const read = keepingLease(() => store.loadLive(options.pool), term, this.#deps);
-    const live = await this.#patiently(read, signal);
-    return createControl({ ...options, term }, live, clock.now());
+    const live = await this.#read(() => store.loadLive(options.pool), lease, signal);
+    return createControl({ ...options, term: lease.term }, live, clock.now());
   }
 
-  async #patiently<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const result = await readUntilHeld(read, this.#patience(signal));
+  async #read<T>(read: () => Promise<T>, lease: KeptLease, signal: AbortSignal): Promise<T> {
+    const result = await readUntilHeld(keepingLease(read, lease, this.#deps), this.#patience(signal));
     this.#trouble.over();
     return result;
   }

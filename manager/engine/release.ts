@@ -22,7 +22,7 @@ interface Envelope {
 }
 
 export function release(
-  lead: Lead,
+  lead: Pick<Lead, "state">,
   taken: readonly Waiting[],
   steps: readonly Step[],
   logAcks: ReadonlyMap<string, readonly DownItem[]>,

@@ -50,6 +50,8 @@ export class SimDatabase {
   term = 0;
   batch = 0;
   #holder = "";
+  /** Where an OS lock is the lease, as with the tables of the memory store, none moves. */
+  #beat = 0;
 
   constructor(ends: DatabaseEnds) {
     this.#ends = ends;
@@ -62,10 +64,18 @@ export class SimDatabase {
     const { base } = this;
     return {
       leaseIsLock: false,
-      readLease: (pool) => this.#ask(asker, "answers", () => base.readLease(pool)),
+      readLease: (pool) => this.#ask(asker, "answers", async () => this.#row(await base.readLease(pool))),
       takeLease: (pool, holder, seen, aboveTerm) =>
-        this.#ask(asker, this.#fate(), async () => this.#taken(asker, await base.takeLease(pool, holder, seen, aboveTerm))),
-      renewLease: (pool, term) => this.#ask(asker, this.#fate(), () => base.renewLease(pool, term)),
+        this.#ask(asker, this.#fate(), async () => {
+          if (seen && seen.beat !== this.#beat) return null;
+          return this.#taken(asker, this.#row(await base.takeLease(pool, holder, seen && { ...seen, beat: 0 }, aboveTerm)));
+        }),
+      renewLease: (pool, term) =>
+        this.#ask(asker, this.#fate(), async () => {
+          const isOurs = await base.renewLease(pool, term);
+          if (isOurs) this.#beat += 1;
+          return isOurs;
+        }),
       releaseLease: (pool, term) =>
         this.#ask(asker, this.#fate(), async () => {
           if (term === this.term) {
@@ -95,6 +105,10 @@ export class SimDatabase {
   /** One look at committed state, over the network. */
   read<T>(asker: Asker, look: (store: ReadStore) => Promise<T>): Promise<T> {
     return this.#ask(asker, "answers", () => look(this.base));
+  }
+
+  #row(row: LeaseRow | null): LeaseRow | null {
+    return row && { ...row, beat: this.#beat };
   }
 
   #taken(asker: Asker, row: LeaseRow | null): LeaseRow | null {

@@ -7,6 +7,7 @@ import { timing } from "../../../schema/limits.ts";
 import roundRobin from "../../../manager/control/placement/round-robin.ts";
 import { PoolEngine } from "../../../manager/engine/engine.ts";
 import { keepingLease } from "../../../manager/engine/keep-lease.ts";
+import { retakeLease } from "../../../manager/engine/retake.ts";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
 import { StoreError, type LeaderStore } from "../../../manager/store/store.ts";
 import { until } from "../../kit/until.ts";
@@ -20,16 +21,19 @@ afterEach(async () => {
 const pool = "default";
 const lease = { leaseRenewMs: 20, leaseStillMs: 200 };
 
-/** A memory store whose lease is a row, as MariaDB's, and whose every look at the live state takes several times `leaseStillMs`. */
-function slowDatabase() {
+/** A memory store whose lease is a row, as MariaDB's; what each kind of read takes is the test's, as are the reads that were made. */
+function slowDatabase(slow: { readonly liveMs?: number; readonly needsMs?: number }) {
   const memory = openMemoryStore();
-  const world = { beat: 0, loads: 0, taken: 0 };
+  const world = { beat: 0, loads: 0, needs: 0, taken: 0, leaseMs: 0 };
+  const sleep = (ms = 0): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
   const store: LeaderStore = {
     ...memory,
     leaseIsLock: false,
     readLease: async (name) => {
       const row = await memory.readLease(name);
-      return row && { ...row, beat: world.beat };
+      const seen = row && { ...row, beat: world.beat };
+      if (world.leaseMs > 0) await sleep(world.leaseMs);
+      return seen;
     },
     takeLease: async (name, holder, seen, aboveTerm) => {
       if ((seen?.beat ?? 0) !== world.beat) return null;
@@ -44,8 +48,13 @@ function slowDatabase() {
     },
     loadLive: async (name) => {
       world.loads += 1;
-      await new Promise((resolve) => setTimeout(resolve, 5 * lease.leaseStillMs));
+      await sleep(slow.liveMs);
       return await memory.loadLive(name);
+    },
+    load: async (name, needs) => {
+      world.needs += 1;
+      await sleep(slow.needsMs);
+      return await memory.load(name, needs);
     },
   };
   return { store, world };
@@ -75,11 +84,42 @@ function engineOn(store: LeaderStore, holder: string): PoolEngine {
 }
 
 test("loading takes longer than a lease may stand still: it is not taken meanwhile, and the first who has it leads", async () => {
-  const { store, world } = slowDatabase();
+  const { store, world } = slowDatabase({ liveMs: 5 * lease.leaseStillMs });
   const [a, b] = [engineOn(store, "a"), engineOn(store, "b")];
   const leader = await until("somebody to lead", () => [a, b].find(({ lead }) => lead));
   expect(await leader.ask(createTask("a"))).toMatchObject({ kind: "task", created: true });
   expect(world).toMatchObject({ loads: 1, taken: 1 });
+});
+
+test("one read for one request takes longer than a lease may stand still: its leader goes on leading", async () => {
+  const { store, world } = slowDatabase({ needsMs: 3 * lease.leaseStillMs });
+  const [a, b] = [engineOn(store, "a"), engineOn(store, "b")];
+  const leader = await until("somebody to lead", () => [a, b].find(({ lead }) => lead));
+  expect(await leader.ask(createTask("a"))).toMatchObject({ kind: "task", created: true });
+  expect(leader.lead?.term).toBe(1);
+  expect(world).toMatchObject({ taken: 1 });
+});
+
+test("so do many reads of one batch, each of which is quick enough", async () => {
+  const { store, world } = slowDatabase({ needsMs: lease.leaseRenewMs * 0.8 });
+  const [a, b] = [engineOn(store, "a"), engineOn(store, "b")];
+  const leader = await until("somebody to lead", () => [a, b].find(({ lead }) => lead));
+  const names = Array.from({ length: 40 }, (_, index) => `task-${index}`);
+  const asked = await Promise.all(names.map((name) => leader.ask(createTask(name))));
+  expect(asked).toHaveLength(names.length);
+  expect(world).toMatchObject({ taken: 1 });
+  expect(world.needs).toBeGreaterThanOrEqual(names.length);
+});
+
+test("the lease is retaken while its row is slow to read, and moves meanwhile", async () => {
+  const { store, world } = slowDatabase({});
+  const taken = await store.takeLease(pool, "a", null, 0);
+  world.leaseMs = 50;
+  const again = retakeLease(store, pool, "a", taken?.term ?? 0);
+  world.leaseMs = 0;
+  await store.renewLease(pool, taken?.term ?? 0);
+  expect(await again).toMatchObject({ holder: "a", term: 2 });
+  expect(await retakeLease(store, pool, "b", 2)).toBeNull();
 });
 
 test("who cannot read does not keep the lease from others", async () => {
@@ -91,8 +131,8 @@ test("who cannot read does not keep the lease from others", async () => {
   let fails: (() => void) | undefined;
   const read = keepingLease(
     async () => await new Promise<never>((_, reject) => (fails = () => reject(new StoreError("transient", true, "away")))),
-    7,
-    { store, options: { pool }, timing: { leaseRenewMs: 1 } },
+    { term: 7, keptMs: processClock.now().mono },
+    { store, options: { pool }, timing: { leaseRenewMs: 1 }, clock: processClock },
   );
   const first = read();
   await until("the lease to be renewed", () => renewals.length > 1);

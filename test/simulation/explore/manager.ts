@@ -88,7 +88,7 @@ export class ManagerShell {
     const lease = await store.takeLease(pool, `m${at + 1}`, await store.readLease(pool), 0);
     if (!lease) throw new Error("the lease was not given");
     const state = this.#load(await store.loadLive(pool), lease.term, managerNow(at, world.nowMs));
-    return { part: { lead: { state, term: lease.term, batch: lease.batch }, inbox: [], held: null }, store: held };
+    return { part: { lead: { state, term: lease.term, batch: lease.batch, keptMs: 0 }, inbox: [], held: null }, store: held };
   }
 
   #load(live: LiveState, term: number, now: Now): ControlState {
