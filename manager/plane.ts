@@ -35,9 +35,10 @@ export interface ControlPlane {
   readonly trouble: string | undefined;
   /**
    * Steps the request, here or at the manager that leads the pool, and resolves once its effects are durable. Rejects with a
-   * `ProblemError`: what the core says, or `not-taken` (never stepped) or `outcome-unknown` (rule 20).
+   * `ProblemError`: what the core says, or `not-taken` (never stepped) or `outcome-unknown` (rule 20). Aborting `gone` says that nobody
+   * waits any more: what was not stepped by then never is, and what was goes on.
    */
-  ask(pool: string, request: Request): Promise<Outcome>;
+  ask(pool: string, request: Request, gone?: AbortSignal): Promise<Outcome>;
   /** Why these runs wait; where they are led elsewhere, one question for all of them. A leader that does not answer is what the sentence says. */
   reasonsOf(runs: readonly ShownRun[]): Promise<ReasonOf>;
   /** The same for workers. */

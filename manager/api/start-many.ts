@@ -15,7 +15,12 @@ interface Placed {
  * Asks each pool for its items; returns one outcome for each start, in order. When all are of one pool its failure is the
  * request's own, with a key for each item where the outcome is unknown; else it is that of its items.
  */
-export async function startAll(parts: ApiParts, starts: readonly StartItem[], asker: Asker): Promise<readonly ItemOutcome[]> {
+export async function startAll(
+  parts: ApiParts,
+  starts: readonly StartItem[],
+  asker: Asker,
+  gone?: AbortSignal,
+): Promise<readonly ItemOutcome[]> {
   const found: ItemOutcome[] = Array.from({ length: starts.length });
   const byPool = new Map<string, Placed[]>();
   for (const [index, start] of starts.entries()) {
@@ -30,7 +35,7 @@ export async function startAll(parts: ApiParts, starts: readonly StartItem[], as
   }
   const askPool = async (pool: string, placed: readonly Placed[]): Promise<void> => {
     try {
-      const outcomes = await askOne(parts, pool, placed, asker);
+      const outcomes = await askOne(parts, pool, placed, { asker, gone });
       for (const [at, { index }] of placed.entries()) found[index] = outcomes[at] as ItemOutcome;
     } catch (error) {
       if (byPool.size === 1) throw withKeys(error, placed);
@@ -44,8 +49,14 @@ export async function startAll(parts: ApiParts, starts: readonly StartItem[], as
   return found;
 }
 
-async function askOne(parts: ApiParts, pool: string, placed: readonly Placed[], asker: Asker): Promise<readonly ItemOutcome[]> {
-  const outcome = await parts.plane.ask(pool, { kind: "startRuns", items: placed.map(({ start }) => start), ...asker });
+async function askOne(
+  parts: ApiParts,
+  pool: string,
+  placed: readonly Placed[],
+  { asker, gone }: { readonly asker: Asker; readonly gone: AbortSignal | undefined },
+): Promise<readonly ItemOutcome[]> {
+  const items = placed.map(({ start }) => start);
+  const outcome = await parts.plane.ask(pool, { kind: "startRuns", items, ...asker }, gone);
   if (outcome.kind === "runs" && outcome.items.length === placed.length) return outcome.items;
   throw new Error(`expected ${placed.length} runs, got ${outcome.kind}`);
 }

@@ -90,7 +90,7 @@ const startTask = route<{ id: string }, Record<never, never>, StartBody>(
     reached("s01", start);
     const pool = await parts.pools.ofTask(path.id);
     const outcome = await parts.plane
-      .ask(pool, { kind: "startRun", item: start, by, byReason: reason })
+      .ask(pool, { kind: "startRun", item: start, by, byReason: reason }, call.request.signal)
       .catch((error: unknown) => {
         throw withKey(error, start);
       });
@@ -132,7 +132,7 @@ const startRuns = route<Record<never, never>, Record<never, never>, z.output<typ
     const trace = traceFor(call, body.items.length);
     const starts = body.items.map((item) => itemOf(parts.dice, item, trace));
     reached("s01", starts);
-    const outcomes = await startAll(parts, starts, { by, byReason: body.reason });
+    const outcomes = await startAll(parts, starts, { by, byReason: body.reason }, call.request.signal);
     const reasonOf = await parts.plane.reasonsOf(outcomes.flatMap((outcome) => (outcome.ok ? [outcome.run] : [])));
     const items = outcomes.map((outcome) => {
       if (outcome.ok) return { status: 202, run: runSummaryOf(outcome.run, reasonOf) };
@@ -184,7 +184,7 @@ const rerun = route<{ id: string }, Record<never, never>, { reason: string | nul
       by,
       byReason: body.reason,
     } as const;
-    const outcome = await parts.plane.ask(pool, ask).catch((error: unknown) => {
+    const outcome = await parts.plane.ask(pool, ask, call.request.signal).catch((error: unknown) => {
       throw withKey(error, ask);
     });
     return runReply(call, outcome.kind === "run" ? outcome.run : undefined);

@@ -3,6 +3,9 @@ import { problem, ProblemError } from "../../schema/problem.ts";
 import type { Answer, Outcome } from "../control/outputs.ts";
 
 interface Waiter {
+  readonly gone: AbortSignal | undefined;
+  /** Its request is with the core, or was: whether it comes to anything only a commit says. */
+  stepping: boolean;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: ProblemError) => void;
   readonly cancel: () => void;
@@ -23,15 +26,30 @@ export class Door {
     this.#timers = options.timers ?? processTimers;
   }
 
-  /** A new waiter. Unanswered after `answerWithinMs` it is told that the outcome is unknown; the batch goes on without it. */
-  open(): { readonly ticket: number; readonly outcome: Promise<Outcome> } {
+  /**
+   * A new waiter, until `gone` is aborted. Unanswered after `answerWithinMs` it is told that the outcome is unknown, and the batch goes
+   * on without it; or, when its request was not stepped by then, that it was not taken.
+   */
+  open(gone?: AbortSignal): { readonly ticket: number; readonly outcome: Promise<Outcome> } {
     this.#lastTicket += 1;
     const ticket = this.#lastTicket;
     const outcome = new Promise<Outcome>((resolve, reject) => {
-      const cancel = this.#timers.after(this.#answerWithinMs, () => this.unknown(ticket));
-      this.#waiters.set(ticket, { resolve, reject, cancel });
+      const cancel = this.#timers.after(this.#answerWithinMs, () => this.#late(ticket));
+      this.#waiters.set(ticket, { resolve, reject, cancel, gone, stepping: false });
     });
     return { ticket, outcome };
+  }
+
+  /** Whether anybody waits for the answer still. */
+  waits(ticket: number): boolean {
+    const waiter = this.#waiters.get(ticket);
+    return waiter !== undefined && waiter.gone?.aborted !== true;
+  }
+
+  /** From now on its outcome is in doubt until the commit has held. */
+  stepping(ticket: number): void {
+    const waiter = this.#waiters.get(ticket);
+    if (waiter) waiter.stepping = true;
   }
 
   answer(answer: Answer): void {
@@ -63,6 +81,11 @@ export class Door {
   /** It cannot be: the store or the core refused this very request for good. */
   fail(ticket: number, why: string): void {
     this.#take(ticket)?.reject(problem("internal", why));
+  }
+
+  #late(ticket: number): void {
+    if (this.#waiters.get(ticket)?.stepping) this.unknown(ticket);
+    else this.notTaken(ticket, "too many requests were before it; try again");
   }
 
   #take(ticket: number): Waiter | undefined {

@@ -14,11 +14,11 @@ import { becomeLeader, giveLeaseBack } from "../leader.ts";
 import type { LeaseRow, StoreError } from "../store/store.ts";
 import { commitUntilHeld, readUntilHeld, type CommitDeps, type CommitOutcome } from "./commit.ts";
 import type { EngineDeps } from "./deps.ts";
-import { Door } from "./door.ts";
+import { Intake } from "./intake.ts";
 import { keepingLease, type KeptLease } from "./keep-lease.ts";
 import type { Lead } from "./lead.ts";
 import { LogAcks, type LogAck } from "./log-acks.ts";
-import { InputQueue, type Waiting } from "./queue.ts";
+import type { Waiting } from "./queue.ts";
 import { release } from "./release.ts";
 import { retakeLease } from "./retake.ts";
 import { salvage, type Onward } from "./salvage.ts";
@@ -31,8 +31,7 @@ const commitRetry = { firstMs: 50, maxMs: 2_000 };
 export class PoolEngine extends Service {
   readonly name: string;
   readonly #deps: EngineDeps;
-  readonly #queue = new InputQueue();
-  readonly #door: Door;
+  readonly #intake: Intake;
   readonly #logAcks = new LogAcks();
   readonly #trouble: TroubleBook;
   #lead: Lead | undefined;
@@ -44,7 +43,7 @@ export class PoolEngine extends Service {
     super();
     this.name = `engine of pool ${deps.options.pool}`;
     this.#deps = deps;
-    this.#door = new Door({ answerWithinMs: deps.timing.answerWithinMs, timers: deps.timers });
+    this.#intake = new Intake({ answerWithinMs: deps.timing.answerWithinMs, timers: deps.timers });
     this.#trouble = new TroubleBook({ clock: deps.clock, log: deps.log, pool: deps.options.pool, watch: deps.watch });
   }
 
@@ -64,13 +63,11 @@ export class PoolEngine extends Service {
   }
 
   /** Steps a client's request; see `ControlPlane.ask`. */
-  ask(request: Request): Promise<Outcome> {
+  ask(request: Request, gone?: AbortSignal): Promise<Outcome> {
     if (!this.#lead) throw problem("not-taken", "this manager does not lead the pool yet; try again", { retryAfterSeconds: 1 });
     if (this.trouble)
       throw problem("not-taken", `the database does not take writes now: ${this.trouble.sentence}`, { retryAfterSeconds: 2 });
-    if (this.#queue.isFull) throw problem("not-taken", "too many requests wait; try again", { retryAfterSeconds: 1 });
-    const { ticket, outcome } = this.#door.open();
-    this.#queue.pushRequest({ kind: "request", ticket, request }, this.#deps.clock.now().mono);
+    const outcome = this.#intake.ask(request, this.#deps.clock.now().mono, gone);
     this.#wake();
     return outcome;
   }
@@ -79,7 +76,7 @@ export class PoolEngine extends Service {
   post(input: Extract<Input, { readonly workerId: string }>, bytes: number): boolean {
     // Without a lead nothing can be decided and nothing may be acknowledged: the worker sends it again (rule 13).
     if (!this.#lead) return false;
-    const taken = this.#queue.pushMessage(input, bytes, this.#deps.clock.now().mono);
+    const taken = this.#intake.post(input, bytes, this.#deps.clock.now().mono);
     if (taken) this.#wake();
     return taken;
   }
@@ -115,7 +112,8 @@ export class PoolEngine extends Service {
         aboveTerm = Math.max(aboveTerm, term);
         this.#lead = undefined;
         this.#seen = undefined;
-        this.#refuseWaiting();
+        this.#intake.refuseAll("this manager does not lead the pool any more");
+        this.#logAcks.take();
         this.#deps.onLead?.();
         await giveLeaseBack(store, { pool: options.pool, term }, timing.leaseRenewMs, timers);
       }
@@ -154,7 +152,8 @@ export class PoolEngine extends Service {
 
   /** One batch, whole. Says whether to go on leading, and above which term to lead again when not (rule 28). */
   async #turn(lead: Lead, signal: AbortSignal): Promise<Onward> {
-    const taken = this.#queue.take(managerLimits.batchInputs, managerLimits.batchBytes);
+    const { taken, left } = this.#intake.take(managerLimits.batchInputs, managerLimits.batchBytes);
+    if (left > 0) this.#deps.watch?.requestsLeft?.(this.#deps.options.pool, left);
     const nowMs = this.#deps.clock.now().mono;
     if (this.#msToTick(lead, nowMs) <= 0) {
       this.#lastTickMs = nowMs;
@@ -208,7 +207,7 @@ export class PoolEngine extends Service {
     const now = clock.now();
     const released = release(lead, taken, steps, this.#logAcks.take(), now, log);
     watch?.held({ pool: options.pool, taken, steps, changes: changes.length, times: { ...times, heldMs: now.mono } });
-    for (const answer of released.answers) this.#door.answer(answer);
+    for (const answer of released.answers) this.#intake.answer(answer);
     for (const command of released.commands) this.#deps.send(command.workerId, lead.term, command);
     const events = changes.flatMap((change) => (change.op === "insertEvent" ? [change.row] : []));
     if (events.length > 0) this.#deps.onEvents(events);
@@ -222,7 +221,7 @@ export class PoolEngine extends Service {
       stepOne: (input) => stepBatch(lead.state, [input], this.#reading(lead, signal)),
       commit: (turn) => this.#commit(lead, turn, signal),
       letOut: (waiting, turn) => this.#letOut(lead, [waiting], turn),
-      failRequest: (ticket, reason) => this.#door.fail(ticket, reason),
+      failRequest: (ticket, reason) => this.#intake.fail(ticket, reason),
     });
   }
 
@@ -269,7 +268,7 @@ export class PoolEngine extends Service {
   }
 
   async #untilSomethingWaits(lead: Lead, signal: AbortSignal): Promise<void> {
-    if (this.#queue.size === 0 && this.#logAcks.size === 0) {
+    if (this.#intake.size === 0 && this.#logAcks.size === 0) {
       const delayMs = Math.max(0, this.#msToTick(lead, this.#deps.clock.now().mono));
       await untilWoken(delayMs, { signal, timers: this.#deps.timers }, (wake) => (this.#wake = wake));
       this.#wake = () => undefined;
@@ -280,18 +279,6 @@ export class PoolEngine extends Service {
 
   #onCommitTrouble({ message }: StoreError): void {
     this.#trouble.say(message);
-    this.#refuseQueued(message); // Rule 20: who has not been stepped learns at once that nothing happened.
-  }
-
-  #refuseQueued(why: string): void {
-    for (const { input } of this.#queue.takeRequests()) if (input.kind === "request") this.#door.notTaken(input.ticket, why);
-  }
-
-  /** Answers everybody who waits, truthfully: what is still in the queue was never stepped, of the rest nobody knows (rule 18). */
-  #refuseWaiting(): void {
-    this.#refuseQueued("this manager does not lead the pool any more");
-    this.#door.unknownAll();
-    this.#queue.take(Number.MAX_SAFE_INTEGER);
-    this.#logAcks.take();
+    this.#intake.refuse(message); // Rule 20: who has not been stepped learns at once that nothing happened.
   }
 }

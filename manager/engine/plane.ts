@@ -57,14 +57,14 @@ export function makePlane(deps: PlaneDeps, tail: Pick<EventTail, "subscribe" | "
       const leader = await peers?.book.of(pool);
       return leader !== undefined && (leader.kind !== "nobody" || leader.exists);
     },
-    ask: async (pool, request) => {
+    ask: async (pool, request, gone) => {
       const engine = engines.get(pool);
       if (peers && !engine?.lead) {
-        const { outcome, reasons } = await peers.forwarder.ask(pool, request);
+        const { outcome, reasons } = await peers.forwarder.ask(pool, request, gone);
         for (const run of runsOf(outcome)) told.set(run, reasons[run.id] ?? null);
         return outcome;
       }
-      if (engine) return await engine.ask(request);
+      if (engine) return await engine.ask(request, gone);
       throw problem(
         "impossible",
         `this manager does not serve the pool ${JSON.stringify(pool)}; it serves ${[...engines.keys()].join(", ")} (MUSTER_POOLS)`,

@@ -113,13 +113,17 @@ export class InputQueue {
     return taken;
   }
 
-  /** Takes the requests only; used to refuse them when the door closes. */
-  takeRequests(): Waiting[] {
-    const requests = this.#items.filter((waiting) => waiting.input.kind === "request");
-    this.#items = this.#items.filter((waiting) => waiting.input.kind !== "request");
-    this.#requests = 0;
-    this.#requestBytes = 0;
-    return requests;
+  /** Takes out the requests of such tickets, oldest first, and returns the tickets. */
+  dropRequests(isDropped: (ticket: number) => boolean): number[] {
+    const dropped: number[] = [];
+    if (this.#requests === 0) return dropped;
+    this.#items = this.#items.filter((waiting) => {
+      if (waiting.input.kind !== "request" || !isDropped(waiting.input.ticket)) return true;
+      dropped.push(waiting.input.ticket);
+      this.#release(waiting);
+      return false;
+    });
+    return dropped;
   }
 
   #share(workerId: string): WorkerShare {

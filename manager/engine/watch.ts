@@ -25,6 +25,8 @@ export interface EngineWatch {
   held(batch: HeldBatch): void;
   /** The store has failed a commit or a read; it is tried again. */
   storeFailed?(pool: string): void;
+  /** So many requests were not stepped, because nobody waited for their answers any more. */
+  requestsLeft?(pool: string, count: number): void;
   /** An input that no commit can hold was kept for an operator. */
   setAside?(pool: string): void;
 }
@@ -37,6 +39,9 @@ export function watchTogether(watches: readonly EngineWatch[]): EngineWatch {
     },
     storeFailed: (pool) => {
       for (const watch of watches) watch.storeFailed?.(pool);
+    },
+    requestsLeft: (pool, count) => {
+      for (const watch of watches) watch.requestsLeft?.(pool, count);
     },
     setAside: (pool) => {
       for (const watch of watches) watch.setAside?.(pool);

@@ -57,7 +57,7 @@ export function makePeerDoor(deps: PeerDoorDeps): PeerDoor {
     if (sha256Hex(body) !== question.bodyHash) return refuse(path, "its body is not the one that was sealed");
     const text = Buffer.from(body).toString("utf8");
     figures.taken += 1;
-    const answer = path === askPath ? await answerAsk(deps, text) : answerView(deps, text);
+    const answer = path === askPath ? await answerAsk(deps, text, request.signal) : answerView(deps, text);
     return sealed(deps, question, 200, JSON.stringify(answer));
   };
   return {
@@ -82,14 +82,14 @@ function sealed(deps: PeerDoorDeps, question: Question, status: number, text: st
   return new Response(body, { status, headers: { "content-type": "application/json", [answerHeader]: seal } });
 }
 
-async function answerAsk(deps: PeerDoorDeps, text: string): Promise<AskAnswer> {
+async function answerAsk(deps: PeerDoorDeps, text: string, gone: AbortSignal): Promise<AskAnswer> {
   const ask = readAsk(text);
   if (!ask) return { kind: "notLed", why: `${deps.name} is of a release that does not understand the request` };
   const engine = deps.engines.get(ask.pool);
   if (engine?.lead?.term !== ask.term)
     return { kind: "notLed", why: `${deps.name} does not lead the pool ${ask.pool} with term ${ask.term}` };
   try {
-    const outcome = await engine.ask(ask.request);
+    const outcome = await engine.ask(ask.request, gone);
     const runs = runsOf(outcome).filter((run) => !isTerminal(run.state));
     const view = poolView(engine, { runs, workers: [] }, deps.clock.now());
     return { kind: "outcome", outcome, reasons: view?.reasons ?? {} };

@@ -16,7 +16,7 @@ export interface ForwardDeps {
   readonly book: LeaderBook;
   readonly caller: Pick<PeerCaller, "call">;
   /** For a request whose pool turns out to be led here. */
-  readonly askHere: (pool: string, request: Request) => Promise<Outcome>;
+  readonly askHere: (pool: string, request: Request, gone?: AbortSignal) => Promise<Outcome>;
   /** What a leader gives a request at the most. */
   readonly answerWithinMs: number;
   /** How often the lead of pools is looked at while requests are on their way. */
@@ -25,6 +25,11 @@ export interface ForwardDeps {
 
 /** What became of requests, by pool. */
 export type Forwarded = "answered" | "notTaken" | "outcomeUnknown";
+
+interface Asked {
+  readonly request: Request;
+  readonly gone: AbortSignal | undefined;
+}
 
 interface OnItsWay {
   readonly pool: string;
@@ -57,10 +62,10 @@ export class Forwarder {
   }
 
   /** Asks the pool's leader; see `ControlPlane.ask`. Sent again only when a manager said that it has not taken it. */
-  async ask(pool: string, request: Request): Promise<ForwardedOutcome> {
+  async ask(pool: string, request: Request, gone?: AbortSignal): Promise<ForwardedOutcome> {
     try {
-      const first = await this.#askOnce(pool, request, await this.#leaderOf(pool));
-      const answered = first ?? (await this.#askAgain(pool, request));
+      const first = await this.#askOnce(pool, { request, gone }, await this.#leaderOf(pool));
+      const answered = first ?? (await this.#askAgain(pool, { request, gone }));
       this.#count(pool, "answered");
       return answered;
     } catch (error) {
@@ -90,16 +95,16 @@ export class Forwarder {
     });
   }
 
-  async #askAgain(pool: string, request: Request): Promise<ForwardedOutcome> {
+  async #askAgain(pool: string, asked: Asked): Promise<ForwardedOutcome> {
     const leader = await this.#deps.book.fresh(pool).catch(() => undefined);
-    const answered = leader && (await this.#askOnce(pool, request, leader));
+    const answered = leader && (await this.#askOnce(pool, asked, leader));
     if (answered) return answered;
     throw notTaken(`the lead of the pool ${pool} is changing; try again`);
   }
 
   /** Undefined: the manager that was asked has not taken it, because it does not lead the pool. */
-  async #askOnce(pool: string, request: Request, leader: Leader): Promise<ForwardedOutcome | undefined> {
-    if (leader.kind === "here") return { outcome: await this.#deps.askHere(pool, request), reasons: {} };
+  async #askOnce(pool: string, { request, gone }: Asked, leader: Leader): Promise<ForwardedOutcome | undefined> {
+    if (leader.kind === "here") return { outcome: await this.#deps.askHere(pool, request, gone), reasons: {} };
     if (leader.kind === "nobody") throw notTaken(`nobody leads the pool ${pool} now; try again`);
     const { name, address } = leader.holder;
     if (address === null) {
@@ -121,9 +126,14 @@ export class Forwarder {
     this.#onTheirWay.add(one);
     this.#bytes += bytes;
     void this.#keepLooking();
+    // The leader hears of it by the connection, and drops what it has not stepped.
+    const giveUp = (): void => one.ending.abort(new Error("its client has gone"));
+    gone?.addEventListener("abort", giveUp, { once: true });
+    if (gone?.aborted) giveUp();
     try {
       return await this.#send(one, { name, address }, body);
     } finally {
+      gone?.removeEventListener("abort", giveUp);
       this.#onTheirWay.delete(one);
       this.#bytes -= bytes;
     }

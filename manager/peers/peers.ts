@@ -43,10 +43,10 @@ export async function openPeers(deps: PeersDeps): Promise<Peers> {
     name: self.name,
     book,
     caller,
-    askHere: async (pool, request) => {
+    askHere: async (pool, request, gone) => {
       const engine = engines.get(pool);
       if (!engine) throw problem("not-taken", `the request was not taken: this manager does not serve the pool ${pool}`);
-      return await engine.ask(request);
+      return await engine.ask(request, gone);
     },
     answerWithinMs: deps.answerWithinMs,
     lookMs: deps.leaseRenewMs / 2,

@@ -51,6 +51,13 @@ function makeCounters() {
       { name: "muster_set_aside_total", help: "Messages and requests that could not be applied and are kept for an operator." },
       pool,
     ),
+    requestsLeft: new Counter(
+      {
+        name: "muster_requests_left_total",
+        help: "Requests that were dropped before anything was done for them: the client had gone, or had waited for as long as it may.",
+      },
+      pool,
+    ),
     storeFailures: new Counter(
       {
         name: "muster_store_failures_total",

@@ -29,6 +29,7 @@ interface PoolCells {
   readonly refused: ReadonlyMap<string, Count>;
   readonly setAside: Count;
   readonly storeFailures: Count;
+  readonly requestsLeft: Count;
   readonly inputs: Spread;
   readonly changes: Spread;
   readonly step: Spread;
@@ -69,6 +70,7 @@ export function countEngine(pools: readonly string[], stateOf: (pool: string) =>
         countItems(batch);
       },
       storeFailed: (pool) => cells.get(pool)?.storeFailures.add(),
+      requestsLeft: (pool, count) => cells.get(pool)?.requestsLeft.add(count),
       setAside: (pool) => cells.get(pool)?.setAside.add(),
     },
     events(events) {
@@ -139,6 +141,7 @@ function cellsOf(all: Families, pool: string): PoolCells {
     refused: each(all.refused, refusalCauses),
     setAside: all.setAside.cell(pool),
     storeFailures: all.storeFailures.cell(pool),
+    requestsLeft: all.requestsLeft.cell(pool),
     inputs: all.inputs.cell(pool),
     changes: all.changes.cell(pool),
     step: all.step.cell(pool),

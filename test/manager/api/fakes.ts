@@ -9,7 +9,7 @@ import type { LogPiece, LogStore, LogStream } from "../../../manager/store/logst
 /** Answers requests as the test says; keeps what it was asked. */
 export interface FakePlane extends ControlPlane {
   pools: string[];
-  asked: { pool: string; request: PlaneRequest }[];
+  asked: { pool: string; request: PlaneRequest; gone: AbortSignal | undefined }[];
   answer: (pool: string, request: PlaneRequest) => Outcome | Promise<Outcome>;
   live: Record<string, WorkerLive>;
   held: Awaited<ReturnType<ControlPlane["poolHeld"]>>;
@@ -38,8 +38,8 @@ export function fakePlane(): FakePlane {
     health: [{ name: "store", status: "pass", sentence: "well" }],
     alarmList: [],
     isReady: true,
-    async ask(pool, request) {
-      this.asked.push({ pool, request });
+    async ask(pool, request, gone) {
+      this.asked.push({ pool, request, gone });
       return await this.answer(pool, request);
     },
     async reasonsOf() {

@@ -39,6 +39,28 @@ test("serves over a real socket, answers whole, again and again", async () => {
   expect(head.status).toBe(200);
 });
 
+test("a start whose client closes its connection is said to be gone, and no other is", async () => {
+  const gate = Promise.withResolvers<void>();
+  r.plane.answer = async (_, request) => {
+    await gate.promise;
+    return { kind: "run", run: runRow({ id: request.kind === "startRun" ? request.item.runId : "x" }), repeated: false };
+  };
+  const start = (signal?: AbortSignal): Promise<Response> =>
+    fetch(`${base}/tasks/t1/start`, { method: "POST", headers: { authorization }, ...(signal ? { signal } : {}) });
+  const leaving = new AbortController();
+  const left = start(leaving.signal).catch((error: unknown) => (error as Error).name);
+  await until("the first to be asked", () => r.plane.asked.length === 1);
+  const stays = start();
+  await until("both to be asked", () => r.plane.asked.length === 2);
+  leaving.abort();
+  expect(await left).toBe("AbortError");
+  await until("its signal", () => r.plane.asked[0]?.gone?.aborted);
+  expect(r.plane.asked[1]?.gone?.aborted).toBe(false);
+  gate.resolve();
+  expect((await stays).status).toBe(202);
+  expect(r.plane.asked[1]?.gone?.aborted).toBe(false);
+});
+
 /** What the server says to a raw request, once the connection or `enough` ends it. */
 async function raw(request: string, enough: (text: string) => boolean): Promise<string> {
   const socket = connect(server.port, "127.0.0.1");

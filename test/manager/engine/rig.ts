@@ -39,6 +39,7 @@ interface RigOptions {
   readonly readFault?: Error;
   /** As on MariaDB, where a commit is what proves the lease. */
   readonly leaseIsRow?: boolean;
+  readonly answerWithinMs?: number;
 }
 
 /** Stopped after each test; take out what has ended by itself. */
@@ -90,7 +91,7 @@ export function startRig(options: RigOptions = {}): Rig {
       placement: roundRobin(),
       sign: () => "signature",
     },
-    timing: { leaseRenewMs: 20, leaseStillMs: 40, tickMs: 20, answerWithinMs: 60_000 },
+    timing: { leaseRenewMs: 20, leaseStillMs: 40, tickMs: 20, answerWithinMs: options.answerWithinMs ?? 60_000 },
     send: (workerId, _term, command) => rig.sent.push({ workerId, items: command.items }),
     onEvents: (events) => {
       rig.events.push(...events);

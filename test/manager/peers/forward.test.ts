@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { peerLimits } from "../../../schema/limits/peers.ts";
 import { ProblemError, type Problem } from "../../../schema/problem.ts";
 import { freePorts } from "../../kit/ports.ts";
@@ -266,4 +266,28 @@ test("a manager that is shut down tells whoever waits", async () => {
 test("an address that is none has taken nothing", async () => {
   const { forwarder } = followerRig(leaseOf("manager-odd", "nowhere"));
   expect(await problemOf(forwarder.ask(pool, createTask("one")))).toMatchObject({ code: "not-taken" });
+});
+
+test("a forwarded request whose client has gone is let go, and the leader does not step it", async () => {
+  const leader = await leaderRig();
+  const { forwarder } = following(leader);
+  const gate = Promise.withResolvers<void>();
+  const reached = Promise.withResolvers<void>();
+  leader.fault = async (_batch, commit) => {
+    reached.resolve();
+    await gate.promise;
+    return await commit();
+  };
+  const first = forwarder.ask(pool, createTask("first"));
+  await reached.promise;
+  const [gone, ask] = [new AbortController(), vi.spyOn(leader.engine, "ask")];
+  const left = problemOf(forwarder.ask(pool, createTask("left"), gone.signal));
+  await until("the leader to have it", () => ask.mock.calls.length === 1);
+  gone.abort();
+  expect(await left).toMatchObject({ code: "outcome-unknown" });
+  await until("the leader to hear of it", () => ask.mock.calls[0]?.[1]?.aborted);
+  gate.resolve();
+  expect((await first).outcome).toMatchObject({ created: true });
+  await expect(ask.mock.results[0]?.value).rejects.toMatchObject({ problem: { code: "not-taken" } });
+  expect(await leader.store.task("id-left")).toBeNull();
 });
