@@ -28,8 +28,8 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 60_000,
           pool: "forks",
-          // After the quick ones. They wait for processes and heartbeats more than they work.
-          maxWorkers: 2,
+          // After the quick ones. They wait for processes and heartbeats more than they work: two at a time leave most of two cores idle.
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
       },
