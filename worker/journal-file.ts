@@ -7,7 +7,8 @@ import { shortId } from "../schema/kit/random.ts";
 import { workerLimits } from "../schema/limits.ts";
 import type { JournalMeta } from "./agent/records.ts";
 import { BrokenSeal, openRow, reportKey } from "./journal-rows.ts";
-import { isBusy, isMalformed } from "./sqlite-errors.ts";
+import { countInPlace, keepStarts, startsIn } from "./journal-starts.ts";
+import { isBusy, isFull, isMalformed } from "./sqlite-errors.ts";
 
 /** SQLite's user_version of the tables below. */
 const tablesVersion = 2;
@@ -33,6 +34,8 @@ const walKeptBytes = 4_194_304;
 export interface JournalFile {
   readonly path: string;
   readonly database: DatabaseSync;
+  /** Which start of an agent this is (rule 1). */
+  readonly n: number;
   /** One transaction: all of it on the disk, or none of it and the error. */
   transact(work: () => void): void;
   close(): void;
@@ -64,8 +67,8 @@ export function newJournalIn(old: JournalFile, wall: number): JournalFile {
   return file;
 }
 
-/** What the file says of itself. `nextSeq` follows from what it holds: reports go only when an ack covers them. */
-export function readMeta({ database }: JournalFile): JournalMeta {
+/** What the file says of itself; `n` is the last start that it could count. `nextSeq` follows from what it holds: reports go only when an ack covers them. */
+export function readMeta({ database }: Pick<JournalFile, "database">): JournalMeta {
   const row = database
     .prepare(
       `SELECT journal, n, highest_term AS highestTerm, highest_ack AS highestAck,
@@ -89,14 +92,12 @@ function opened(path: string, wall: number): JournalFile {
     database.exec("PRAGMA journal_mode = WAL");
     database.exec("PRAGMA synchronous = FULL");
     database.exec(`PRAGMA journal_size_limit = ${walKeptBytes}`);
-    const file = fileOf(path, database);
+    const file = { ...fileOf(path, database), n: 0 };
     checkVersion(path, database);
     if (versionOf(database) === 0) makeTables(file, wall);
     upgrade(file);
     checkContent(database);
-    readMeta(file);
-    file.transact(() => database.exec("UPDATE meta SET n = n + 1"));
-    return file;
+    return { ...file, n: countStart(file) };
   } catch (error) {
     database.close();
     if (isBusy(error))
@@ -105,7 +106,26 @@ function opened(path: string, wall: number): JournalFile {
   }
 }
 
-function fileOf(path: string, database: DatabaseSync): JournalFile {
+/** Durable when it returns. On a full disk the count lies beside the journal, whose reserve stays for ends. */
+function countStart(file: JournalFile): number {
+  const { journal, n: before } = readMeta(file);
+  const starts = startsOf(file.path);
+  const n = Math.max(before, startsIn(starts, journal)) + 1;
+  try {
+    file.transact(() => file.database.prepare("UPDATE meta SET n = ?").run(n));
+  } catch (error) {
+    if (!isFull(error) || !countInPlace(starts, journal, n)) throw error;
+    return n;
+  }
+  keepStarts(starts, journal, n);
+  return n;
+}
+
+function startsOf(path: string): string {
+  return join(dirname(path), "journal.starts");
+}
+
+function fileOf(path: string, database: DatabaseSync): Omit<JournalFile, "n"> {
   return {
     path,
     database,
@@ -126,14 +146,14 @@ function fileOf(path: string, database: DatabaseSync): JournalFile {
   };
 }
 
-function makeTables(file: JournalFile, wall: number): void {
+function makeTables(file: Omit<JournalFile, "n">, wall: number): void {
   file.transact(() => {
     file.database.exec(tables);
     file.database.prepare("INSERT INTO meta VALUES (?, 0, 0, 0, 1, ?, 0)").run(shortId(), wall);
   });
 }
 
-function upgrade(file: JournalFile): void {
+function upgrade(file: Omit<JournalFile, "n">): void {
   for (;;) {
     const text = upgrades[versionOf(file.database)];
     if (text === undefined) return;

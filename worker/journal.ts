@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import type { StatementSync } from "node:sqlite";
 import { workerLimits } from "../schema/limits.ts";
+import type { DurableJournal } from "./agent/held-hello.ts";
 import type { JournalMeta, JournalWrite, LedgerEntry, StoredReport } from "./agent/records.ts";
 import { newJournalIn, openFile, readMeta, type JournalFile } from "./journal-file.ts";
 import { openRow, reportKey, sealRow } from "./journal-rows.ts";
@@ -19,6 +20,8 @@ export interface Journal {
   readonly notes: readonly string[];
   /** Whether the reserve is held. While it is not, the last room of the disk is for ends, and starts are refused (rule 26). */
   readonly room: boolean;
+  /** What is on the disk now, to be read before the next write. */
+  durable(): DurableJournal;
   /** The whole ledger. */
   entries(): LedgerEntry[];
   /** Unacknowledged reports in order of seq. */
@@ -45,7 +48,7 @@ export function openJournal(folder: string, now: { readonly wall: number }): Jou
   const notes: string[] = [];
   let file = whenFull(path, reserve, () => openFile(path, now.wall, notes));
   let verbs = prepare(file);
-  let meta = readMeta(file);
+  let meta = { ...readMeta(file), n: file.n };
   reserve.take();
 
   return {
@@ -56,8 +59,14 @@ export function openJournal(folder: string, now: { readonly wall: number }): Jou
     get room() {
       return reserve.held;
     },
-    entries: () =>
-      verbs.entries.all().map((row) => JSON.parse(openRow(row["attempt"] as string, row["entry"] as string)) as LedgerEntry),
+    durable: () => ({
+      meta: readMeta(file),
+      entry: (attempt) => {
+        const row = verbs.entry.get(attempt);
+        return row && storedEntry(row);
+      },
+    }),
+    entries: () => verbs.entries.all().map(storedEntry),
     reports: () => verbs.reports.all().map(storedReport),
     write: (writes) => {
       whenFull(path, reserve, () => file.transact(() => writes.forEach((write) => apply(verbs, write))));
@@ -66,7 +75,7 @@ export function openJournal(folder: string, now: { readonly wall: number }): Jou
     newJournal: () => {
       file = whenFull(path, reserve, () => newJournalIn(file, now.wall));
       verbs = prepare(file);
-      meta = readMeta(file);
+      meta = { ...readMeta(file), n: file.n };
       return meta;
     },
     close: () => file.close(),
@@ -75,6 +84,7 @@ export function openJournal(folder: string, now: { readonly wall: number }): Jou
 
 interface Verbs {
   readonly entries: StatementSync;
+  readonly entry: StatementSync;
   readonly reports: StatementSync;
   readonly putEntry: StatementSync;
   readonly putReport: StatementSync;
@@ -87,6 +97,7 @@ interface Verbs {
 function prepare({ database }: JournalFile): Verbs {
   return {
     entries: database.prepare("SELECT attempt, entry FROM ledger"),
+    entry: database.prepare("SELECT attempt, entry FROM ledger WHERE attempt = ?"),
     reports: database.prepare("SELECT seq, attempt, body FROM reports ORDER BY seq"),
     putEntry: database.prepare(
       "INSERT INTO ledger (attempt, entry) VALUES (?, ?) ON CONFLICT (attempt) DO UPDATE SET entry = excluded.entry",
@@ -125,6 +136,10 @@ function apply(verbs: Verbs, write: JournalWrite): void {
 
 function putReport(verbs: Verbs, { seq, attempt, body }: StoredReport): void {
   verbs.putReport.run(seq, attempt, sealRow(reportKey(seq, attempt), body));
+}
+
+function storedEntry(row: Readonly<Record<string, unknown>>): LedgerEntry {
+  return JSON.parse(openRow(row["attempt"] as string, row["entry"] as string)) as LedgerEntry;
 }
 
 function storedReport(row: Readonly<Record<string, unknown>>): StoredReport {

@@ -3,6 +3,7 @@
  * transaction, and then does what they want, in order.
  */
 import type { AgentAction, AgentInput, AgentStep } from "./agent/types.ts";
+import type { DurableJournal } from "./agent/held-hello.ts";
 import type { JournalWrite } from "./agent/records.ts";
 import { createInbox, type Inbox, type Waiting } from "./inbox.ts";
 import { readCommands } from "./door.ts";
@@ -24,7 +25,7 @@ export interface ShellDeps {
     nextDue(): number | null;
   };
   /** `room`: whether it holds its reserve (rule 26). */
-  readonly journal: { write(writes: readonly JournalWrite[]): void; readonly room: boolean };
+  readonly journal: { write(writes: readonly JournalWrite[]): void; durable(): DurableJournal; readonly room: boolean };
   /** Does one action; must return at once and not throw. */
   readonly act: (action: AgentAction) => void;
   /** What a tick tells the core. */

@@ -3,6 +3,7 @@
  * While the journal has no room, both wait here and are tried again; the agent goes on and says so.
  */
 import type { AgentAction, AgentStep } from "./agent/types.ts";
+import { heldHello, type DurableJournal } from "./agent/held-hello.ts";
 import type { JournalWrite } from "./agent/records.ts";
 import { JournalFull } from "./journal.ts";
 import { workerLimits } from "../schema/limits.ts";
@@ -24,7 +25,7 @@ export interface WriteFirst {
 
 /** `act` performs one action; `journal.write` throws `JournalFull` when there is no room, and anything else is a bug or a broken disk. */
 export function writeFirst(deps: {
-  readonly journal: { write(writes: readonly JournalWrite[]): void };
+  readonly journal: { write(writes: readonly JournalWrite[]): void; durable(): DurableJournal };
   readonly act: (action: AgentAction) => void;
 }): WriteFirst {
   let writes: JournalWrite[] = [];
@@ -37,6 +38,11 @@ export function writeFirst(deps: {
     for (const action of due) deps.act(action);
   };
 
+  const asDurable = (action: AgentAction): AgentAction =>
+    action.action === "publish" && action.what === "hello"
+      ? { ...action, message: heldHello(action.message, writes, deps.journal.durable()) }
+      : action;
+
   const flush = (): void => {
     try {
       if (writes.length > 0) deps.journal.write(newest(writes));
@@ -47,8 +53,8 @@ export function writeFirst(deps: {
       full = error.message;
       const unlaunched = new Set(actions.flatMap((action) => (action.action === "launch" ? [action.order.attempt] : [])));
       const urgent = actions.filter((action) => mayRunAhead(action, unlaunched));
-      actions = bounded(actions.filter((action) => !mayRunAhead(action, unlaunched)));
-      for (const action of urgent) deps.act(action);
+      actions = bounded(newestReports(actions.filter((action) => !mayRunAhead(action, unlaunched))));
+      for (const action of urgent) deps.act(asDurable(action));
       return;
     }
     act();
@@ -78,13 +84,14 @@ export function writeFirst(deps: {
 }
 
 /**
- * What may be done before its step is durable. A heartbeat states nothing that a later agent must stand by, and a silent
- * worker would pass for a dead one; ending a process and freeing shipped logs is what makes room again.
+ * What may be done before its step is durable. A heartbeat states nothing that a later agent must stand by, a hello only what
+ * is durable (`heldHello`), and a silent worker would pass for a dead one; ending a process and freeing shipped logs is what
+ * makes room again.
  */
 function mayRunAhead(action: AgentAction, unlaunched: ReadonlySet<string>): boolean {
   switch (action.action) {
     case "publish":
-      return action.what === "heartbeat" || action.what === "status";
+      return action.what !== "reports";
     case "terminate":
     case "kill":
     case "deadlines":
@@ -110,7 +117,20 @@ function newest(writes: readonly JournalWrite[]): readonly JournalWrite[] {
   return writes.filter((write) => write.write !== "entry" || last.get(write.entry.attempt) === write);
 }
 
-/** The core repeats hellos and reports by its own timers, so the oldest of them may go. */
+/** Without the reports that a later message sends again: an hour without room would hold every resend. */
+function newestReports(actions: AgentAction[]): AgentAction[] {
+  let from = Number.POSITIVE_INFINITY;
+  const kept = actions.toReversed().filter((action) => {
+    if (action.action !== "publish" || action.what !== "reports") return true;
+    const first = action.message.items[0]?.seq ?? 0;
+    if (first >= from) return false;
+    from = first;
+    return true;
+  });
+  return kept.toReversed();
+}
+
+/** The core repeats reports by its own timers, so the oldest of them may go. */
 function bounded(actions: AgentAction[]): AgentAction[] {
   let surplus = actions.length - workerLimits.heldActions;
   if (surplus <= 0) return actions;

@@ -57,6 +57,7 @@ export function makeAgent(parts: AgentParts): { readonly agent: AgentState; read
         return journal.room;
       },
       write: parts.write,
+      durable: () => journal.durable(),
     },
     act: (action) => {
       parts.acts(action);

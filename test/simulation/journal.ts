@@ -1,3 +1,4 @@
+import type { DurableJournal } from "../../worker/agent/held-hello.ts";
 import type { JournalMeta, JournalWrite, LedgerEntry, StoredReport } from "../../worker/agent/records.ts";
 import type { Product } from "./product.ts";
 import type { Chance } from "./seeded.ts";
@@ -40,8 +41,16 @@ export class SimJournal {
     return this.full === "no";
   }
 
+  has(attempt: string): boolean {
+    return this.#entries.has(attempt);
+  }
+
   entries(): LedgerEntry[] {
     return [...this.#entries.values()];
+  }
+
+  durable(): DurableJournal {
+    return { meta: this.#meta, entry: (attempt) => this.#entries.get(attempt) };
   }
 
   reports(): StoredReport[] {

@@ -28,8 +28,8 @@ function sixteenKiB(): JournalWrite {
 }
 
 /** Leaves `bytes` on the disk. */
-function fill(folder: string, bytes: number): () => void {
-  const file = join(folder, "filler");
+function fill(folder: string, bytes: number, name = "filler"): () => void {
+  const file = join(folder, name);
   const { bavail, bsize } = statfsSync(folder);
   writeFileSync(file, Buffer.alloc(bavail * bsize - bytes, 1));
   return () => rmSync(file);
@@ -77,7 +77,37 @@ test("a full disk: the reserve is let go first, then JournalFull, nothing half w
   again.close();
 });
 
-test("an agent that starts on a full disk is told so, in a sentence, and moves nothing aside", (ctx) => {
+test("an agent that starts on a full disk counts its start all the same, also the tenth time, and reads what is there", (ctx) => {
+  const folder = smallDisk();
+  if (folder === undefined) return ctx.skip("this user may not mount a tmpfs");
+  const first = openJournal(folder, { wall: 1 });
+  first.write([sixteenKiB()]);
+  const { journal: id } = first.meta;
+  first.close();
+  const free = fill(folder, 0);
+  for (let n = 2; n <= 11; n += 1) {
+    const again = openJournal(folder, { wall: 1 });
+    expect(again.meta).toMatchObject({ journal: id, n });
+    expect(again.reports()).toHaveLength(1);
+    // Ends have it, not the count.
+    expect(existsSync(join(folder, "journal.reserve"))).toBe(true);
+    again.close();
+  }
+  // Somebody else has the reserve's room as well by now.
+  rmSync(join(folder, "journal.reserve"));
+  fill(folder, 0, "more");
+  const last = openJournal(folder, { wall: 1 });
+  expect(last.meta).toMatchObject({ journal: id, n: 12 });
+  expect(last.room).toBe(false);
+  expect(() => last.write([sixteenKiB()])).toThrow(JournalFull);
+  last.close();
+  free();
+  const later = openJournal(folder, { wall: 1 });
+  expect(later.meta).toMatchObject({ journal: id, n: 13 });
+  later.close();
+});
+
+test("an agent that makes its first journal on a full disk is told so, in a sentence, and moves nothing aside", (ctx) => {
   const folder = smallDisk();
   if (folder === undefined) return ctx.skip("this user may not mount a tmpfs");
   const free = fill(folder, 0);

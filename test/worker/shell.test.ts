@@ -51,6 +51,7 @@ function rig() {
         rigged.trace.push(`write ${writes.length}`);
         rigged.writes.push(...writes);
       },
+      durable: () => ({ meta: { highestTerm: 0, nextSeq: 1 }, entry: () => undefined }),
       get room() {
         return rigged.room;
       },
@@ -184,12 +185,18 @@ describe("a full journal", () => {
       deadlines: { timeoutMono: null, fenceMono: null, graceMs: 1 },
     } as unknown as AgentAction;
     const heartbeat = { action: "publish", what: "heartbeat", message: {} } as unknown as AgentAction;
-    const hello = { action: "publish", what: "hello", message: {} } as unknown as AgentAction;
+    const reports = { action: "publish", what: "reports", message: { items: [{ seq: 1 }] } } as unknown as AgentAction;
     one.onStep = (input) =>
       input.kind === "leave"
         ? {
             journal: [{ write: "acked", seq: 1 }],
-            actions: [launch, heartbeat, hello, { action: "terminate", attempt: "old" }, { action: "terminate", attempt: "new" }],
+            actions: [
+              launch,
+              heartbeat,
+              reports,
+              { action: "terminate", attempt: "old" },
+              { action: "terminate", attempt: "new" },
+            ],
           }
         : { journal: [], actions: [] };
     one.shell.put({ kind: "leave", stopRuns: false });

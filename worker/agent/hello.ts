@@ -163,7 +163,8 @@ function ackedOf({ endSeq, startedWall, changedWall }: LedgerEntry): NonNullable
   return { seq: endSeq, ...(startedWall === null ? {} : { startedAt: startedWall }), endedAt: changedWall };
 }
 
-function itemOf(entry: LedgerEntry): InventoryItem {
+/** An attempt as an inventory lists it. */
+export function itemOf(entry: LedgerEntry): InventoryItem {
   const { attempt, run, start, end } = entry;
   return { attempt, run, start, state: wireState[entry.state], ...(end === null ? {} : { end }) };
 }

@@ -56,7 +56,7 @@ export class LightWorker {
     this.#shell = new Shell({
       core: { step: (input, now) => step(this.#agent, input, now), nextDue: () => nextDue(this.#agent) },
       // It never dies, so its memory is as good as a journal.
-      journal: { write: () => undefined, room: true },
+      journal: { write: () => undefined, durable: () => ({ meta, entry: () => undefined }), room: true },
       act: (action) => this.#act(action),
       measure: () => ({ load: { cpu: 0, memoryMb: 0 }, spoolBytes: 0 }),
       clock,

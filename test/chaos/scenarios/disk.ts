@@ -68,6 +68,8 @@ export const disk: Scenario = {
     const each = kind === "full" ? 20 : 3;
     await onFleet(notes, each, {}, async (stage) => await workerFull(stage));
     say("the worker's disk was full");
+    await onFleet(notes, each, {}, async (stage) => await agentFull(stage));
+    say("an agent started on a full disk");
     await onFleet(notes, each, {}, async (stage) => {
       if (stage.fleet.manager) await stage.fleet.kill(stage.fleet.manager);
       using full = smallDisk(join(stage.fleet.folder, "manager"), 48);
@@ -159,6 +161,56 @@ async function workerFull(stage: Stage): Promise<void> {
       code: 5,
     });
   startsOnce(stage, "worker");
+  await fleet.kill(agent);
+}
+
+/** An agent that starts when not a byte is left, its own reserve spent: it must be heard, or it is lost with all that it runs. */
+async function agentFull(stage: Stage): Promise<void> {
+  const { fleet, notes, gate, each } = stage;
+  const folder = mkdtempSync(join(tmpdir(), "muster-disk-"));
+  using full = smallDisk(folder, 64);
+  const env = { MUSTER_DATA_DIR: folder };
+  const first = await fleet.startWorker("a", env);
+  const task = await taskOf(stage, "quiet", "GATE; exit 7");
+  const runs = await fleet.startRuns(task, 2 * each);
+  await running(stage, runs);
+  const attempts = await Promise.all(runs.map(async (id) => (await fleet.run(id)).attempts.length as number));
+  await fleet.kill(first);
+  rmSync(join(folder, "worker", "journal.reserve"));
+  full.fill();
+  // These end while nobody looks, and their ends cannot be written.
+  gate.letPass(each);
+  await until(
+    "the worker to be missed",
+    async () => (await fleet.call("GET", "/workers/a")).body.state === "unreachable",
+    60_000,
+  );
+  const agent = fleet.spawnWorker("a", env);
+  await until(
+    "it to be heard on its full disk",
+    async () => (await fleet.call("GET", "/workers/a")).body.state === "online",
+    30_000,
+  ).catch(() => notes.violated("a worker whose disk was full when its agent started was not heard"));
+  // Longer than a silent worker takes to be lost.
+  const endAt = Date.now() + 20_000;
+  const seen = new Set<string>();
+  while (Date.now() < endAt) {
+    seen.add((await fleet.call("GET", "/workers/a")).body.state as string);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  notes.same("the states of the worker on its full disk", [...seen], ["online"]);
+  gone(notes, "the agent", agent);
+  for (const [at, id] of runs.entries()) {
+    const run = await fleet.run(id);
+    if (run.end !== null && run.end !== undefined)
+      notes.violated(`${id} has an end that was not durable: ${JSON.stringify(run.end)}`);
+    if (run.attempts.length !== attempts[at]) notes.violated(`${id} got another attempt beside a full disk`);
+  }
+  full.free();
+  gate.letPass(each);
+  for (const id of runs) notes.same(`the end of ${id}`, (await fleet.ended(id, 60_000)).end, { how: "exited", code: 7 });
+  notes.figure("endsOfAgentOnFullDisk", runs.length);
+  startsOnce(stage, "an agent's start");
   await fleet.kill(agent);
 }
 
