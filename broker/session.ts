@@ -14,7 +14,10 @@ export interface SessionOptions {
   readonly onDown: (why: string) => void;
   /** Each attempt that brought no connection, with the sentence that `/health` and the log show. */
   readonly onFailed?: (why: string) => void;
-  /** The delay doubles with each attempt and starts again after a connection that held for `stableMs` (default a minute). */
+  /**
+   * The delay doubles with each attempt. It starts again after a connection that held for `stableMs` (default 10 s), and after
+   * one that held for a part of that it is no more than so many times the first: a fifth, five times.
+   */
   readonly backoff: { readonly firstMs: number; readonly maxMs: number; readonly stableMs?: number };
   /** In [0, 1). */
   readonly random: () => number;
@@ -35,13 +38,21 @@ export async function keepConnected(options: SessionOptions): Promise<void> {
   for (let attempt = 1; !signal.aborted; attempt += 1) {
     const upMs = await oneConnection(options, attempt, clock);
     if (signal.aborted) return;
-    // A connection that breaks at once is a failure as well: two clients with one id take it from each other for ever.
-    if (upMs !== undefined && upMs >= stableMs) doublings = 0;
+    if (upMs !== undefined) doublings = Math.min(doublings, doublingsAfter(upMs, stableMs));
     const delayMs = jitteredDelayMs(doublings, backoff, options.random());
     doublings += 1;
     log.debug({ attempt, delayMs }, "connects again after a pause");
     await pause(delayMs, signal);
   }
+}
+
+/**
+ * A connection that breaks at once is a failure as well: two clients with one id take it from each other for ever, and a
+ * thousand clients would hammer a broker that lets them in and drops them. The longer it held, the less is to be feared: the
+ * pauses are such that nobody comes more often than each 3 s on average, whenever the broker drops it.
+ */
+function doublingsAfter(upMs: number, stableMs: number): number {
+  return upMs >= stableMs ? 0 : Math.floor(Math.log2(stableMs / Math.max(1, upMs)));
 }
 
 /** How long the connection held, in milliseconds; undefined when there was none. */

@@ -264,7 +264,7 @@ export const brokerLimits = {
   /** From DISCONNECT until a connection that does not end by itself is cut. */
   goodbyeMs: 1_000,
   /** A connection that held for this long was a good one: the next reconnect waits no longer than the first. */
-  stableConnectionMs: 60_000,
+  stableConnectionMs: 10_000,
   connections: 20_000,
   connectsPerSecond: 500,
   connectBurst: 1_000,

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Connection, Connector, ConnectOptions } from "../../broker/broker.ts";
 import { keepConnected, type SessionOptions } from "../../broker/session.ts";
 import { silentLog } from "../../schema/kit/log.ts";
@@ -21,6 +21,8 @@ class Attempts implements Connector {
   open = 0;
   mostOpen = 0;
   goodbyes = 0;
+  /** Each connection ends by itself after so long. */
+  dropAfterMs: number | undefined;
   #end: ((why: string) => void) | undefined;
 
   async connect(options: ConnectOptions, signal: AbortSignal): Promise<Connection> {
@@ -39,6 +41,7 @@ class Attempts implements Connector {
       closed.resolve(why);
     };
     this.#end = end;
+    if (this.dropAfterMs !== undefined) setTimeout(() => end("dropped"), this.dropAfterMs);
     return {
       closed: closed.promise,
       publish: async () => undefined,
@@ -121,6 +124,62 @@ test("a connection that held starts the delays anew, one that broke at once does
   expect(connector.mostOpen).toBe(1);
   stop.abort();
   await done;
+});
+
+describe("a client as a worker is one: from a second to half a minute", () => {
+  const worker = { firstMs: 1_000, maxMs: 30_000 };
+
+  test("a break comes after a long time without a broker: it is back within 5 s when the connection held for two", async () => {
+    const connector = new Attempts();
+    const { stop, done } = start(connector, { backoff: worker });
+    for (const heldMs of [2_000, 3_000, 9_000, 10_000, 100_000]) {
+      connector.fail = "nobody there";
+      await connector.end("the broker went");
+      await vi.advanceTimersByTimeAsync(600_000);
+      connector.fail = undefined;
+      while (connector.open === 0) await vi.advanceTimersByTimeAsync(500);
+      await vi.advanceTimersByTimeAsync((connector.madeAt.at(-1) as number) + heldMs - performance.now());
+      await connector.end("broke");
+      expect(connector.open).toBe(0);
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(connector.open, `it held for ${heldMs} ms`).toBe(1);
+    }
+    stop.abort();
+    await done;
+  });
+
+  test("several breaks within a minute bring no long pause, as long as each connection held a little", async () => {
+    const connector = new Attempts();
+    const { stop, done } = start(connector, { backoff: worker });
+    await vi.advanceTimersByTimeAsync(0);
+    for (let breaks = 0; breaks < 8; breaks += 1) {
+      await vi.advanceTimersByTimeAsync(3_000);
+      await connector.end("broke");
+      await vi.advanceTimersByTimeAsync(2_001);
+      expect(connector.open).toBe(1);
+    }
+    stop.abort();
+    await done;
+  });
+
+  test("a thousand clients that a broker lets in and drops do not hammer it, whenever it drops them", async () => {
+    for (const heldMs of [0, 100, 330, 1_000, 2_000, 3_000, 5_000, 9_999, 10_000]) {
+      const connector = new Attempts();
+      connector.dropAfterMs = heldMs;
+      let draw = 0;
+      // Evenly spread, as a thousand clients' draws are together.
+      const random = (): number => ((draw += 7) % 20) / 20;
+      const { stop, done } = start(connector, { backoff: worker, random });
+      await vi.advanceTimersByTimeAsync(100_000);
+      connector.madeAt.length = 0;
+      await vi.advanceTimersByTimeAsync(600_000);
+      const perSecond = (connector.madeAt.length / 600) * 1_000;
+      // The embedded broker lets 500 in a second.
+      expect(perSecond, `held for ${heldMs} ms`).toBeLessThan(heldMs < 330 ? 80 : 360);
+      stop.abort();
+      await done;
+    }
+  });
 });
 
 test("an onUp that rejects closes the connection, counts as a failure, and says why", async () => {
