@@ -127,6 +127,15 @@ export function url(...schemes: readonly string[]): Kind<string> {
   };
 }
 
+/** The same, to which paths are appended: what stands behind a path would take them in. */
+export function baseUrl(...schemes: readonly string[]): Kind<string> {
+  const { allowed, schema } = url(...schemes);
+  return {
+    allowed: allowed.replace("user or password", "user, password, query (?) or fragment (#)"),
+    schema: schema.refine((one) => !/[?#]/.test(one)),
+  };
+}
+
 /** A word, or else a URL. */
 export function wordOrUrl(word: string, other: Kind<string>): Kind<string> {
   return { allowed: `${word}, or ${other.allowed}`, schema: z.union([z.literal(word), other.schema]) };

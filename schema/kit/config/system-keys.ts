@@ -12,7 +12,7 @@ import {
   path,
   port,
   text,
-  url,
+  baseUrl,
   yesOrNo,
 } from "./kinds.ts";
 
@@ -71,7 +71,7 @@ export const systemKeys = {
   managerUrl: optionalKey({
     env: "MUSTER_MANAGER_URL",
     yaml: "managerUrl",
-    kind: url("http:", "https:"),
+    kind: baseUrl("http:", "https:"),
     defaultText: "manager: its own address; worker: none, and it takes no large bodies",
     readers: ["manager", "worker"],
     sentence: "Where workers and clients reach the manager's API.",
@@ -79,7 +79,7 @@ export const systemKeys = {
   managerAddress: optionalKey({
     env: "MUSTER_MANAGER_ADDRESS",
     yaml: "managerAddress",
-    kind: url("http:", "https:"),
+    kind: baseUrl("http:", "https:"),
     defaultText: "where its API listens; on every address, the host's first",
     readers: ["manager"],
     sentence:
@@ -148,7 +148,7 @@ export const systemKeys = {
   url: optionalKey({
     env: "MUSTER_URL",
     yaml: "",
-    kind: url("http:", "https:"),
+    kind: baseUrl("http:", "https:"),
     defaultText: "a system of its own",
     readers: ["client"],
     sentence: "The API that `npm run demo` uses.",
