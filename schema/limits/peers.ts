@@ -24,7 +24,9 @@ export const peerLimits = {
   silentMs: 2_000,
   /** How long what a leader said of its health is told again. */
   healthKeptMs: 1_000,
-  /** Of a pool that this manager does not serve: how long who leads it is remembered. */
+  /** Of a pool that this manager does not serve: how long the database may take to say who leads it. */
+  lookMs: 2_000,
+  /** And how long that is remembered. */
   leaseKeptMs: 1_000,
   /** How often events of pools that are led elsewhere are looked for, while somebody listens. */
   tailPollMs: 100,
