@@ -136,7 +136,8 @@ function takeUnanswered(turn: Turn, attempt: AttemptCell, message: Hello): void 
 /** Whether the snapshot may have been taken before the worker had what we know that it has. */
 function mayBeOlder(turn: Turn, attempt: AttemptCell, message: Hello): boolean {
   const { known } = attempt;
-  if (known) return known.epoch === message.epoch && message.mono < known.mono;
+  // One instant of its clock holds many steps, and the clock has coarse ones: a snapshot of the same instant may be of an earlier step.
+  if (known) return known.epoch === message.epoch && message.mono <= known.mono;
   return attempt.row.epoch === message.epoch && !obeysUs(turn, message);
 }
 
