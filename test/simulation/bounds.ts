@@ -30,6 +30,16 @@ export function passedBounds(state: ControlState | undefined, agents: Iterable<A
   return lines;
 }
 
+/** What an agent that a leader knows still holds when every run has ended. */
+export function leftOnWorker({ options, link, live, held, used, queue }: AgentState): string[] {
+  if (!link.synced) return [];
+  const counts = { attempts: live.size, "starts that wait": held.size, "slots taken": used.slots };
+  const unacked = queue.items.length - queue.first;
+  return Object.entries({ ...counts, "reports that no ack covers": unacked }).flatMap(([what, count]) =>
+    count === 0 ? [] : [`${count} ${what} are in the memory of the agent of ${options.facts.hostname} at the end (I14, I18)`],
+  );
+}
+
 /** What a leader still holds when every run has ended. */
 export function leftOver(state: ControlState): string[] {
   const { runs, attempts, queue, sweeps, workers } = state;

@@ -11,6 +11,8 @@ export interface Asked {
   readonly exec: boolean;
   readonly result: string;
   readonly timeoutMs: number;
+  /** How often it may fail. */
+  readonly tries: number;
   stopped: boolean;
   signalled: boolean;
   /** Its agent was told to stop everything when it left. */
@@ -59,6 +61,7 @@ export class Clients {
       exec: plan.exec,
       result: plan.unstorable === "end" ? "unstorable" : "ok",
       timeoutMs: (taskKinds[plan.task]?.timeoutSeconds ?? 0) * 1_000,
+      tries: taskKinds[plan.task]?.retry?.attempts ?? 1,
       stopped: false,
       signalled: false,
       shutDown: (run) => run.end?.how === "stopped" && run.end.by === "worker shutdown",

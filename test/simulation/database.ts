@@ -1,11 +1,13 @@
 import type { LogStore } from "../../manager/store/logstore.ts";
 import type { Batch, CommitResult, LeaderStore, LeaseRow, ReadStore, Store, StoreError } from "../../manager/store/store.ts";
 import type { Counters } from "./counters.ts";
+import { leaseTiming } from "./lease-timing.ts";
 import type { Weather } from "./plan.ts";
 import type { Product } from "./product.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Chance } from "./seeded.ts";
 import type { Trace } from "./trace.ts";
+import type { Witness } from "./witness.ts";
 
 /** The process that asks: what comes back reaches it only while it lives, and when it is awake. */
 export interface Asker {
@@ -21,6 +23,7 @@ export interface DatabaseEnds {
   readonly chance: Chance;
   readonly counters: Counters;
   readonly trace: Trace;
+  readonly witness: Witness;
   /** A batch holds, now. */
   readonly committed: (asker: Asker, batch: Batch) => void;
   readonly tookLease: (asker: Asker) => void;
@@ -35,6 +38,8 @@ export const calm: StoreWeather = { storeFails: 0, storeLies: 0, storeLate: 0, s
 type Fate = "answers" | "deadlock" | "fails" | "lies" | "late";
 
 const writeTimeoutMs = 3_000;
+/** At most: how long a row stays locked. */
+const rowLockedMs = 600;
 
 /**
  * One database for all managers, as MariaDB behaves under rule 17: the memory store's tables, a lease row that each commit
@@ -46,6 +51,10 @@ export class SimDatabase {
   readonly #ends: DatabaseEnds;
   weather: StoreWeather = calm;
   downUntilMs = 0;
+  /** Until then somebody's idle transaction holds the lease row: rule 17 bounds it. */
+  #lockedUntilMs = 0;
+  /** When the lease row changed last. */
+  #movedMs = 0;
   /** The term of the lease row. */
   term = 0;
   batch = 0;
@@ -113,6 +122,8 @@ export class SimDatabase {
 
   #taken(asker: Asker, row: LeaseRow | null): LeaseRow | null {
     if (row) {
+      this.#mustHaveStood(asker, row.holder);
+      this.#movedMs = this.#ends.schedule.nowMs;
       if (row.holder === this.#holder) this.#ends.counters.happened("a batch was refused for good and salvaged");
       this.#holder = row.holder;
       this.term = row.term;
@@ -124,8 +135,16 @@ export class SimDatabase {
     return row;
   }
 
+  /** Rule 18: nobody takes the lease from one that has just used it. */
+  #mustHaveStood(asker: Asker, holder: string): void {
+    const stillMs = this.#ends.schedule.nowMs - this.#movedMs;
+    if (this.#holder === "" || this.#holder === holder || stillMs >= leaseTiming.leaseStillMs) return;
+    this.#ends.witness.violated(`${asker.name} takes the lease of ${this.#holder}, which moved it ${stillMs} ms ago (rule 18)`);
+  }
+
   async #commit(asker: Asker, batch: Batch, fate: Fate): Promise<CommitResult> {
-    const { counters, committed, refuses, trace } = this.#ends;
+    const { counters, committed, refuses, trace, schedule } = this.#ends;
+    if (schedule.nowMs < this.#lockedUntilMs) throw this.#error("transient", true, "a row is locked");
     // The lease is looked at first: of an old leader's rows the server never says anything (rule 17).
     const ours = batch.term === this.term && batch.batch === this.batch + 1;
     const why = ours ? refuses(batch) : undefined;
@@ -133,6 +152,7 @@ export class SimDatabase {
     const result = await this.base.commit(batch);
     if (result === "applied") {
       this.batch = batch.batch;
+      this.#movedMs = schedule.nowMs;
       committed(asker, batch);
       return result;
     }
@@ -167,11 +187,15 @@ export class SimDatabase {
         );
       const fail = (known: boolean, why: string, afterMs?: number): void =>
         back(() => reject(this.#error("transient", known, why)), afterMs);
-      if (asker.cutFromDatabase) return fail(true, "the database cannot be reached", chance.pick([1, 1_000]));
+      // What was written on a connection that is cut may have arrived, as far as its writer can tell.
+      if (asker.cutFromDatabase) return fail(chance.happens(0.5), "the database cannot be reached", chance.pick([1, 1_000]));
       schedule.after(chance.between(0, 2) + (fate === "answers" ? slowMs : 0), () => {
         // It went away with the call: nobody knows.
         if (schedule.nowMs < this.downUntilMs) return fail(chance.happens(0.5), "the server has gone away");
-        if (fate === "deadlock") return fail(true, "a row is locked");
+        if (fate === "deadlock") {
+          this.#lockedUntilMs = schedule.nowMs + chance.between(0, rowLockedMs);
+          return fail(true, "a row is locked");
+        }
         if (fate === "fails") return fail(false, "the connection is broken");
         if (fate === "late") {
           fail(false, "no answer in time", writeTimeoutMs);

@@ -33,6 +33,8 @@ export class SimHost {
   #sleep = { fromMs: 0, toMs: 0, frozen: false };
   /** The agent that lives; null while there is none. */
   listener: ProcessListener | null = null;
+  /** Told when the watchdog's fence ends a process. */
+  onFence: (attempt: string) => void = () => undefined;
   /** The disk is full for new attempts. */
   noRoom = false;
   wallOffMs = 0;
@@ -86,6 +88,7 @@ export class SimHost {
     const { nowMs } = this.#ends.schedule;
     this.#sleep = { fromMs: nowMs, toMs: nowMs + forMs, frozen };
     const sleep = this.#sleep;
+    for (const { process } of this.#attempts.values()) if (process?.toMs === null) process.sleptMs += forMs;
     this.#ends.schedule.after(forMs, () => {
       if (sleep !== this.#sleep) return;
       if (frozen) this.#frozenMs += forMs;
@@ -244,7 +247,10 @@ export class SimHost {
     if (!here.process || here.exit || here.term !== null) return;
     here.term = by;
     here.process.termed = true;
-    if (by === "fenced") this.#ends.counters.happened("a fence fired");
+    if (by === "fenced") {
+      this.#ends.counters.happened("a fence fired");
+      this.onFence(here.attempt);
+    }
     if (!here.deaf) this.later(this.#ends.chance.between(1, 30), () => this.#end(here, { code: 143, by: "term" }));
   }
 

@@ -1,11 +1,16 @@
 import type { Change } from "../../manager/control/changes.ts";
-import type { AttemptRecord, RunRecord } from "../../manager/control/records.ts";
+import type { AttemptRecord, EventRecord, RunRecord } from "../../manager/control/records.ts";
 import type { Batch, Store } from "../../manager/store/store.ts";
+import type { End } from "../../schema/end.ts";
+import { parseEpoch } from "../../schema/ids.ts";
 import { isTerminal, runMoves, type AttemptState, type RunState } from "../../schema/run.ts";
 import type { Clients } from "./clients.ts";
 import type { Counters } from "./counters.ts";
 import type { Asker } from "./database.ts";
-import { eventText, type EventText } from "./story.ts";
+import { isGuess, Losses } from "./losses.ts";
+import type { Plan } from "./plan.ts";
+import type { Schedule } from "./schedule.ts";
+import { eventText } from "./story.ts";
 import type { Trace } from "./trace.ts";
 import { untruth } from "./truth.ts";
 import type { Witness } from "./witness.ts";
@@ -13,6 +18,10 @@ import type { Witness } from "./witness.ts";
 const attemptOrder: Readonly<Record<AttemptState, number>> = { sent: 0, accepted: 1, running: 2, stopping: 3, ended: 4 };
 
 export interface JudgeEnds {
+  readonly plan: Plan;
+  readonly schedule: Schedule;
+  /** Whether this journal has the attempt, on a host that never was put back. */
+  readonly journalHas: (journal: string, attempt: string) => boolean;
   readonly clients: Clients;
   readonly witness: Witness;
   readonly counters: Counters;
@@ -25,14 +34,16 @@ export class Judge {
   /** Run → its client, and its state as committed. */
   readonly #runs = new Map<
     string,
-    { readonly client: string; state: RunState; placements: number; ended: boolean; lostOnce: boolean }
+    { readonly client: string; state: RunState; placements: number; ended: boolean; lostOnce: boolean; succeeded: boolean }
   >();
   readonly #attempts = new Map<string, { readonly run: string; readonly number: number; state: AttemptState }>();
   readonly #workers = new Map<string, { state: string; epoch: string | null }>();
+  readonly #losses: Losses;
   #lastEvent = 0;
 
   constructor(ends: JudgeEnds) {
     this.#ends = ends;
+    this.#losses = new Losses(ends);
   }
 
   workerRow(id: string): { readonly state: string; readonly epoch: string | null } | undefined {
@@ -53,11 +64,11 @@ export class Judge {
     trace.hash(`batch ${batch.term} ${batch.batch}`);
     for (const change of batch.changes) {
       trace.hash(JSON.stringify(change));
-      this.#change(asker, change);
+      this.#change(asker, batch.term, change);
     }
   }
 
-  #change(asker: Asker, change: Change): void {
+  #change(asker: Asker, term: number, change: Change): void {
     const { witness } = this.#ends;
     switch (change.op) {
       case "insertRun":
@@ -79,7 +90,7 @@ export class Judge {
         return;
       }
       case "insertEvent":
-        return this.#event(asker, change.row);
+        return this.#event(asker, term, change.row);
       case "insertTask":
       case "updateTask":
       case "insertVersion":
@@ -98,7 +109,7 @@ export class Judge {
   #insertRun(row: RunRecord): void {
     const { clients, witness } = this.#ends;
     const client = row.params["who"] ?? "";
-    this.#runs.set(row.id, { client, state: row.state, placements: 0, ended: false, lostOnce: false });
+    this.#runs.set(row.id, { client, state: row.state, placements: 0, ended: false, lostOnce: false, succeeded: false });
     const wrong = clients.madeRun(client, row);
     if (wrong !== undefined) witness.violated(wrong);
   }
@@ -129,6 +140,7 @@ export class Judge {
     if (!run) return witness.violated(`attempt ${row.id} belongs to no run`);
     if (clients.stopWasAnswered(row.runId))
       witness.violated(`run ${row.runId} was to be stopped, and ${row.id} was placed all the same`);
+    if (run.succeeded) witness.violated(`run ${row.runId} had succeeded, and ${row.id} was placed all the same`);
     if (run.lostOnce) this.#ends.counters.happened("a run ran again after a loss");
   }
 
@@ -141,13 +153,25 @@ export class Judge {
     if (attemptOrder[set.state] < attemptOrder[attempt.state])
       witness.violated(`attempt ${id} was ${attempt.state} and became ${set.state}`);
     attempt.state = set.state;
+    if (set.state === "ended" && set.end) this.#ended(id, attempt.run, set.end);
   }
 
-  #event(asker: Asker, row: EventText): void {
+  #ended(id: string, runId: string, end: End): void {
+    const { witness } = this.#ends;
+    const run = this.#runs.get(runId);
+    if (run && end.how === "exited" && end.code === 0) run.succeeded = true;
+    if (end.how === "lost" && isGuess(end.why)) return;
+    const process = witness.ofAttempt(id);
+    if (process?.toMs === null)
+      witness.violated(`attempt ${id} is said to have ended ${JSON.stringify(end)}, and it runs on ${process.worker} (rule 25)`);
+  }
+
+  #event(asker: Asker, term: number, row: EventRecord): void {
     const { witness, counters, trace } = this.#ends;
     if (row.number !== this.#lastEvent + 1)
       witness.violated(`event ${row.number} by ${asker.name} follows event ${this.#lastEvent}`);
     this.#lastEvent = row.number;
+    this.#losses.committed({ name: asker.name, term, atMs: this.#ends.schedule.nowMs }, row);
     trace.tell(() => `${asker.name} stores ${eventText(row)}`);
     if (row.kind === "workerLost") counters.happened("a worker was declared lost");
     if (row.kind === "lateEnd") counters.happened("a late end changed nothing");
@@ -157,6 +181,12 @@ export class Judge {
       if (run) run.ended = true;
     }
     const text = JSON.stringify(row.data);
+    if (row.kind === "attemptEnded" && text.includes('"its worker came back without it"') && row.attemptId !== null)
+      if (this.#ends.journalHas(parseEpoch(this.#workers.get(row.workerId ?? "")?.epoch ?? "").journal, row.attemptId))
+        witness.violated(`${asker.name} says that ${row.workerId} came back without ${row.attemptId}, which is in its journal`);
+    if (text.includes('"its start never came"')) counters.happened("an inventory proved that a start never came");
+    if (row.kind === "runRetrying" && text.includes('"how":"exited"')) counters.happened("a run was tried again after it failed");
+    if (row.kind === "attemptEnded" && text.includes('"how":"timedOut"')) counters.happened("a timeout ended an attempt");
     if (row.kind === "runRetrying" && text.includes('"how":"lost"')) {
       const run = this.#runs.get(row.runId ?? "");
       if (run) run.lostOnce = true;

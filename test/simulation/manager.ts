@@ -7,6 +7,7 @@ import type { ReadStore } from "../../manager/store/store.ts";
 import type { Problem } from "../../schema/problem.ts";
 import type { Line, SimBroker } from "./broker.ts";
 import type { SimDatabase } from "./database.ts";
+import { leaseTiming } from "./lease-timing.ts";
 import { Life } from "./life.ts";
 import { log } from "./quiet.ts";
 import type { WorldParts } from "./parts.ts";
@@ -14,7 +15,6 @@ import type { Product } from "./product.ts";
 import type { Rules } from "./rules.ts";
 
 export const pool = "default";
-export const leaseTiming = { leaseRenewMs: 3_000, leaseStillMs: 9_000, tickMs: 2_500, answerWithinMs: 15_000 };
 export const queueWindow = 20;
 export const taskCache = 3;
 

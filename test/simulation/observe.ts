@@ -1,7 +1,11 @@
+import { stoppedByFence } from "../../schema/end.ts";
+import { timing } from "../../schema/limits.ts";
 import type { LedgerEntry } from "../../worker/agent/records.ts";
 import type { AgentAction } from "../../worker/agent/types.ts";
+import type { AgentState } from "./agent.ts";
 import type { Counters } from "./counters.ts";
 import type { SimHost } from "./host.ts";
+import type { Plan } from "./plan.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Trace } from "./trace.ts";
 import type { Witness } from "./witness.ts";
@@ -49,4 +53,24 @@ export function stopMustStick(
     if (!undisturbed() || host.lastSleep.toMs >= sinceMs || witness.ofAttempt(attempt)?.toMs !== null) return;
     witness.violated(`${attempt} runs on ${host.name} 5 s after the grace of its stop (I9)`);
   });
+}
+
+/** Whether the agent has decided, in this very moment, that a fence has passed. Of an entry that waited for room the moment is gone. */
+export function firesFence(entry: LedgerEntry, before: LedgerEntry | undefined, host: SimHost): boolean {
+  return entry.stopBy === stoppedByFence && before?.stopBy !== stoppedByFence && entry.changedWall === host.now().wall;
+}
+
+/** A fence fired. Not while a leader's echo, which the agent has heard and may go by, says that it must not (rules 8, 9). */
+export function fenceMustHold(
+  attempt: string,
+  host: SimHost,
+  agent: AgentState | undefined,
+  { plan, witness }: { readonly plan: Plan; readonly witness: Witness },
+): void {
+  const { asOfMono = null, gapMono = 0 } = agent ?? {};
+  const lostAfterMs = plan.timing.lostAfterSeconds * 1_000;
+  const { mono } = host.now();
+  if (asOfMono === null || asOfMono < gapMono) return;
+  if (mono >= asOfMono + lostAfterMs - Math.min(timing.fenceStepMs, lostAfterMs / 20)) return;
+  witness.violated(`the fence of ${attempt} on ${host.name} fires ${mono - asOfMono} ms after an echo (rule 9)`);
 }

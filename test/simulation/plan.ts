@@ -117,6 +117,11 @@ export const taskKinds: readonly TaskKind[] = [
   { onLost: "fail", timeoutSeconds: 60, retry: { attempts: 2, backoffSeconds: 5 } },
 ];
 
+const worksMs = [5, 200, 200, 2_000, 2_000, 9_000, 25_000, 45_000];
+/** Kinds whose fence matters: what they run must still be there when it passes. */
+const fencedKinds: ReadonlySet<number> = new Set([3, 6]);
+const fencedWorkMs = [200, 2_000, 45_000, 80_000];
+
 /** How often a fault of a kind comes beside the others. */
 const often: Readonly<Partial<Record<FaultKind, number>>> = {
   cut: 4,
@@ -176,12 +181,13 @@ function clientsOf(chance: Chance, rushesMs: readonly number[]): ClientPlan[] {
     const stopAfterMs = later(0.25, 8_000);
     const signalAfterMs = later(0.15, 8_000);
     const rerunAfterMs = later(0.08, 20_000);
+    // A result that cannot be stored ends lost: with `onLost: retry` it would run for ever.
+    const task = unstorable ? chance.pick([0, 2]) : chance.between(0, taskKinds.length - 1);
     return {
       name: `c${i + 1}`,
       atMs: 1_000 + (chance.happens(0.7) ? chance.pick(rushesMs) + chance.between(0, 300) : chance.between(0, untilMs)),
-      // A result that cannot be stored ends lost: with `onLost: retry` it would run for ever.
-      task: unstorable ? chance.pick([0, 2]) : chance.between(0, taskKinds.length - 1),
-      workMs: chance.pick([5, 200, 200, 2_000, 2_000, 9_000, 25_000, 45_000]),
+      task,
+      workMs: chance.pick(fencedKinds.has(task) ? fencedWorkMs : worksMs),
       code: chance.happens(0.3) ? chance.between(1, 9) : 0,
       exec,
       deaf: chance.happens(0.2),
@@ -202,7 +208,8 @@ function faultsOf(
 ): Fault[] {
   return Array.from({ length: chance.between(20, 30) }, (): Fault => {
     const kind = chance.pick(kindsByChance);
-    const forMs = chance.pick([10, 500, heartbeatMs, 3 * heartbeatMs, 10 * heartbeatMs]);
+    // The longest: until the fence has passed and another attempt may begin.
+    const forMs = chance.pick([10, 500, heartbeatMs, 3 * heartbeatMs, 10 * heartbeatMs, 16 * heartbeatMs]);
     // Half of them about when much is going on.
     const rushing = chance.happens(0.5);
     const atMs = rushing ? chance.pick(rushesMs) + chance.between(0, 10_000) : chance.between(3_000, faultsUntilMs - 10_000);
@@ -230,7 +237,10 @@ const howOf: Readonly<Partial<Record<FaultKind, readonly string[]>>> = {
 
 /** Faults that need a length of their own to mean anything. */
 const lengthOf: Readonly<Partial<Record<FaultKind, (chance: Chance, heartbeatMs: number) => number>>> = {
-  silence: (chance, heartbeatMs) => chance.pick([10, 18]) * heartbeatMs,
+  // Until the fleet brake lets go by itself, and for some time after.
+  silence: (chance, heartbeatMs) => chance.pick([10, 18, 26]) * heartbeatMs,
+  // One of them: longer than a start is fresh, and shorter than a ping is waited for.
+  oneWay: (chance, heartbeatMs) => chance.pick([1, 3, 5, 10]) * heartbeatMs,
   managerPause: (chance) => chance.between(1_000, 30_000),
   managerSuspend: (chance) => chance.between(1_000, 30_000),
   remove: (chance) => chance.between(5_000, 60_000),

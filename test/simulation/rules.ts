@@ -1,11 +1,13 @@
 import type { AsOf } from "../../schema/messages.ts";
 import type { Command, Step } from "../../manager/control/outputs.ts";
+import type { EventRecord } from "../../manager/control/records.ts";
 import type { HeldBatch } from "../../manager/engine/watch.ts";
 import type { Input } from "../../manager/control/inputs.ts";
 import type { Batch } from "../../manager/store/store.ts";
 import type { Counters, Happening } from "./counters.ts";
 import type { Asker } from "./database.ts";
 import type { Life } from "./life.ts";
+import { Losses } from "./losses.ts";
 import type { Plan } from "./plan.ts";
 import { itemText } from "./story.ts";
 import type { Trace } from "./trace.ts";
@@ -28,6 +30,8 @@ interface Seen {
   readonly gone: Map<string, number>;
   pulledMono: number | undefined;
   brakeUntilMono: number | undefined;
+  /** The brake lets go: since when, and how many workers it has let go. */
+  releasing: { readonly sinceMono: number; lost: number } | undefined;
 }
 
 type WorkerMessage = Extract<Input, { readonly workerId: string }>;
@@ -60,9 +64,11 @@ export interface RulesEnds {
 export class Rules {
   readonly #ends: RulesEnds;
   readonly #seen = new Map<Asker, Seen>();
+  readonly #losses: Losses;
 
   constructor(ends: RulesEnds) {
     this.#ends = ends;
+    this.#losses = new Losses(ends);
   }
 
   #of(life: Asker): Seen {
@@ -78,6 +84,7 @@ export class Rules {
         gone: new Map(),
         pulledMono: undefined,
         brakeUntilMono: undefined,
+        releasing: undefined,
       };
       this.#seen.set(life, seen);
     }
@@ -102,6 +109,7 @@ export class Rules {
     seen.gone.clear();
     seen.pulledMono = undefined;
     seen.brakeUntilMono = undefined;
+    seen.releasing = undefined;
   }
 
   committing(life: Life, batch: Batch): Batch {
@@ -163,17 +171,19 @@ export class Rules {
     }
   }
 
-  #event(
-    life: Life,
-    seen: Seen,
-    event: { readonly kind: string; readonly workerId: string | null },
-    times: HeldBatch["times"],
-  ): void {
+  #event(life: Life, seen: Seen, event: EventRecord, times: HeldBatch["times"]): void {
     if (event.kind === "poolReleased") {
+      if (seen.brakeUntilMono !== undefined) seen.releasing = { sinceMono: times.begunMs, lost: 0 };
       seen.brakeUntilMono = undefined;
       this.#ends.counters.happened("an operator let the fleet brake go");
     }
     if (event.workerId === null) return;
+    if (event.kind === "attemptEnded" || event.kind === "runEnded")
+      this.#losses.says(
+        life.name,
+        event,
+        times.inputsMs - Math.max(seen.heard.get(event.workerId)?.atMono ?? 0, seen.tookLeaseMono),
+      );
     if (event.kind === "workerUnreachable") this.#noteGone(seen, event.workerId, times.begunMs);
     if (event.kind === "workerLost") this.#checkLoss(life, seen, event.workerId, times.inputsMs);
   }
@@ -193,6 +203,22 @@ export class Rules {
       );
     if (seen.brakeUntilMono !== undefined && atMono < seen.brakeUntilMono)
       witness.violated(`${life.name} declares ${workerId} lost although the fleet fell silent at once (rule 11)`);
+    this.#checkRate(life, seen, atMono);
+  }
+
+  /** Rule 11: the brake lets go at a stated rate, here one worker in a second. */
+  #checkRate(life: Life, seen: Seen, atMono: number): void {
+    if (seen.brakeUntilMono !== undefined) {
+      seen.releasing ??= { sinceMono: seen.brakeUntilMono, lost: 0 };
+      this.#ends.counters.happened("workers were lost after the fleet brake had held its time");
+    }
+    if (!seen.releasing) return;
+    seen.releasing.lost += 1;
+    const { sinceMono, lost } = seen.releasing;
+    if (lost > (atMono - sinceMono) / 1_000 + 1)
+      this.#ends.witness.violated(
+        `${life.name} declares ${lost} workers lost within ${Math.round(atMono - sinceMono)} ms of its brake (rule 11)`,
+      );
   }
 
   #noteGone(seen: Seen, workerId: string, atMono: number): void {
@@ -217,6 +243,7 @@ export class Rules {
     seen.pulledMono = undefined;
     if (seen.brakeUntilMono !== undefined) this.#ends.counters.happened("the fleet brake let go");
     seen.brakeUntilMono = undefined;
+    seen.releasing = undefined;
   }
 
   #isFleet(gone: number): boolean {

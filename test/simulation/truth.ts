@@ -18,7 +18,13 @@ export function untruth(run: RunRecord, attempts: readonly AttemptRecord[], aske
   const mayLack = run.end?.how !== "exited" || witness.ofRun(run.id).some(({ worker }) => witness.putBack.has(worker));
   if (run.result !== written && !(mayLack && run.result === null))
     lines.push(`run ${run.id} with ${JSON.stringify(run.end)} has the result ${run.result}`);
+  const failures = attempts.filter(({ end }) => end !== null && isFailure(end)).length;
+  if (failures > asked.tries)
+    lines.push(`run ${run.id} failed ${failures} times, and its task gives it ${asked.tries} tries (I3)`);
   for (const attempt of attempts) {
+    const process = witness.ofAttempt(attempt.id);
+    if (process && outlived(process, asked.timeoutMs))
+      lines.push(`attempt ${attempt.id} ran on ${process.worker} long after its timeout of ${asked.timeoutMs} ms`);
     const why = untrueEnd(attempt.end, witness.ofAttempt(attempt.id), asked);
     if (why !== undefined) lines.push(`attempt ${attempt.id} ended ${JSON.stringify(attempt.end)}, but ${why}`);
   }
@@ -26,6 +32,18 @@ export function untruth(run: RunRecord, attempts: readonly AttemptRecord[], aske
   for (const attempt of live)
     lines.push(`run ${run.id} is ${run.state}, and its attempt ${attempt.id} is ${attempt.state} for ever`);
   return lines;
+}
+
+function isFailure(end: End): boolean {
+  if (end.how === "exited") return end.code !== 0;
+  return end.how === "signalled" || end.how === "failedToStart" || end.how === "timedOut";
+}
+
+/** Where the agent is dead its watchdog ends it: a tick later, within a tick, after the grace, within a tick. */
+const outlivesMs = 2_000 + 2_000 + 1_000 + 2_000 + 500;
+
+function outlived({ launchedMs, toMs, sleptMs }: Witnessed, timeoutMs: number): boolean {
+  return timeoutMs > 0 && (toMs ?? 0) - launchedMs - sleptMs > timeoutMs + outlivesMs;
 }
 
 /** What an end says that did not happen; undefined when it is true. `lost` says nothing. */

@@ -7,6 +7,8 @@ export interface Witnessed {
   readonly launchedMs: number;
   readonly fromMs: number;
   toMs: number | null;
+  /** How long of that its host slept. */
+  sleptMs: number;
   /** Null: killed, or its host went down. */
   code: number | null;
   endedBy: "itself" | "term" | "kill" | "signal" | "host" | null;
@@ -37,6 +39,7 @@ export class Witness {
       worker,
       fromMs: atMs,
       toMs: null,
+      sleptMs: 0,
       code: null,
       endedBy: null,
       termed: false,

@@ -6,7 +6,7 @@ import { agentOptions, Killed, listenTo, makeAgent, type AgentDeath, type AgentP
 import type { Line, SimBroker } from "./broker.ts";
 import { SimHost } from "./host.ts";
 import { SimJournal } from "./journal.ts";
-import { observeAction, observeEntry, stopMustStick } from "./observe.ts";
+import { fenceMustHold, firesFence, observeAction, observeEntry, stopMustStick } from "./observe.ts";
 import type { WorldParts } from "./parts.ts";
 import type { Chance } from "./seeded.ts";
 import { Stale } from "./stale.ts";
@@ -51,10 +51,12 @@ export class SimWorker {
     this.#slots = slots;
     this.#chance = ends.chance.of(hostName);
     this.host = new SimHost({ ...ends, chance: this.#chance, worker: hostName, slots });
+    this.host.onFence = (attempt) => fenceMustHold(attempt, this.host, this.agent, ends);
     this.journal = new SimJournal(hostName, { ...ends, chance: this.#chance });
     this.#stale = new Stale(this.host, ends);
     this.journal.onEntry = (entry, before) => {
       observeEntry(hostName, entry, before, ends);
+      if (firesFence(entry, before, this.host)) fenceMustHold(entry.attempt, this.host, this.agent, ends);
       if (entry.state === "stopping" && before?.state !== "stopping" && entry.killMono !== null)
         stopMustStick(entry.attempt, entry.killMono - this.host.now().mono, this.host, ends, this.#undisturbed());
     };
@@ -110,9 +112,11 @@ export class SimWorker {
 
   /** The two moments around a write at which a process may die. */
   #write(writes: readonly JournalWrite[]): void {
-    if (this.dieAt === "beforeJournal") this.#kill();
+    // Acks alone are not worth dying for: it waits for a write that decides something.
+    const decides = writes.some(({ write }) => write === "entry");
+    if (decides && this.dieAt === "beforeJournal") this.#kill();
     this.journal.write(writes);
-    if (this.dieAt === "afterJournal") this.#kill();
+    if (decides && this.dieAt === "afterJournal") this.#kill();
   }
 
   #acts(epoch: string, action: AgentAction): void {

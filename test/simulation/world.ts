@@ -5,7 +5,7 @@
  */
 import type { Batch } from "../../manager/store/store.ts";
 import type { RunRecord } from "../../manager/control/records.ts";
-import { leftOver, passedBounds } from "./bounds.ts";
+import { leftOnWorker, leftOver, passedBounds } from "./bounds.ts";
 import { SimBroker } from "./broker.ts";
 import { Clients } from "./clients.ts";
 import { Counters, type Happening } from "./counters.ts";
@@ -96,7 +96,7 @@ export class World {
     this.#managers = managerIds.map((id) => new SimManager(id, { ...ofPart(id), ...ends }));
     this.#workers = plan.workers.map(({ id, slots }) => this.#makeWorker(id, slots, id));
     this.#clients = new Clients({ ...ofPart("clients"), managers: this.#managers });
-    this.#judge = new Judge({ ...common, clients: this.#clients });
+    this.#judge = new Judge({ ...common, clients: this.#clients, journalHas: (id, attempt) => this.#journalHas(id, attempt) });
     this.#witness.excused = new Overlaps({ ...common, clients: this.#clients, workers: this.#workers }).excused;
     this.#faults = new Faults({
       ...ofPart("faults"),
@@ -119,6 +119,12 @@ export class World {
     return new SimWorker(
       { id, slots, hostName },
       { ...ends, witness: this.#witness, chance: this.#chance, broker: this.#broker, broken: (error) => this.#broken(error) },
+    );
+  }
+
+  #journalHas(ofJournal: string, attempt: string): boolean {
+    return this.#workers.some(
+      ({ host, journal }) => journal.meta.journal === ofJournal && !this.#witness.putBack.has(host.name) && journal.has(attempt),
     );
   }
 
@@ -198,6 +204,7 @@ export class World {
     if (leading.length !== 1) this.#witness.violated(`${leading.length} managers lead at the end`);
     const state = leading[0]?.engine?.lead?.state;
     for (const line of state ? leftOver(state) : []) this.#witness.violated(line);
+    for (const { agent } of this.#workers) for (const line of agent ? leftOnWorker(agent) : []) this.#witness.violated(line);
   }
 
   #broken(error: unknown): void {
