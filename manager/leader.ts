@@ -27,10 +27,13 @@ export interface LeaderDeps {
  */
 export async function becomeLeader(deps: LeaderDeps, aboveTerm: number): Promise<LeaseRow | undefined> {
   let seen: LeaseRow | null = null;
+  // A database that is put back meanwhile does not take back what workers have obeyed.
+  let above = aboveTerm;
   let stillSinceMs = deps.clock.now().mono;
   while (!deps.signal.aborted) {
     try {
       const row = await deps.store.readLease(deps.pool);
+      above = Math.max(above, row?.term ?? 0);
       const nowMs = deps.clock.now().mono;
       if (!sameLease(row, seen)) {
         seen = row;
@@ -39,7 +42,7 @@ export async function becomeLeader(deps: LeaderDeps, aboveTerm: number): Promise
       const isFree = row === null || row.holder === "";
       const waitMs = deps.store.leaseIsLock ? 0 : isFree ? (deps.timing.freeAfterMs ?? 0) : deps.timing.leaseStillMs;
       if (nowMs - stillSinceMs >= waitMs) {
-        const taken = await deps.store.takeLease(deps.pool, deps.holder, row, aboveTerm);
+        const taken = await deps.store.takeLease(deps.pool, deps.holder, row, above);
         if (taken) return taken;
         stillSinceMs = nowMs;
       }

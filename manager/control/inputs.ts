@@ -80,6 +80,8 @@ export type Input =
   | { readonly kind: "reports"; readonly workerId: string; readonly message: Reports }
   | { readonly kind: "heartbeat"; readonly workerId: string; readonly message: Heartbeat }
   | { readonly kind: "status"; readonly workerId: string; readonly message: Status }
+  /** This leader's shell has seen more of the pool's history than the database has now (rule 28). The first input of its lead. */
+  | { readonly kind: "takenBack"; readonly why: string }
   /** Time has passed; sent at least every `tickMs` and whenever `nextDue` comes. */
   | { readonly kind: "tick" }
   /** The last input of every batch: place what waits on the workers that are open. */

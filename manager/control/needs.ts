@@ -46,6 +46,7 @@ export function needsOf(state: ControlState, input: Input): readonly Need[] {
       break;
     case "heartbeat":
     case "status":
+    case "takenBack":
     case "tick":
       break;
   }

@@ -1,6 +1,7 @@
 /** One input, one step: the switch that says who decides what. */
 import type { Dice, Now } from "../../schema/given.ts";
 import { beginBatch } from "./batch.ts";
+import { holdForLostHistory } from "./hold.ts";
 import type { Input, Request } from "./inputs.ts";
 import { takeHello } from "./hello.ts";
 import { takeHeartbeat, takeStatus } from "./liveness.ts";
@@ -40,6 +41,9 @@ export function step(state: ControlState, input: Input, now: Now, dice: Dice): S
       break;
     case "status":
       takeStatus(turn, input.workerId, input.message);
+      break;
+    case "takenBack":
+      holdForLostHistory(turn, input.why);
       break;
     case "tick":
       takeTick(turn);

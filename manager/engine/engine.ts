@@ -14,6 +14,7 @@ import { becomeLeader, giveLeaseBack } from "../leader.ts";
 import type { LeaseRow, StoreError } from "../store/store.ts";
 import { commitUntilHeld, readUntilHeld, type CommitDeps, type CommitOutcome } from "./commit.ts";
 import type { EngineDeps } from "./deps.ts";
+import { Furthest } from "./furthest.ts";
 import { Intake } from "./intake.ts";
 import { keepingLease, type KeptLease } from "./keep-lease.ts";
 import type { Lead } from "./lead.ts";
@@ -34,6 +35,7 @@ export class PoolEngine extends Service {
   readonly #intake: Intake;
   readonly #logAcks = new LogAcks();
   readonly #trouble: TroubleBook;
+  readonly #furthest = new Furthest();
   #lead: Lead | undefined;
   #seen: LeaseRow | null | undefined;
   #wake: () => void = () => undefined;
@@ -97,7 +99,7 @@ export class PoolEngine extends Service {
       const onSeen = (row: LeaseRow | null): void => this.#onSeen(row);
       const lease = await becomeLeader(
         { store, pool: options.pool, holder, clock, timers, timing, signal, onTrouble, onSeen },
-        aboveTerm,
+        Math.max(aboveTerm, this.#furthest.term),
       );
       if (!lease) break;
       this.#seen = lease;
@@ -126,17 +128,19 @@ export class PoolEngine extends Service {
   #onSeen(row: LeaseRow | null): void {
     const moved = row?.term !== this.#seen?.term || row?.holder !== this.#seen?.holder;
     this.#seen = row;
+    if (row) this.#furthest.see(row);
     this.#trouble.over();
     if (moved) this.#deps.onLead?.();
   }
 
   async #leadUntilDeposed(lease: LeaseRow, signal: AbortSignal): Promise<number> {
     const { log, options, clock } = this.#deps;
-    const kept = { term: lease.term, keptMs: clock.now().mono };
+    const kept = { term: lease.term, keptMs: clock.now().mono, takenBack: this.#furthest.lackedBy(lease) };
+    this.#furthest.see(lease);
     const lead: Lead = Object.assign(kept, { state: await this.#load(kept, signal), batch: lease.batch });
     this.#lead = lead;
     this.#deps.onLead?.();
-    log.info({ pool: options.pool, term: lease.term }, "leads the pool");
+    log.info({ pool: options.pool, term: lease.term, takenBack: lead.takenBack }, "leads the pool");
     let aboveTerm = 0;
     while (!signal.aborted && this.#lead === lead) {
       await this.#untilSomethingWaits(lead, signal);
@@ -160,6 +164,9 @@ export class PoolEngine extends Service {
       taken.push({ input: { kind: "tick" }, bytes: 0, arrivedMs: nowMs });
     }
     const { options, log } = this.#deps;
+    const why = lead.takenBack;
+    if (why !== undefined) taken.unshift({ input: { kind: "takenBack", why }, bytes: 0, arrivedMs: nowMs });
+    lead.takenBack = undefined;
     let onward: Onward = "lead";
     const end = await runTurn(
       lead.state,
@@ -195,7 +202,10 @@ export class PoolEngine extends Service {
       { store, ...this.#patience(signal) },
     );
     if (outcome.kind === "applied" || (outcome.kind === "failed" && outcome.numberUsed)) lead.batch += 1;
-    if (outcome.kind === "applied") lead.keptMs = begunMs;
+    if (outcome.kind === "applied") {
+      lead.keptMs = begunMs;
+      this.#furthest.see(lead);
+    }
     if (outcome.kind === "failed") log.error({ err: outcome.error, pool: options.pool }, "the store refused a batch for good");
     if (outcome.kind !== "stopped") this.#trouble.over();
     return outcome.kind;
@@ -232,6 +242,9 @@ export class PoolEngine extends Service {
     if (!lease) return false;
     this.#seen = lease;
     lead.term = lease.term;
+    // Taken back under our feet: it begins anew, and says so with its first batch.
+    if (this.#furthest.lackedBy(lease) !== undefined) return false;
+    this.#furthest.see(lease);
     lead.batch = lease.batch;
     lead.state = await this.#load(lead, signal);
     return true;

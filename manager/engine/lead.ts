@@ -7,6 +7,8 @@ export interface Lead extends KeptLease {
   state: ControlState;
   /** Rises when the state is loaded anew: what was sent before is an earlier leader's. */
   term: number;
+  /** What the first batch must say of a database that was taken back; undefined once it was put into one, or when nothing is lacking. */
+  takenBack?: string | undefined;
   /** Number of the last batch that held. */
   batch: number;
 }

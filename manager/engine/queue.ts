@@ -154,6 +154,7 @@ export class InputQueue {
       case "status":
         this.#share(input.workerId).statuses -= 1;
         break;
+      case "takenBack":
       case "tick":
       case "place":
         return;

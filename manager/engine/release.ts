@@ -69,6 +69,7 @@ function logInput(log: Log, waiting: Waiting, step: Step, now: Now): void {
   const durationMs = Math.round((now.mono - waiting.arrivedMs) * 10) / 10;
   switch (input.kind) {
     case "request":
+    case "takenBack":
     case "tick":
     case "place":
       return; // A request is logged by the API with its route and status.

@@ -93,7 +93,7 @@ async function attempt(waiting: Waiting, deps: SalvageDeps): Promise<Tried> {
 }
 
 async function setAside(waiting: Waiting, why: string, deps: SalvageDeps): Promise<Onward> {
-  if (waiting.input.kind === "tick" || waiting.input.kind === "place") return "lead";
+  if (waiting.input.kind === "tick" || waiting.input.kind === "place" || waiting.input.kind === "takenBack") return "lead";
   const { options, dice, clock, log, watch } = deps.engine;
   const { pool } = options;
   const row = {

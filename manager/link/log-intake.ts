@@ -20,16 +20,26 @@ export interface LogIntakeDeps {
  * keeps fewer on the wire (`workerLimits.logStreamsInFlight` and `logInFlightBytes`).
  */
 const waitingPerWorker = 32;
+/** Streams of one worker that are stored side by side: each waits for the disk, and a slow one must not be waited for by all. */
+const streamsAtOnce = 4;
 /** Characters of output that may wait for all workers together. */
 const waitingChars = 67_108_864;
 /** What a message takes in memory beside its output. */
 const messageChars = 1_000;
 const ownersKept = 10_000;
 
+/** What one worker has sent and is not stored. */
+interface Lane {
+  readonly waiting: Logs[];
+  /** Streams of which a piece is being stored. */
+  readonly busy: Set<string>;
+}
+
 export class LogIntake {
   readonly figures = { stored: 0, storedBytes: 0, dropped: 0, foreign: 0, failed: 0 };
   readonly #deps: LogIntakeDeps;
-  readonly #waiting = new Map<string, { count: number; tail: Promise<void> }>();
+  readonly #lanes = new Map<string, Lane>();
+  readonly #settling: (() => void)[] = [];
   #waitingChars = 0;
   /** Attempt → its worker; insertion order is the order of forgetting. */
   readonly #owners = new Map<string, string>();
@@ -38,37 +48,54 @@ export class LogIntake {
     this.#deps = deps;
   }
 
-  /** Returns at once. One worker's messages are stored one after the other, so that offsets grow in order. */
+  /** Returns at once. What belongs to one stream is stored one after the other, so that offsets grow in order. */
   take(pool: string, workerId: string, message: Logs): void {
-    const lane = this.#waiting.get(workerId) ?? { count: 0, tail: Promise.resolve() };
-    const chars = messageChars + message.bytes.length;
+    const lane = this.#lanes.get(workerId) ?? { waiting: [], busy: new Set() };
+    const chars = charsOf(message);
     const full = this.#waitingChars + chars > (this.#deps.waitingChars ?? waitingChars);
-    if (lane.count >= waitingPerWorker || full) {
+    if (lane.waiting.length + lane.busy.size >= waitingPerWorker || full) {
       this.figures.dropped += 1;
       return;
     }
-    lane.count += 1;
     this.#waitingChars += chars;
-    lane.tail = lane.tail.then(async () => {
-      try {
-        await this.#store(pool, workerId, message);
-      } catch (error) {
-        this.figures.failed += 1;
-        this.#deps.log.error(
-          { err: error, workerId, attemptId: message.attempt },
-          "output could not be stored; the worker sends it again",
-        );
-      }
-      lane.count -= 1;
-      this.#waitingChars -= chars;
-      if (lane.count === 0) this.#waiting.delete(workerId);
-    });
-    this.#waiting.set(workerId, lane);
+    lane.waiting.push(message);
+    this.#lanes.set(workerId, lane);
+    this.#next(pool, workerId, lane);
   }
 
   /** Settles when everything taken so far is stored or has failed. */
   async settled(): Promise<void> {
-    await Promise.all([...this.#waiting.values()].map((lane) => lane.tail));
+    if (this.#lanes.size > 0) await new Promise<void>((resolve) => this.#settling.push(resolve));
+  }
+
+  #next(pool: string, workerId: string, lane: Lane): void {
+    while (lane.busy.size < streamsAtOnce) {
+      const at = lane.waiting.findIndex((message) => !lane.busy.has(streamOf(message)));
+      const [message] = at === -1 ? [] : lane.waiting.splice(at, 1);
+      if (!message) break;
+      lane.busy.add(streamOf(message));
+      void this.#storeOne(pool, workerId, message).then(() => {
+        this.#waitingChars -= charsOf(message);
+        lane.busy.delete(streamOf(message));
+        this.#next(pool, workerId, lane);
+      });
+    }
+    if (lane.busy.size > 0) return;
+    this.#lanes.delete(workerId);
+    if (this.#lanes.size === 0) for (const resolve of this.#settling.splice(0)) resolve();
+  }
+
+  /** Never rejects. */
+  async #storeOne(pool: string, workerId: string, message: Logs): Promise<void> {
+    try {
+      await this.#store(pool, workerId, message);
+    } catch (error) {
+      this.figures.failed += 1;
+      this.#deps.log.error(
+        { err: error, workerId, attemptId: message.attempt },
+        "output could not be stored; the worker sends it again",
+      );
+    }
   }
 
   async #store(pool: string, workerId: string, message: Logs): Promise<void> {
@@ -96,6 +123,14 @@ export class LogIntake {
     this.#owners.set(attemptId, attempt.workerId);
     return attempt.workerId;
   }
+}
+
+function charsOf(message: Logs): number {
+  return messageChars + message.bytes.length;
+}
+
+function streamOf({ attempt, stream }: Logs): string {
+  return `${attempt} ${stream}`;
 }
 
 function pieceOf(message: Logs, streamBytes: number): LogPiece {

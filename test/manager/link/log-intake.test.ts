@@ -43,3 +43,51 @@ test("output of all workers that waits for a slow store is bounded, and what is 
   await intake.settled();
   expect(acknowledged).toHaveLength(10);
 });
+
+test("a slow stream holds up no other of its worker, what belongs to one stream goes in order, and few are stored at once", async () => {
+  const begun: string[] = [];
+  const stored: string[] = [];
+  const gates = new Map<string, () => void>();
+  const intake = new LogIntake({
+    logs: {
+      append: async (attemptId, _stream, piece) => {
+        const name = `${attemptId}@${piece.offset}`;
+        begun.push(name);
+        await new Promise<void>((resolve) => gates.set(name, resolve));
+        stored.push(name);
+        return piece.offset + 3;
+      },
+      read: async () => ({ pieces: [], end: 0 }),
+      remove: async () => undefined,
+    },
+    store: { attempt: async (id) => attempt({ id, workerId: "w" }) },
+    log: silentLog(),
+    streamBytes: 1_000,
+    acknowledge: () => undefined,
+  });
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const head = { v: 1, epoch: "AAAAAAAAAAAA.1.BBBBBBBBBBBB", connection: 1, mono: 1, start: 1, stream: "stdout" } as const;
+  const take = (id: string, offset: number): void => intake.take("p", "w", { ...head, attempt: id, offset, bytes: "YWJj" });
+  for (const offset of [0, 3]) take("slow", offset);
+  for (const id of ["b", "c", "d", "e", "f"]) take(id, 0);
+  await turn();
+  expect(begun).toEqual(["slow@0", "b@0", "c@0", "d@0"]);
+  for (const name of ["b@0", "c@0", "d@0"]) gates.get(name)?.();
+  await turn();
+  expect(begun.slice(4)).toEqual(["e@0", "f@0"]);
+  gates.get("slow@0")?.();
+  await turn();
+  expect(begun.at(-1)).toBe("slow@3");
+  for (const open of gates.values()) open();
+  await intake.settled();
+  expect(stored).toHaveLength(7);
+  // All that were taken gave their room back.
+  for (let at = 0; at < 40; at += 1) take(`x${at}`, 0);
+  expect(intake.figures.dropped).toBe(8);
+  const settled = intake.settled();
+  for (let round = 0; round < 40; round += 1) {
+    for (const open of gates.values()) open();
+    await turn();
+  }
+  await settled;
+});

@@ -72,9 +72,9 @@ export const engineBugs: readonly PlantedBug[] = [
         file: "manager/engine/engine.ts",
         edits: [
           {
-            find: "    const taken = this.#queue.pushMessage(input, bytes, this.#deps.clock.now().mono);\n",
+            find: "    const taken = this.#intake.post(input, bytes, this.#deps.clock.now().mono);\n",
             replace:
-              '    const heard = this.#lead.state.workers.get(input.workerId);\n    if (input.kind === "heartbeat" && heard?.row.epoch === input.message.epoch) heard.mono = Math.max(heard.mono ?? 0, input.message.mono);\n    const taken = this.#queue.pushMessage(input, bytes, this.#deps.clock.now().mono);\n',
+              '    const heard = this.#lead.state.workers.get(input.workerId);\n    if (input.kind === "heartbeat" && heard?.row.epoch === input.message.epoch) heard.mono = Math.max(heard.mono ?? 0, input.message.mono);\n    const taken = this.#intake.post(input, bytes, this.#deps.clock.now().mono);\n',
           },
         ],
       },
