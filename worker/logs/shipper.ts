@@ -4,7 +4,6 @@
  */
 import { join } from "node:path";
 import type { Clock } from "../../schema/kit/clock.ts";
-import { doubledDelayMs } from "../../schema/kit/backoff.ts";
 import type { Log } from "../../schema/kit/log.ts";
 import { timing, workerLimits } from "../../schema/limits.ts";
 import { Freer, type FreeBytes } from "./free.ts";
@@ -13,6 +12,7 @@ import { readPiece, type LogPiece } from "./piece.ts";
 import type { Positions } from "./positions.ts";
 import * as streams from "./stream.ts";
 import type { LogStream, StreamName } from "./stream.ts";
+import { Unacked } from "./unacked.ts";
 import { WireRoom } from "./wire-room.ts";
 
 export interface ShipperDeps {
@@ -25,6 +25,8 @@ export interface ShipperDeps {
   readonly positions: Positions;
   /** Bytes that one stream may have unshipped on disk. */
   readonly logSpoolBytes: number;
+  /** Reads a piece and makes its message; a simulation reads without waiting. */
+  readonly read?: typeof readPiece;
   /** For pauses and resends only; the process's own is the cheaper one. */
   readonly clock: Clock;
   readonly log: Log;
@@ -45,8 +47,7 @@ export class LogShipper implements AsyncDisposable {
   readonly #attempts = new Map<string, Shipped>();
   /** Streams that have something to send, in turn. */
   readonly #ready = new Set<LogStream>();
-  /** Streams that wait for an ack. */
-  readonly #waiting = new Set<LogStream>();
+  readonly #waiting = new Unacked();
   /** Streams whose file could not be read just now. */
   readonly #unreadable = new Set<LogStream>();
   readonly #working = new Set<Promise<void>>();
@@ -117,8 +118,10 @@ export class LogShipper implements AsyncDisposable {
     if (!shipped) return;
     const stream = shipped.streams[name];
     this.shippedBytes += Math.max(0, offset - stream.acked);
+    const { mono } = this.#deps.clock.now();
+    this.#waiting.heard(stream, offset, mono);
     if (offset < stream.acked && stream.tries > 0) this.#room.giveBack(stream, streams.moveBack(stream, offset));
-    else this.#room.giveBack(stream, streams.noteAcked(stream, offset, this.#deps.clock.now().mono));
+    else this.#room.giveBack(stream, streams.noteAcked(stream, offset, mono));
     if (stream.sent === stream.acked) this.#waiting.delete(stream);
     this.#offer(stream);
     this.#pump();
@@ -144,8 +147,7 @@ export class LogShipper implements AsyncDisposable {
 
   down(): void {
     this.#connected = false;
-    for (const stream of this.#waiting) this.#room.giveBack(stream, streams.rewind(stream));
-    this.#waiting.clear();
+    for (const stream of this.#waiting.takeAll()) this.#room.giveBack(stream, streams.rewind(stream));
     this.#ready.clear();
   }
 
@@ -198,7 +200,7 @@ export class LogShipper implements AsyncDisposable {
     const piece = streams.maySend(stream) ? streams.nextPiece(stream) : null;
     if (!piece) return;
     try {
-      const { covers, message } = await readPiece(stream, piece);
+      const { covers, message } = await (this.#deps.read ?? readPiece)(stream, piece);
       // While the file was read an ack may have come, the connection or the attempt gone: then it is no longer the next piece.
       if (!this.#connected || stream.sent !== piece.offset || !this.#attempts.has(stream.attempt)) return;
       streams.noteSent(stream, covers, this.#deps.clock.now().mono);
@@ -217,17 +219,7 @@ export class LogShipper implements AsyncDisposable {
   /** Overdue acks, files to try again, and the bounds over all attempts. */
   #sweep(): void {
     const { mono } = this.#deps.clock.now();
-    for (const stream of this.#waiting) {
-      const waitedMs = mono - stream.progressMono;
-      if (waitedMs < timing.resendFirstMs) continue;
-      // A stream that nobody acknowledges gives its part of the wire back to the others, and is sent again ever more rarely.
-      this.#room.giveUp(stream);
-      if (waitedMs < doubledDelayMs(stream.tries, { firstMs: timing.resendFirstMs, maxMs: timing.resendMaxMs })) continue;
-      streams.rewind(stream);
-      stream.tries += 1;
-      this.#waiting.delete(stream);
-      this.#offer(stream);
-    }
+    for (const stream of this.#waiting.takeDue(mono, this.#room)) this.#offer(stream);
     const again = [...this.#unreadable];
     this.#unreadable.clear();
     for (const stream of again) this.#offer(stream);
@@ -277,7 +269,7 @@ export class LogShipper implements AsyncDisposable {
     if (!this.#attempts.delete(shipped.attempt)) return;
     for (const stream of both(shipped)) {
       this.#growth.unfollow(stream);
-      for (const set of [this.#ready, this.#waiting, this.#unreadable]) set.delete(stream);
+      for (const some of [this.#ready, this.#waiting, this.#unreadable]) some.delete(stream);
       this.#room.giveUp(stream);
     }
     const { attempt } = shipped;

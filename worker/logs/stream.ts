@@ -31,6 +31,8 @@ export interface LogStream {
   onWire: number;
   /** Resends since the last ack. */
   tries: number;
+  /** Mono ms at which it was last sent before its pause was over; an age ago if never. */
+  hurriedMono: number;
   /** Mono ms of the last ack, or of the first send after one. */
   progressMono: number;
 }
@@ -57,6 +59,7 @@ export function newStream(of: Pick<LogStream, "attempt" | "name" | "file" | "cap
     freedAfterCap: 0,
     onWire: 0,
     tries: 0,
+    hurriedMono: Number.NEGATIVE_INFINITY,
     progressMono: 0,
   };
 }
