@@ -27,8 +27,15 @@ export interface FaultEnds {
 
 type Acts<T> = Readonly<Partial<Record<FaultKind, (whom: T, fault: Fault) => void>>>;
 
+/** Workers without which a world's runs would not end in time. */
+const leastLeft = 3;
 const hourMs = 3_600_000;
-const clockOffsMs: Readonly<Record<string, number>> = { "-3h": -3 * hourMs, "+2h": 2 * hourMs, "+1d": 24 * hourMs };
+const clockOffsMs: Readonly<Record<string, number>> = {
+  "-3h": -3 * hourMs,
+  "+2h": 2 * hourMs,
+  "+1d": 24 * hourMs,
+  "+8d": 192 * hourMs,
+};
 
 /** What goes wrong, and how it heals. */
 export class Faults {
@@ -123,6 +130,7 @@ export class Faults {
     },
     drain: (worker, { forMs }) => this.#ends.clients.drain(worker.id, forMs),
     remove: (worker, { forMs, how }) => this.#remove(worker, forMs, how),
+    destroyed: (worker) => this.#destroy(worker),
     duplicateId: (worker, { forMs }) => this.#duplicate(worker, forMs),
     restoredCopy: (worker, { forMs }) => this.#restoreCopy(worker, forMs),
     brokerRestart: (_worker, { forMs }) => this.#ends.broker.restart(Math.min(forMs, 10_000)),
@@ -177,6 +185,28 @@ export class Faults {
         worker.start();
       });
     });
+  }
+
+  /** Its host burns, and nobody brings it back. Some must be left to do the work. */
+  #destroy(worker: SimWorker): void {
+    const { plan, workers } = this.#ends;
+    const isLeft = ({ host, isGone }: SimWorker): boolean => !isGone && plan.workers.some(({ id }) => id === host.name);
+    if (workers.filter(isLeft).length <= leastLeft || !isLeft(worker)) return;
+    worker.isGone = true;
+    worker.retired = true;
+    worker.reboot();
+  }
+
+  /** An operator removes those that are gone; by then nothing must wait for them any more (rule 8). */
+  removeGone(): void {
+    const { clients, managers, witness, workers } = this.#ends;
+    const state = managers.find(({ engine }) => engine?.lead)?.engine?.lead?.state;
+    for (const { id, isGone } of workers) {
+      if (!isGone) continue;
+      for (const { orphan, row } of state?.workers.get(id)?.attempts.values() ?? [])
+        if (!orphan) witness.violated(`run ${row.runId} waits still for worker ${id}, which is gone for good`);
+      clients.remove(id, () => undefined);
+    }
   }
 
   /** Somebody installs a second agent under the same id. */

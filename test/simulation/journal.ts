@@ -41,8 +41,9 @@ export class SimJournal {
     return this.full === "no";
   }
 
-  has(attempt: string): boolean {
-    return this.#entries.has(attempt);
+  has(attempt: string, which: (entry: LedgerEntry) => boolean = () => true): boolean {
+    const entry = this.#entries.get(attempt);
+    return entry !== undefined && which(entry);
   }
 
   entries(): LedgerEntry[] {

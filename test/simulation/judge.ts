@@ -4,6 +4,7 @@ import type { Batch, Store } from "../../manager/store/store.ts";
 import type { End } from "../../schema/end.ts";
 import { parseEpoch } from "../../schema/ids.ts";
 import { isTerminal, runMoves, type AttemptState, type RunState } from "../../schema/run.ts";
+import type { LedgerEntry } from "../../worker/agent/records.ts";
 import type { Clients } from "./clients.ts";
 import type { Counters } from "./counters.ts";
 import type { Asker } from "./database.ts";
@@ -21,7 +22,7 @@ export interface JudgeEnds {
   readonly plan: Plan;
   readonly schedule: Schedule;
   /** Whether this journal has the attempt, on a host that never was put back. */
-  readonly journalHas: (journal: string, attempt: string) => boolean;
+  readonly journalHas: (journal: string, attempt: string, which?: (entry: LedgerEntry) => boolean) => boolean;
   readonly clients: Clients;
   readonly witness: Witness;
   readonly counters: Counters;
@@ -36,7 +37,10 @@ export class Judge {
     string,
     { readonly client: string; state: RunState; placements: number; ended: boolean; lostOnce: boolean; succeeded: boolean }
   >();
-  readonly #attempts = new Map<string, { readonly run: string; readonly number: number; state: AttemptState }>();
+  readonly #attempts = new Map<
+    string,
+    { readonly run: string; readonly number: number; readonly epoch: string; state: AttemptState }
+  >();
   readonly #workers = new Map<string, { state: string; epoch: string | null }>();
   readonly #losses: Losses;
   #lastEvent = 0;
@@ -135,7 +139,7 @@ export class Judge {
 
   #insertAttempt(row: AttemptRecord): void {
     const { witness, clients } = this.#ends;
-    this.#attempts.set(row.id, { run: row.runId, number: row.number, state: row.state });
+    this.#attempts.set(row.id, { run: row.runId, number: row.number, epoch: row.epoch, state: row.state });
     const run = this.#runs.get(row.runId);
     if (!run) return witness.violated(`attempt ${row.id} belongs to no run`);
     if (clients.stopWasAnswered(row.runId))
@@ -154,6 +158,14 @@ export class Judge {
       witness.violated(`attempt ${id} was ${attempt.state} and became ${set.state}`);
     attempt.state = set.state;
     if (set.state === "ended" && set.end) this.#ended(id, attempt.run, set.end);
+  }
+
+  #neverCame(asker: Asker, attempt: string): void {
+    const { counters, witness, journalHas } = this.#ends;
+    counters.happened("an inventory proved that a start never came");
+    const { epoch = "" } = this.#attempts.get(attempt) ?? {};
+    if (journalHas(parseEpoch(epoch).journal, attempt, (entry) => entry.end?.how !== "refused" && entry.end?.how !== "stopped"))
+      witness.violated(`${asker.name} says that the start of ${attempt} never came, and it is in the journal (rule 7)`);
   }
 
   #ended(id: string, runId: string, end: End): void {
@@ -184,7 +196,7 @@ export class Judge {
     if (row.kind === "attemptEnded" && text.includes('"its worker came back without it"') && row.attemptId !== null)
       if (this.#ends.journalHas(parseEpoch(this.#workers.get(row.workerId ?? "")?.epoch ?? "").journal, row.attemptId))
         witness.violated(`${asker.name} says that ${row.workerId} came back without ${row.attemptId}, which is in its journal`);
-    if (text.includes('"its start never came"')) counters.happened("an inventory proved that a start never came");
+    if (text.includes('"its start never came"') && row.attemptId !== null) this.#neverCame(asker, row.attemptId);
     if (row.kind === "runRetrying" && text.includes('"how":"exited"')) counters.happened("a run was tried again after it failed");
     if (row.kind === "attemptEnded" && text.includes('"how":"timedOut"')) counters.happened("a timeout ended an attempt");
     if (row.kind === "runRetrying" && text.includes('"how":"lost"')) {

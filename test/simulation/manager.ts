@@ -56,6 +56,11 @@ export class SimManager {
     return this.#life;
   }
 
+  /** It leads, is awake, and has its wire and its database. */
+  get leadsWell(): boolean {
+    return this.#engine?.lead !== undefined && this.#line?.open === true && !this.#engine.trouble && !this.#life?.paused;
+  }
+
   start(): void {
     if (this.#life) return;
     const { schedule, chance, product, trace } = this.#ends;

@@ -72,6 +72,7 @@ export const faultKinds = [
   "restoredCopy",
   "drain",
   "remove",
+  "destroyed",
   "managerKill",
   "managerKillAtCommit",
   "managerPause",
@@ -118,9 +119,10 @@ export const taskKinds: readonly TaskKind[] = [
 ];
 
 const worksMs = [5, 200, 200, 2_000, 2_000, 9_000, 25_000, 45_000];
+const sprintsMs = [5, 5, 5, 5, 200, 25_000];
 /** Kinds whose fence matters: what they run must still be there when it passes. */
 const fencedKinds: ReadonlySet<number> = new Set([3, 6]);
-const fencedWorkMs = [200, 2_000, 45_000, 80_000];
+const fencedWorkMs = [200, 2_000, 45_000, 60_000];
 
 /** How often a fault of a kind comes beside the others. */
 const often: Readonly<Partial<Record<FaultKind, number>>> = {
@@ -140,8 +142,14 @@ const kindsByChance: readonly FaultKind[] = faultKinds.flatMap((kind) => Array.f
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed);
   const heartbeatMs = chance.pick([3_000, 4_000, 5_000]);
-  const rushesMs = [0, 0, 0, 0].map(() => chance.between(3_000, faultsUntilMs - 80_000));
-  const workers = Array.from({ length: chance.between(3, 8) }, (_, i) => ({ id: `w${i + 1}`, slots: chance.between(1, 3) }));
+  // Many short runs at once on few slots: workers whose slots come free fast are sent starts that wait there.
+  const sprints = chance.happens(0.2);
+  const rushesMs = (sprints ? [0] : [0, 0, 0, 0]).map(() => chance.between(3_000, faultsUntilMs - 80_000));
+  const most = sprints ? { workers: 4, slots: 2 } : { workers: 8, slots: 3 };
+  const workers = Array.from({ length: chance.between(3, most.workers) }, (_, i) => ({
+    id: `w${i + 1}`,
+    slots: chance.between(1, most.slots),
+  }));
   return {
     seed,
     timing: {
@@ -161,7 +169,7 @@ export function planOf(seed: number): Plan {
       storeSlow: chance.pick([0, 0.01, 0.05]),
     },
     workers,
-    clients: clientsOf(chance, rushesMs),
+    clients: clientsOf(chance, rushesMs, sprints ? sprintsMs : worksMs),
     faults: faultsOf(
       chance,
       workers.map(({ id }) => id),
@@ -171,7 +179,7 @@ export function planOf(seed: number): Plan {
 }
 
 /** Most of them come in rushes, so that starts wait on their workers for room. */
-function clientsOf(chance: Chance, rushesMs: readonly number[]): ClientPlan[] {
+function clientsOf(chance: Chance, rushesMs: readonly number[], works: readonly number[]): ClientPlan[] {
   const untilMs = faultsUntilMs - 70_000;
   return Array.from({ length: chance.between(40, 60) }, (_, i): ClientPlan => {
     const later = (probability: number, maxMs: number): number | undefined =>
@@ -187,7 +195,7 @@ function clientsOf(chance: Chance, rushesMs: readonly number[]): ClientPlan[] {
       name: `c${i + 1}`,
       atMs: 1_000 + (chance.happens(0.7) ? chance.pick(rushesMs) + chance.between(0, 300) : chance.between(0, untilMs)),
       task,
-      workMs: chance.pick(fencedKinds.has(task) ? fencedWorkMs : worksMs),
+      workMs: chance.pick(works === worksMs && fencedKinds.has(task) ? fencedWorkMs : works),
       code: chance.happens(0.3) ? chance.between(1, 9) : 0,
       exec,
       deaf: chance.happens(0.2),
@@ -216,7 +224,7 @@ function faultsOf(
     const drawn = chance.pick(howOf[kind] ?? [""]);
     const ofManager = kind.startsWith("manager") || (kind === "clockJump" && chance.happens(0.5));
     // Idempotency keys are kept for a day of the managers' wall clocks: one that jumps that far forgets them.
-    const how = ofManager && drawn === "+1d" ? "+2h" : drawn;
+    const how = ofManager && drawn.endsWith("d") ? "+2h" : drawn;
     const who = chance.pick(ofManager ? managerIds : workers);
     const lastsMs = lengthOf[kind]?.(chance, heartbeatMs) ?? forMs;
     // What heals, heals: a machine that is put back is put back 20 s after that.
@@ -228,7 +236,8 @@ const howOf: Readonly<Partial<Record<FaultKind, readonly string[]>>> = {
   agentKillAtStep: ["beforeJournal", "afterJournal", "betweenActions"],
   agentStop: ["runsGoOn", "runsStop"],
   oneWay: ["up", "down"],
-  clockJump: ["-3h", "+2h", "+1d"],
+  // The last: longer than a ledger keeps what it need not.
+  clockJump: ["-3h", "+2h", "+1d", "+8d"],
   managerKillAtCommit: ["beforeSent", "sent", "done"],
   remove: ["comesBack", "staysAway"],
   diskFull: ["journal", "launch"],
@@ -246,6 +255,8 @@ const lengthOf: Readonly<Partial<Record<FaultKind, (chance: Chance, heartbeatMs:
   remove: (chance) => chance.between(5_000, 60_000),
   duplicateId: (chance) => chance.between(5_000, 60_000),
   databaseDown: (chance) => chance.between(500, 30_000),
+  // For good: long before everything heals, so that what ran there is decided by the end.
+  destroyed: () => 200_000,
 };
 
 /** The parameters of a client's run, which its process, the host and the database look at. */

@@ -28,9 +28,14 @@ export class Stale {
     this.#ends = ends;
   }
 
+  /** Epoch → the newest echo that came for it. */
+  readonly #echoes = new Map<string, number>();
+
   /** A message reached the agent. Returns the attempts that it asks to start. */
   came(payload: Uint8Array): readonly string[] {
     const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString();
+    const [, epoch, mono] = /"asOf":\{"epoch":"([^"]*)","mono":([\d.]+)/.exec(text) ?? [];
+    if (epoch !== undefined) this.#echoes.set(epoch, Math.max(this.#echoes.get(epoch) ?? 0, Number(mono)));
     if (!text.includes('"kind":"sto') && !text.includes('"kind":"start"')) return [];
     const { asOf, items } = JSON.parse(text) as Commands;
     return items.flatMap((item) => {
@@ -43,8 +48,20 @@ export class Stale {
     });
   }
 
+  /** Rules 8 and 9: a fence stands at an echo of this very epoch, and the leader counts on that. */
+  #fences(epoch: string, action: AgentAction & { readonly action: "launch" | "deadlines" }): void {
+    const { fenceMono } = action.deadlines;
+    if (fenceMono === null) return;
+    const latestMono = (this.#echoes.get(epoch) ?? 0) + this.#ends.plan.timing.lostAfterSeconds * 1_000;
+    if (fenceMono <= latestMono) return;
+    this.#ends.witness.violated(
+      `${this.#host.name} sets a fence at ${fenceMono}, and no echo allows more than ${latestMono} (rule 8)`,
+    );
+  }
+
   /** The agent does this, now. */
   acts(epoch: string, action: AgentAction): void {
+    if (action.action === "launch" || action.action === "deadlines") this.#fences(epoch, action);
     if (action.action !== "launch") return;
     const { attempt } = action.order;
     const { name } = this.#host;

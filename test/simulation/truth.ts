@@ -42,8 +42,8 @@ function isFailure(end: End): boolean {
 /** Where the agent is dead its watchdog ends it: a tick later, within a tick, after the grace, within a tick. */
 const outlivesMs = 2_000 + 2_000 + 1_000 + 2_000 + 500;
 
-function outlived({ launchedMs, toMs, sleptMs }: Witnessed, timeoutMs: number): boolean {
-  return timeoutMs > 0 && (toMs ?? 0) - launchedMs - sleptMs > timeoutMs + outlivesMs;
+function outlived({ fromMs, toMs, sleptMs }: Witnessed, timeoutMs: number): boolean {
+  return timeoutMs > 0 && (toMs ?? 0) - fromMs - sleptMs > timeoutMs + outlivesMs;
 }
 
 /** What an end says that did not happen; undefined when it is true. `lost` says nothing. */

@@ -43,6 +43,7 @@ export class SimWorker {
   dieAt: AgentDeath | undefined;
   cutUntilMs = 0;
   retired = false;
+  isGone = false; // Its host was destroyed.
 
   constructor(worker: { readonly id: string; readonly slots: number; readonly hostName: string }, ends: WorkerEnds) {
     const { id, slots, hostName } = worker;

@@ -4,6 +4,7 @@
  * once, and truthfully.
  */
 import type { Batch } from "../../manager/store/store.ts";
+import type { LedgerEntry } from "../../worker/agent/records.ts";
 import type { RunRecord } from "../../manager/control/records.ts";
 import { leftOnWorker, leftOver, passedBounds } from "./bounds.ts";
 import { SimBroker } from "./broker.ts";
@@ -21,6 +22,7 @@ import { Rules } from "./rules.ts";
 import { Schedule } from "./schedule.ts";
 import { Chance } from "./seeded.ts";
 import { Trace } from "./trace.ts";
+import { Sticks } from "./sticks.ts";
 import { SimWorker } from "./worker.ts";
 import { Witness } from "./witness.ts";
 
@@ -40,6 +42,8 @@ export interface WorldResult {
 }
 
 const readEveryMs = 5_000;
+/** By then whatever ran on a worker that is gone for good is decided. */
+const goneDecidedMs = 565_000;
 /** Promise 7. */
 const stuckAfterMs = 60_000;
 
@@ -59,6 +63,7 @@ export class World {
   readonly #judge: Judge;
   readonly #rules: Rules;
   readonly #faults: Faults;
+  readonly #sticks: Sticks;
   /** Run → as a reader last saw it. */
   readonly #read = new Map<string, RunRecord>();
   readonly #reading = new Set<string>();
@@ -96,8 +101,9 @@ export class World {
     this.#managers = managerIds.map((id) => new SimManager(id, { ...ofPart(id), ...ends }));
     this.#workers = plan.workers.map(({ id, slots }) => this.#makeWorker(id, slots, id));
     this.#clients = new Clients({ ...ofPart("clients"), managers: this.#managers });
-    this.#judge = new Judge({ ...common, clients: this.#clients, journalHas: (id, attempt) => this.#journalHas(id, attempt) });
+    this.#judge = new Judge({ ...common, clients: this.#clients, journalHas: (...asked) => this.#journalHas(...asked) });
     this.#witness.excused = new Overlaps({ ...common, clients: this.#clients, workers: this.#workers }).excused;
+    this.#sticks = new Sticks({ ...common, workers: this.#workers });
     this.#faults = new Faults({
       ...ofPart("faults"),
       ...ends,
@@ -122,9 +128,10 @@ export class World {
     );
   }
 
-  #journalHas(ofJournal: string, attempt: string): boolean {
+  #journalHas(ofJournal: string, attempt: string, which?: (entry: LedgerEntry) => boolean): boolean {
     return this.#workers.some(
-      ({ host, journal }) => journal.meta.journal === ofJournal && !this.#witness.putBack.has(host.name) && journal.has(attempt),
+      ({ host, journal }) =>
+        journal.meta.journal === ofJournal && !this.#witness.putBack.has(host.name) && journal.has(attempt, which),
     );
   }
 
@@ -141,6 +148,7 @@ export class World {
     this.#faults.plan();
     this.#schedule.after(faultsUntilMs, () => this.#faults.heal());
     this.#schedule.after(faultsUntilMs + stuckAfterMs, () => this.#lookForStuck());
+    this.#schedule.after(goneDecidedMs, () => this.#faults.removeGone());
     this.#schedule.after(readEveryMs, () => this.#readOne());
     while ((await this.#schedule.step(worldEndsMs)) && this.#witness.violations.length === 0);
     if (this.#witness.violations.length === 0) await this.#judgeAll();
@@ -154,6 +162,7 @@ export class World {
     for (const manager of this.#managers) manager.noteLead();
     const agents = this.#workers.flatMap(({ agent }) => agent ?? []);
     for (const line of passedBounds(leading[0]?.engine?.lead?.state, agents)) this.#witness.violated(line);
+    this.#sticks.look(this.#judge.runs, leading.length === 1 && leading[0]?.leadsWell ? leading[0].engine?.lead : undefined);
     const ids = this.#clients.acknowledged();
     const { nowMs } = this.#schedule;
     const id = ids[Math.floor(nowMs / readEveryMs) % Math.max(1, ids.length)];
@@ -191,7 +200,9 @@ export class World {
         (owner?.state === "online" || owner?.state === "draining");
       if (!owned && reason === null)
         this.#witness.violated(`run ${id} is ${state} a minute after everything healed, and nobody can say why`);
-      if (state === "unreachable") this.#witness.violated(`run ${id} is unreachable a minute after everything healed`);
+      // One that never comes back, or whose id another has had, is waited for until the run is given up.
+      const isGone = owner?.state === "lost" || this.#workers.some((worker) => worker.isGone && worker.id === owner?.id);
+      if (state === "unreachable" && !isGone) this.#witness.violated(`run ${id} is unreachable a minute after everything healed`);
     }
   }
 
