@@ -152,7 +152,7 @@ const connector: Connector = {
   },
 };
 
-const tail = new EventTail({ store, termOf: () => 1, alone: true, clock: processClock, log });
+const tail = new EventTail({ store, termOf: () => 1, newestOf: () => undefined, alone: true, clock: processClock, log });
 const outbox = new Outbox(prefix, () => undefined);
 const engine = new PoolEngine({
   store,

@@ -40,6 +40,7 @@ export async function startApi(parts: ApiOnParts): Promise<{ readonly url: strin
   const tail = new EventTail({
     store,
     termOf: (pool) => engines.get(pool)?.lead?.term,
+    newestOf: (pool) => engines.get(pool)?.lead?.state.lastEvent,
     alone: peers === undefined,
     clock: processClock,
     log,

@@ -15,6 +15,8 @@ export interface TailDeps {
   readonly store: Pick<ReadStore, "events" | "lastEvents">;
   /** The term under which this manager leads the pool now; undefined while it does not. */
   readonly termOf: (pool: string) => number | undefined;
+  /** Number of the newest event that the pool's leader here knows of, committed or not; undefined while this manager does not lead. */
+  readonly newestOf: (pool: string) => number | undefined;
   /** True where no other manager writes: then the store is read only to fill what is missing. */
   readonly alone: boolean;
   readonly clock: Clock;
@@ -91,6 +93,12 @@ export class EventTail {
     const [first] = events;
     if (!watch || !first) return;
     const { pool } = first;
+    const newest = this.#deps.newestOf(pool);
+    // While it leads nobody has written more: what was told beyond that went with a database that was taken back.
+    if (newest !== undefined && newest < (watch.told.get(pool) ?? 0)) {
+      watch.told.set(pool, first.number - 1);
+      watch.ahead.delete(pool);
+    }
     const waiting = watch.ahead.get(pool);
     if (waiting) {
       // What is dropped is in the store, and is read from there.

@@ -36,6 +36,7 @@ class World {
         events: async (filter) => await this.#events(filter),
       },
       termOf: (pool) => this.led.get(pool),
+      newestOf: (pool) => (this.led.has(pool) ? (this.stored.get(pool)?.length ?? 0) : undefined),
       alone,
       clock: processClock,
       log: silentLog(),
@@ -97,6 +98,21 @@ test("what is committed after a listener is heard reaches it, from engines here 
   expect([world.heardOf("a"), world.heardOf("b")]).toEqual([range(4, 5), range(6, 9)]);
   world.commit("c", 2);
   await until("the new pool", () => world.heardOf("c").length === 2);
+});
+
+test("a database that was taken back begins again at lower numbers, and who waits for events of its runs still hears them", async () => {
+  const world = new World();
+  world.lead("a");
+  world.commit("a", 2);
+  world.listen();
+  await world.tail.hearing();
+  world.commit("a", 5, { here: true });
+  world.stored.set("a", (world.stored.get("a") ?? []).slice(0, 3));
+  world.lead("a");
+  world.commit("a", 2, { here: true });
+  world.commit("a", 1, { here: true });
+  await until("all", () => world.heard.length === 8);
+  expect(world.heardOf("a")).toEqual([...range(3, 7), ...range(4, 6)]);
 });
 
 test("nobody listens: nothing is read", async () => {
