@@ -43,6 +43,7 @@ export class LossyWorld implements AsyncDisposable {
   wayMs = 5;
   storeMs = 2;
   storeFails = false;
+  slowReads = false;
   /** How often a piece of each attempt was sent. */
   readonly sent = new Map<string, number>();
   /** Attempts that the managers know as another worker's. */
@@ -129,7 +130,7 @@ export class LossyWorld implements AsyncDisposable {
 
   /** Everything is well from now on, and every process ends; what the clients were told of ends is settled. */
   heal(): void {
-    Object.assign(this, { lossUp: 0, lossDown: 0, wayMs: 5, storeMs: 2, storeFails: false });
+    Object.assign(this, { lossUp: 0, lossDown: 0, wayMs: 5, storeMs: 2, storeFails: false, slowReads: false });
     for (const manager of this.#managers) manager.up = true;
     for (const attempt of this.#attempts.keys()) {
       this.output(attempt, 0, true);
@@ -222,6 +223,8 @@ export class LossyWorld implements AsyncDisposable {
       send: (piece) => this.#send(piece),
       read: async (stream: LogStream, covers) => {
         if (covers.kind === "gap") throw new Error(`a gap that nobody made: ${JSON.stringify(covers)}`);
+        // The disk is slow now and then: meanwhile an ack comes, the connection goes, another piece is the next.
+        if (this.slowReads && this.#chance() < 0.2) await new Promise((resolve) => setTimeout(resolve, this.#chance() * 3_000));
         const bytes = readFileSync(stream.file).subarray(covers.offset, covers.offset + covers.length);
         const { attempt, name } = stream;
         return { covers, message: { attempt, stream: name, offset: covers.offset, bytes: bytes.toString("base64") } };
