@@ -204,7 +204,7 @@ export class PoolEngine extends Service {
     if (outcome.kind === "applied" || (outcome.kind === "failed" && outcome.numberUsed)) lead.batch += 1;
     if (outcome.kind === "applied") {
       lead.keptMs = begunMs;
-      this.#furthest.see(lead);
+      if (turn.changes.length > 0) this.#furthest.see(lead);
     }
     if (outcome.kind === "failed") log.error({ err: outcome.error, pool: options.pool }, "the store refused a batch for good");
     if (outcome.kind !== "stopped") this.#trouble.over();

@@ -17,7 +17,7 @@ export class Furthest {
     return this.#seen.term;
   }
 
-  /** The row was read, or a batch of our own holds. */
+  /** The row was read, or a batch of our own holds that changed something: what only proves a lease is no loss. */
   see({ term, batch }: Point): void {
     if (term >= this.#seen.term && batch >= this.#seen.batch) {
       this.#seen = { term, batch };

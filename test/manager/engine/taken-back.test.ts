@@ -126,6 +126,17 @@ test("so does one that waited to lead and saw how far it had come, also above th
   expect(next.lead?.term).toBeGreaterThan(1);
 });
 
+test("where only batches without changes are lacking nothing was lost, and nothing is held", async () => {
+  const { store, leader, backUp, putBack } = await ledDatabase();
+  const backup = backUp();
+  const { term = 0, batch = 0 } = leader.lead ?? {};
+  await until("two looks at the lease", () => (leader.lead?.batch ?? 0) > batch + 1);
+  putBack(backup);
+  await until("it to lead anew", () => (leader.lead?.term ?? 0) > term);
+  await leader.ask(startOf("run-9"));
+  expect(await store.holds()).toEqual([]);
+});
+
 test("a leader that follows another on the same history holds nothing", async () => {
   const { store, leader } = await ledDatabase();
   const next = engineOn(store, "b");
