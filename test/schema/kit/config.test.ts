@@ -160,14 +160,6 @@ test.each([
     [],
     'MUSTER_BROKER_URL is "mqtt://…@host"; it takes embedded, or mqtt://… or mqtts://…, without user or password in it',
   ],
-  [
-    "a query in its address",
-    { MUSTER_MANAGER_ADDRESS: "http://manager-1:7070/?pool=a" },
-    [],
-    'MUSTER_MANAGER_ADDRESS is "http://manager-1:7070/?pool=a"; it takes http://… or https://…, without user, password, query (?) or fragment (#) in it',
-  ],
-  ["a fragment in its address", { MUSTER_MANAGER_ADDRESS: "https://manager-1#" }, [], "MUSTER_MANAGER_ADDRESS is"],
-  ["a query in its public address", { MUSTER_MANAGER_URL: "https://muster.example?" }, [], "MUSTER_MANAGER_URL is"],
   ["another scheme", { MUSTER_BROKER_URL: "ws://host" }, [], "it takes embedded, or mqtt://… or mqtts://…"],
   [
     "another database",
