@@ -30,6 +30,10 @@ interface Seen {
   readonly gone: Map<string, number>;
   pulledMono: number | undefined;
   brakeUntilMono: number | undefined;
+  /** When it was certainly pulled; when it stepped last, and since when without a pause. */
+  brakeCertainMono: number;
+  steppedMono: number;
+  presentMono: number;
   /** The brake lets go: since when, and how many workers it has let go. */
   releasing: { readonly sinceMono: number; lost: number } | undefined;
 }
@@ -46,6 +50,9 @@ const refusalHappenings: readonly (readonly [string, Happening])[] = [
   ["its journal is a restored copy", "a restored copy was refused"],
   ["an agent that was started later", "a restored copy was refused"],
 ];
+
+/** One worker in a second, eight of them and some that are their doubles; a tick; and a moment. */
+const overdueMs = 20_000;
 
 /** With these a message was no sign of life of the worker that is known. */
 const deafNotes: ReadonlySet<string> = new Set(["staleHello", "helloRefused", "unknownEpoch"]);
@@ -84,6 +91,9 @@ export class Rules {
         gone: new Map(),
         pulledMono: undefined,
         brakeUntilMono: undefined,
+        brakeCertainMono: 0,
+        steppedMono: 0,
+        presentMono: 0,
         releasing: undefined,
       };
       this.#seen.set(life, seen);
@@ -152,6 +162,28 @@ export class Rules {
       for (const change of step.changes) if (change.op === "insertEvent") this.#event(life, seen, change.row, batch.times);
     }
     this.#lookAtBrake(seen);
+    this.#lookForOverdue(life, seen, batch.times.inputsMs);
+  }
+
+  /** Rule 11: the brake holds for so long, and then lets go. */
+  #lookForOverdue(life: Life, seen: Seen, atMono: number): void {
+    const { plan, workerRow, witness } = this.#ends;
+    const { heartbeatMs, brakeHoldMs } = plan.timing;
+    if (atMono - seen.steppedMono > 2 * heartbeatMs) seen.presentMono = atMono;
+    seen.steppedMono = atMono;
+    if (seen.brakeUntilMono === undefined) return;
+    const leastMono = Math.max(
+      seen.brakeCertainMono + brakeHoldMs,
+      seen.presentMono + 7.5 * heartbeatMs,
+      seen.tookLeaseMono + 7.5 * heartbeatMs,
+    );
+    for (const [id, heard] of seen.heard) {
+      const dueMono = Math.max(leastMono, heard.atMono + 7.5 * heartbeatMs, (life.backMono ?? 0) + 7.5 * heartbeatMs);
+      if (atMono > dueMono + overdueMs && workerRow(id)?.state === "unreachable")
+        witness.violated(
+          `${life.name} holds worker ${id} ${Math.round(atMono - dueMono)} ms beyond the time of its brake (rule 11)`,
+        );
+    }
   }
 
   #hears(seen: Seen, input: Exclude<WorkerMessage, { kind: "status" }>, atMono: number): void {
@@ -231,6 +263,7 @@ export class Rules {
     };
     if (together(2.5)) seen.pulledMono ??= atMono;
     if (seen.brakeUntilMono !== undefined || !together(1.5)) return;
+    seen.brakeCertainMono = atMono;
     seen.brakeUntilMono = (seen.pulledMono ?? atMono) + brakeHoldMs;
     this.#ends.counters.happened("the fleet brake was pulled");
   }

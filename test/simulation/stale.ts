@@ -1,6 +1,7 @@
 import type { Commands } from "../../schema/messages.ts";
 import type { AgentAction } from "../../worker/agent/types.ts";
 import type { SimHost } from "./host.ts";
+import type { SimJournal } from "./journal.ts";
 import type { Plan } from "./plan.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Witness } from "./witness.ts";
@@ -10,6 +11,8 @@ interface Came {
   readonly epoch: string;
   readonly mono: number;
   readonly ttlMs: number;
+  /** Of a leader whose successor the agent had obeyed (rule 15). */
+  readonly isDeposed: boolean;
 }
 
 /**
@@ -18,12 +21,18 @@ interface Came {
  */
 export class Stale {
   readonly #host: SimHost;
+  readonly #journal: SimJournal;
   readonly #ends: { readonly plan: Plan; readonly schedule: Schedule; readonly witness: Witness };
   readonly #came = new Map<string, Came[]>();
   /** Attempts of which a stop came before any start. */
   readonly #stopped = new Set<string>();
 
-  constructor(host: SimHost, ends: { readonly plan: Plan; readonly schedule: Schedule; readonly witness: Witness }) {
+  constructor(
+    host: SimHost,
+    journal: SimJournal,
+    ends: { readonly plan: Plan; readonly schedule: Schedule; readonly witness: Witness },
+  ) {
+    this.#journal = journal;
     this.#host = host;
     this.#ends = ends;
   }
@@ -37,12 +46,12 @@ export class Stale {
     const [, epoch, mono] = /"asOf":\{"epoch":"([^"]*)","mono":([\d.]+)/.exec(text) ?? [];
     if (epoch !== undefined) this.#echoes.set(epoch, Math.max(this.#echoes.get(epoch) ?? 0, Number(mono)));
     if (!text.includes('"kind":"sto') && !text.includes('"kind":"start"')) return [];
-    const { asOf, items } = JSON.parse(text) as Commands;
+    const { asOf, items, term } = JSON.parse(text) as Commands;
     return items.flatMap((item) => {
       if (item.kind === "stop" && !this.#came.has(item.attempt)) this.#stopped.add(item.attempt);
       if (item.kind !== "start") return [];
       const came = this.#came.get(item.attempt) ?? [];
-      came.push({ ...asOf, ttlMs: item.ttlMs });
+      came.push({ ...asOf, ttlMs: item.ttlMs, isDeposed: term < this.#journal.meta.highestTerm });
       this.#came.set(item.attempt, came);
       return [item.attempt];
     });
@@ -74,7 +83,8 @@ export class Stale {
     const sinceMono = longSleep ? mono - (this.#ends.schedule.nowMs - toMs) : Number.NEGATIVE_INFINITY;
     const good = this.#came
       .get(attempt)
-      ?.some((came) => came.epoch === epoch && came.mono >= sinceMono && mono - came.mono < came.ttlMs);
-    if (!good) violated(`${name} launches ${attempt} by a start that is stale or not for this epoch (rule 6)`);
+      ?.some((came) => !came.isDeposed && came.epoch === epoch && came.mono >= sinceMono && mono - came.mono < came.ttlMs);
+    if (!good)
+      violated(`${name} launches ${attempt} by a start that is stale, of a deposed leader or not for this epoch (rules 6, 15)`);
   }
 }

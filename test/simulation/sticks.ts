@@ -1,3 +1,4 @@
+import type { AttemptCell } from "../../manager/control/state.ts";
 import type { Lead } from "../../manager/engine/lead.ts";
 import type { RunState } from "../../schema/run.ts";
 import type { Plan } from "./plan.ts";
@@ -19,7 +20,7 @@ export interface SticksEnds {
 /** A stop is said until it is heard (I9): while the leader and a worker can talk, no run is to be stopped without its agent's knowing. */
 export class Sticks {
   readonly #ends: SticksEnds;
-  /** Run → looks at which its agent had not heard of its stop although it could have, and of whom. */
+  /** What → looks at which its agent had not heard of its stop although it could have, and of whom. */
   readonly #unheard = new Map<string, { readonly term: number; readonly connection: number; looks: number }>();
 
   constructor(ends: SticksEnds) {
@@ -29,23 +30,30 @@ export class Sticks {
   /** Called every few seconds; no leader: nobody leads, or it has trouble of its own. */
   look(runs: ReadonlyMap<string, { readonly state: RunState }>, lead: Lead | undefined): void {
     if (this.#ends.plan.weather.loss > goodLoss) return;
-    for (const [id, { state }] of runs) {
-      const seen = state === "stopping" && lead ? this.#unheardBy(id, lead) : undefined;
-      if (!seen) {
-        this.#unheard.delete(id);
-        continue;
-      }
-      const before = this.#unheard.get(id);
-      const goesOn = before?.term === seen.term && before.connection === seen.connection;
-      const looks = goesOn ? before.looks + 1 : 1;
-      this.#unheard.set(id, { ...seen, looks });
-      if (looks > patience)
-        this.#ends.witness.violated(`run ${id} is to be stopped, and for ${looks} looks its agent has not heard of it (I9)`);
-    }
+    for (const [id, { state }] of runs)
+      this.#note(
+        `run ${id}`,
+        state === "stopping" && lead ? this.#unheardBy(lead.state.runs.get(id)?.attempt ?? undefined, lead) : undefined,
+      );
+    // What goes on although its run is over is to be stopped as well (I8).
+    for (const [id, attempt] of lead?.state.attempts ?? [])
+      if (attempt.orphan && lead) this.#note(`attempt ${id}, whose run is over,`, this.#unheardBy(attempt, lead));
   }
 
-  #unheardBy(runId: string, lead: Lead): { readonly term: number; readonly connection: number } | undefined {
-    const attempt = lead.state.runs.get(runId)?.attempt;
+  #note(what: string, seen: { readonly term: number; readonly connection: number } | undefined): void {
+    if (!seen) {
+      this.#unheard.delete(what);
+      return;
+    }
+    const before = this.#unheard.get(what);
+    const goesOn = before?.term === seen.term && before.connection === seen.connection;
+    const looks = goesOn ? before.looks + 1 : 1;
+    this.#unheard.set(what, { ...seen, looks });
+    if (looks > patience)
+      this.#ends.witness.violated(`${what} is to be stopped, and for ${looks} looks its agent has not heard of it (I9)`);
+  }
+
+  #unheardBy(attempt: AttemptCell | undefined, lead: Lead): { readonly term: number; readonly connection: number } | undefined {
     const { nowMs } = this.#ends.schedule;
     const worker = this.#ends.workers.find(
       ({ id, agent }) => agent?.options.epoch === attempt?.row.epoch && id === attempt?.row.workerId,

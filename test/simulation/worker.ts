@@ -54,7 +54,7 @@ export class SimWorker {
     this.host = new SimHost({ ...ends, chance: this.#chance, worker: hostName, slots });
     this.host.onFence = (attempt) => fenceMustHold(attempt, this.host, this.agent, ends);
     this.journal = new SimJournal(hostName, { ...ends, chance: this.#chance });
-    this.#stale = new Stale(this.host, ends);
+    this.#stale = new Stale(this.host, this.journal, ends);
     this.journal.onEntry = (entry, before) => {
       observeEntry(hostName, entry, before, ends);
       if (firesFence(entry, before, this.host)) fenceMustHold(entry.attempt, this.host, this.agent, ends);
