@@ -52,6 +52,7 @@ export const countBugs: readonly PlantedBug[] = [
         edits: [{ find: "message.mono <= known.mono", replace: "message.mono < known.mono" }],
       },
     ],
+    caughtBy: { test: "test/manager/control/inventory.test.ts" },
   },
   {
     name: "take a lease whose batch moves",

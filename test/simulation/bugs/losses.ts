@@ -109,6 +109,7 @@ export const lossBugs: readonly PlantedBug[] = [
         ],
       },
     ],
+    caughtBy: { test: "test/manager/control/loss.test.ts" },
   },
   {
     name: "let all go at once",
