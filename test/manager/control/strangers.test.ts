@@ -22,3 +22,15 @@ test("a future protocol version is refused with a sentence", async () => {
   expect(itemsOf(await a.join({ versions: [7] }), "sync")[0]?.refused).toMatch(/protocol version/);
   expect(await bench.store.worker("a")).toBeNull();
 });
+
+test("rule 1: another agent of the same journal and the same count is a clone, however much it knows", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const clone = new Hand(bench, "a");
+  clone.epoch = a.epoch.replace(/.$/, "X");
+  clone.seq = a.seq + 10;
+  expect(itemsOf(await clone.join(), "sync")).toMatchObject([
+    { newJournal: true, refused: expect.stringContaining("same journal") },
+  ]);
+  expect((await bench.store.worker("a"))?.epoch).toBe(a.epoch);
+});
