@@ -66,3 +66,33 @@ test("the word comes too late for one who is not lost yet: a worker that returns
   expect((await bench.store.worker("w0"))?.state).toBe("lost");
   expect(kindsOf(await bench.pass(1_000))).not.toContain("alarm");
 });
+
+test("more than 30 % are a fleet: four of ten that fall silent together, and not four of twenty", async () => {
+  for (const [count, isFleet] of [
+    [10, true],
+    [20, false],
+  ] as const) {
+    const bench = await openBench();
+    const hands = [];
+    for (let at = 0; at < count; at += 1) hands.push(await joined(bench, `w${at}`));
+    for (let beats = 0; beats < 4; beats += 1) {
+      await bench.pass(10_000);
+      for (const hand of hands.slice(4)) await hand.beat();
+    }
+    expect(alarms(bench.state, bench.now).map(({ kind }) => kind)).toEqual(isFleet ? ["fleetBrake"] : []);
+  }
+});
+
+test("rule 10: a gap of more than two intervals in our own steps is our absence, one of less is not", async () => {
+  for (const [gapMs, state] of [
+    [21_000, "online"],
+    [19_000, "unreachable"],
+  ] as const) {
+    const bench = await openBench();
+    await joined(bench, "a");
+    await bench.pass(9_000);
+    bench.now.mono += gapMs;
+    await bench.batch({ kind: "tick" });
+    expect((await bench.store.worker("a"))?.state).toBe(state);
+  }
+});
