@@ -57,14 +57,15 @@ export function openFile(path: string, wall: number, notes: string[]): JournalFi
   }
 }
 
-/** Moves the file aside and makes one with a new id, which has obeyed the same highest term (rule 15). */
-export function newJournalIn(old: JournalFile, wall: number): JournalFile {
+/**
+ * Moves the file aside and returns what makes one with a new id, which has obeyed the same highest term (rule 15). On a full disk that
+ * throws, and may be tried again.
+ */
+export function replaceFile(old: JournalFile, wall: number): () => JournalFile {
   const { highestTerm } = readMeta(old);
   old.close();
   moveAside(old.path, "replaced");
-  const file = opened(old.path, wall);
-  file.transact(() => file.database.prepare("UPDATE meta SET highest_term = ?").run(highestTerm));
-  return file;
+  return () => opened(old.path, wall, highestTerm);
 }
 
 /** What the file says of itself; `n` is the last start that it could count. `nextSeq` follows from what it holds: reports go only when an ack covers them. */
@@ -82,7 +83,7 @@ export function readMeta({ database }: Pick<JournalFile, "database">): JournalMe
 /** The rows are not what this file's version promises. */
 class Unreadable extends Error {}
 
-function opened(path: string, wall: number): JournalFile {
+function opened(path: string, wall: number, highestTerm = 0): JournalFile {
   // It holds what tasks were given, secrets too, and its folder is open to the users that tasks run as.
   closeSync(openSync(path, "a", 0o600));
   const database = new DatabaseSync(path);
@@ -94,7 +95,7 @@ function opened(path: string, wall: number): JournalFile {
     database.exec(`PRAGMA journal_size_limit = ${walKeptBytes}`);
     const file = { ...fileOf(path, database), n: 0 };
     checkVersion(path, database);
-    if (versionOf(database) === 0) makeTables(file, wall);
+    if (versionOf(database) === 0) makeTables(file, wall, highestTerm);
     upgrade(file);
     checkContent(database);
     return { ...file, n: countStart(file) };
@@ -146,10 +147,10 @@ function fileOf(path: string, database: DatabaseSync): Omit<JournalFile, "n"> {
   };
 }
 
-function makeTables(file: Omit<JournalFile, "n">, wall: number): void {
+function makeTables(file: Omit<JournalFile, "n">, wall: number, highestTerm: number): void {
   file.transact(() => {
     file.database.exec(tables);
-    file.database.prepare("INSERT INTO meta VALUES (?, 0, 0, 0, 1, ?, 0)").run(shortId(), wall);
+    file.database.prepare("INSERT INTO meta VALUES (?, 0, ?, 0, 1, ?, 0)").run(shortId(), highestTerm, wall);
   });
 }
 

@@ -8,7 +8,7 @@ import type { StatementSync } from "node:sqlite";
 import { workerLimits } from "../schema/limits.ts";
 import type { DurableJournal } from "./agent/held-hello.ts";
 import type { JournalMeta, JournalWrite, LedgerEntry, StoredReport } from "./agent/records.ts";
-import { newJournalIn, openFile, readMeta, type JournalFile } from "./journal-file.ts";
+import { openFile, readMeta, replaceFile, type JournalFile } from "./journal-file.ts";
 import { openRow, reportKey, sealRow } from "./journal-rows.ts";
 import { reserveIn } from "./reserve.ts";
 import { isFull } from "./sqlite-errors.ts";
@@ -73,7 +73,7 @@ export function openJournal(folder: string, now: { readonly wall: number }): Jou
       if (!reserve.held) reserve.take();
     },
     newJournal: () => {
-      file = whenFull(path, reserve, () => newJournalIn(file, now.wall));
+      file = whenFull(path, reserve, replaceFile(file, now.wall));
       verbs = prepare(file);
       meta = { ...readMeta(file), n: file.n };
       return meta;

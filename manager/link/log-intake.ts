@@ -30,6 +30,8 @@ const ownersKept = 10_000;
 
 /** What one worker has sent and is not stored. */
 interface Lane {
+  readonly pool: string;
+  readonly workerId: string;
   readonly waiting: Logs[];
   /** Streams of which a piece is being stored. */
   readonly busy: Set<string>;
@@ -50,7 +52,8 @@ export class LogIntake {
 
   /** Returns at once. What belongs to one stream is stored one after the other, so that offsets grow in order. */
   take(pool: string, workerId: string, message: Logs): void {
-    const lane = this.#lanes.get(workerId) ?? { waiting: [], busy: new Set() };
+    const key = laneOf(pool, workerId);
+    const lane = this.#lanes.get(key) ?? { pool, workerId, waiting: [], busy: new Set() };
     const chars = charsOf(message);
     const full = this.#waitingChars + chars > (this.#deps.waitingChars ?? waitingChars);
     if (lane.waiting.length + lane.busy.size >= waitingPerWorker || full) {
@@ -59,8 +62,8 @@ export class LogIntake {
     }
     this.#waitingChars += chars;
     lane.waiting.push(message);
-    this.#lanes.set(workerId, lane);
-    this.#next(pool, workerId, lane);
+    this.#lanes.set(key, lane);
+    this.#next(lane);
   }
 
   /** Settles when everything taken so far is stored or has failed. */
@@ -68,25 +71,25 @@ export class LogIntake {
     if (this.#lanes.size > 0) await new Promise<void>((resolve) => this.#settling.push(resolve));
   }
 
-  #next(pool: string, workerId: string, lane: Lane): void {
+  #next(lane: Lane): void {
     while (lane.busy.size < streamsAtOnce) {
       const at = lane.waiting.findIndex((message) => !lane.busy.has(streamOf(message)));
       const [message] = at === -1 ? [] : lane.waiting.splice(at, 1);
       if (!message) break;
       lane.busy.add(streamOf(message));
-      void this.#storeOne(pool, workerId, message).then(() => {
+      void this.#storeOne(lane, message).then(() => {
         this.#waitingChars -= charsOf(message);
         lane.busy.delete(streamOf(message));
-        this.#next(pool, workerId, lane);
+        this.#next(lane);
       });
     }
     if (lane.busy.size > 0) return;
-    this.#lanes.delete(workerId);
+    this.#lanes.delete(laneOf(lane.pool, lane.workerId));
     if (this.#lanes.size === 0) for (const resolve of this.#settling.splice(0)) resolve();
   }
 
   /** Never rejects. */
-  async #storeOne(pool: string, workerId: string, message: Logs): Promise<void> {
+  async #storeOne({ pool, workerId }: Lane, message: Logs): Promise<void> {
     try {
       await this.#store(pool, workerId, message);
     } catch (error) {
@@ -123,6 +126,11 @@ export class LogIntake {
     this.#owners.set(attemptId, attempt.workerId);
     return attempt.workerId;
   }
+}
+
+/** A client of one pool may call itself what a worker of another is called: neither takes the other's room, nor its acknowledgement. */
+function laneOf(pool: string, workerId: string): string {
+  return `${pool} ${workerId}`;
 }
 
 function charsOf(message: Logs): number {

@@ -118,3 +118,20 @@ test("an agent that makes its first journal on a full disk is told so, in a sent
   expect(journal.notes).toEqual([]);
   journal.close();
 });
+
+test("a worker that must make a new journal on a full disk makes it in the room of the reserve, with the term that it has obeyed", (ctx) => {
+  const folder = smallDisk();
+  if (folder === undefined) return ctx.skip("this user may not mount a tmpfs");
+  const journal = openJournal(folder, { wall: 1 });
+  const { journal: old } = journal.meta;
+  journal.write([{ write: "meta", set: { highestTerm: 7 } }]);
+  fill(folder, 0);
+  const meta = journal.newJournal();
+  expect(meta).toMatchObject({ n: 1, highestTerm: 7 });
+  expect(meta.journal).not.toBe(old);
+  expect(journal.room).toBe(false);
+  journal.close();
+  const again = openJournal(folder, { wall: 1 });
+  expect(again.meta).toMatchObject({ journal: meta.journal, n: 2, highestTerm: 7 });
+  again.close();
+});

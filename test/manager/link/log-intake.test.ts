@@ -91,3 +91,33 @@ test("a slow stream holds up no other of its worker, what belongs to one stream 
   }
   await settled;
 });
+
+test("two pools have a worker of one name: what one sends neither takes the other's room nor is acknowledged in the other's pool", async () => {
+  const open = Promise.withResolvers<void>();
+  const acknowledged: string[] = [];
+  const intake = new LogIntake({
+    logs: {
+      append: async (_attempt, _stream, piece) => {
+        await open.promise;
+        return piece.offset + 3;
+      },
+      read: async () => ({ pieces: [], end: 0 }),
+      remove: async () => undefined,
+    },
+    store: { attempt: async (id) => attempt({ id, workerId: "w" }) },
+    log: silentLog(),
+    streamBytes: 1_000,
+    acknowledge: (pool, workerId, { attempt: id }) => acknowledged.push(`${pool} ${workerId} ${id}`),
+  });
+  const head = { v: 1, epoch: "AAAAAAAAAAAA.1.BBBBBBBBBBBB", connection: 1, mono: 1, start: 1, stream: "stdout" } as const;
+  const take = (pool: string, id: string): void => intake.take(pool, "w", { ...head, attempt: id, offset: 0, bytes: "YWJj" });
+  for (let at = 0; at < 40; at += 1) take("p", `p${at}`);
+  expect(intake.figures.dropped).toBe(8);
+  take("q", "q0");
+  expect(intake.figures.dropped).toBe(8);
+  open.resolve();
+  await intake.settled();
+  expect(acknowledged).toHaveLength(33);
+  expect(acknowledged.filter((one) => one[0] !== one.split(" ")[2]?.[0])).toEqual([]);
+  expect(acknowledged).toContain("q w q0");
+});
