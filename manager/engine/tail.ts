@@ -48,6 +48,7 @@ export class EventTail {
   #watch: Watch | undefined;
   #wake: () => void = () => undefined;
   #poolsMs = 0;
+  #backMs = 0;
 
   constructor(deps: TailDeps) {
     this.#deps = deps;
@@ -173,9 +174,27 @@ export class EventTail {
       watch.ahead.delete(pool);
       this.#tell(watch, waiting);
     }
+    if (!alone && nowMs - this.#backMs >= peerLimits.tailPoolsMs) {
+      this.#backMs = nowMs;
+      await this.#lookBack(watch);
+    }
     const isMore = events.length === peerLimits.tailPage;
     if (!isMore) for (const [pool, term] of terms) watch.readUnder.set(pool, term);
     return isMore;
+  }
+
+  /**
+   * Of pools that are led elsewhere: what was told beyond the newest event that is stored went with a database that was taken back, and
+   * what comes next has numbers that were told. What comes before this look sees it is told to nobody.
+   */
+  async #lookBack(watch: Watch): Promise<void> {
+    const told = new Map(watch.told);
+    const last = await this.#deps.store.lastEvents();
+    for (const [pool, number] of told) {
+      const newest = last[pool] ?? 0;
+      if (newest < number && watch.told.get(pool) === number && this.#deps.termOf(pool) === undefined)
+        watch.told.set(pool, newest);
+    }
   }
 
   /** Tells those that were not told yet. */

@@ -30,7 +30,7 @@ export const peerLimits = {
   leaseKeptMs: 1_000,
   /** How often events of pools that are led elsewhere are looked for, while somebody listens. */
   tailPollMs: 100,
-  /** How often pools that nobody here knew of are looked for. */
+  /** How often pools that nobody here knew of are looked for, and numbers of events that begin again. */
   tailPoolsMs: 1_000,
   /** Events that one look reads. */
   tailPage: 1_000,

@@ -21,6 +21,7 @@ class World {
   #terms = 0;
   readonly heard: string[] = [];
   reads = 0;
+  looks = 0;
   fails = false;
   /** Held back until somebody calls it: a read that is on its way. */
   gate: Promise<void> | undefined;
@@ -30,6 +31,7 @@ class World {
     this.tail = new EventTail({
       store: {
         lastEvents: async () => {
+          this.looks += 1;
           if (this.fails) throw new Error("the database is away");
           return Object.fromEntries([...this.stored].map(([pool, events]) => [pool, events.length]));
         },
@@ -113,6 +115,21 @@ test("a database that was taken back begins again at lower numbers, and who wait
   world.commit("a", 1, { here: true });
   await until("all", () => world.heard.length === 8);
   expect(world.heardOf("a")).toEqual([...range(3, 7), ...range(4, 6)]);
+});
+
+test("also where another manager leads, as soon as the lower numbers were seen", async () => {
+  const world = new World();
+  world.commit("a", 2);
+  world.listen();
+  await world.tail.hearing();
+  world.commit("a", 5);
+  await until("all of them", () => world.heard.length === 5);
+  world.stored.set("a", (world.stored.get("a") ?? []).slice(0, 3));
+  const before = world.looks;
+  await until("the lower numbers to be seen", () => world.looks > before + 1);
+  world.commit("a", 2);
+  await until("what is new", () => world.heard.length === 7);
+  expect(world.heardOf("a")).toEqual([...range(3, 7), ...range(4, 5)]);
 });
 
 test("nobody listens: nothing is read", async () => {
