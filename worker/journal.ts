@@ -49,6 +49,8 @@ export function openJournal(folder: string, now: { readonly wall: number }): Jou
   let file = whenFull(path, reserve, () => openFile(path, now.wall, notes));
   let verbs = prepare(file);
   let meta = { ...readMeta(file), n: file.n };
+  // A start that was counted beside the journal, for want of room, goes into it with the first write.
+  let isCounted = readMeta(file).n === file.n;
   reserve.take();
 
   return {
@@ -69,13 +71,20 @@ export function openJournal(folder: string, now: { readonly wall: number }): Jou
     entries: () => verbs.entries.all().map(storedEntry),
     reports: () => verbs.reports.all().map(storedReport),
     write: (writes) => {
-      whenFull(path, reserve, () => file.transact(() => writes.forEach((write) => apply(verbs, write))));
+      whenFull(path, reserve, () =>
+        file.transact(() => {
+          if (!isCounted) verbs.setStarts.run(file.n);
+          writes.forEach((write) => apply(verbs, write));
+        }),
+      );
+      isCounted = true;
       if (!reserve.held) reserve.take();
     },
     newJournal: () => {
       file = whenFull(path, reserve, replaceFile(file, now.wall));
       verbs = prepare(file);
       meta = { ...readMeta(file), n: file.n };
+      isCounted = true;
       return meta;
     },
     close: () => file.close(),
@@ -92,6 +101,7 @@ interface Verbs {
   readonly forget: StatementSync;
   readonly setForgotten: StatementSync;
   readonly setMeta: StatementSync;
+  readonly setStarts: StatementSync;
 }
 
 function prepare({ database }: JournalFile): Verbs {
@@ -106,6 +116,7 @@ function prepare({ database }: JournalFile): Verbs {
     dropAcked: database.prepare("DELETE FROM reports WHERE seq <= ?"),
     forget: database.prepare("DELETE FROM ledger WHERE attempt = ?"),
     setForgotten: database.prepare("UPDATE meta SET forgotten_seq = max(forgotten_seq, ?)"),
+    setStarts: database.prepare("UPDATE meta SET n = ?"),
     // Terms and acks only rise, whatever the order in which two steps name them.
     setMeta: database.prepare(
       "UPDATE meta SET highest_term = max(highest_term, ?), highest_ack = max(highest_ack, ?), next_seq = max(next_seq, ?)",

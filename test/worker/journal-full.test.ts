@@ -107,6 +107,24 @@ test("an agent that starts on a full disk counts its start all the same, also th
   later.close();
 });
 
+test("starts that were counted beside the journal are in it as soon as it can be written: then nothing hangs on that file", (ctx) => {
+  const folder = smallDisk();
+  if (folder === undefined) return ctx.skip("this user may not mount a tmpfs");
+  const first = openJournal(folder, { wall: 1 });
+  const { journal: id } = first.meta;
+  first.close();
+  const free = fill(folder, 0);
+  for (let n = 2; n <= 4; n += 1) openJournal(folder, { wall: 1 }).close();
+  const fifth = openJournal(folder, { wall: 1 });
+  free();
+  fifth.write([sixteenKiB()]);
+  fifth.close();
+  rmSync(join(folder, "journal.starts"));
+  const later = openJournal(folder, { wall: 1 });
+  expect(later.meta).toMatchObject({ journal: id, n: 6 });
+  later.close();
+});
+
 test("an agent that makes its first journal on a full disk is told so, in a sentence, and moves nothing aside", (ctx) => {
   const folder = smallDisk();
   if (folder === undefined) return ctx.skip("this user may not mount a tmpfs");
