@@ -1,5 +1,5 @@
 /** An attempt's end, and what it means for its run. */
-import { endSentence, stoppedByFence, type End } from "../../schema/end.ts";
+import { boundedSentence, endSentence, stoppedByFence, type End } from "../../schema/end.ts";
 import { terminalStateOf } from "../../schema/run.ts";
 import type { AttemptUpdate, RunUpdate } from "./changes.ts";
 import { giveBack, placeInSets } from "./capacity.ts";
@@ -47,6 +47,16 @@ export function endAttempt(turn: Turn, attempt: AttemptCell, end: End, details: 
   }
   attempt.worker.refusals = 0;
   decideRun(turn, run, end, details.run ?? {});
+}
+
+/**
+ * The run's last word when its attempt's end is known and no report of it will come, which alone has the result. `why`: a clause.
+ * Nothing for an end before which nothing ran.
+ */
+export function resultLost(run: RunCell, end: End, why: string): RunUpdate {
+  if (end.how === "refused" || end.how === "failedToStart") return {};
+  const message = boundedSentence(`Its result, if it wrote one, is lost: ${why}.`);
+  return { progress: { percent: run.row.progress?.percent ?? null, message } };
 }
 
 /** The attempt's row and memory only; its run is the caller's. */

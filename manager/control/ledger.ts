@@ -6,7 +6,7 @@ import { raiseAlarm } from "./alarms.ts";
 import { keepAttempt, makeAttempt } from "./attempts.ts";
 import { recall } from "./cache.ts";
 import { take } from "./capacity.ts";
-import { aboutAttempt, endAttempt } from "./ends.ts";
+import { aboutAttempt, endAttempt, resultLost } from "./ends.ts";
 import { holdForLostHistory, noteShortLedger } from "./hold.ts";
 import type { AttemptRecord } from "./records.ts";
 import { dequeue } from "./queue.ts";
@@ -122,9 +122,10 @@ export function endFromLedger(turn: Turn, attempt: AttemptCell, item: InventoryI
   if (!end || !acked) return;
   const endedAt = instant(acked.endedAt);
   const startedAt = attempt.row.startedAt ?? (acked.startedAt === undefined ? null : instant(acked.startedAt));
+  const why = `it went with the database that was taken back, its worker ${attempt.row.workerId} has its end only`;
   endAttempt(turn, attempt, end, {
     attempt: { endedAt, startedAt },
-    run: { endedAt, startedAt: attempt.run.row.startedAt ?? startedAt },
+    run: { endedAt, startedAt: attempt.run.row.startedAt ?? startedAt, ...resultLost(attempt.run, end, why) },
     reported: true,
   });
 }

@@ -23,6 +23,12 @@ test("a marked pool places nothing until every worker has told, and a queued run
     startedAt: 1_000,
     endedAt: 2_000,
     tries: 1,
+    result: null,
+    progress: {
+      percent: null,
+      message:
+        "Its result, if it wrote one, is lost: it went with the database that was taken back, its worker a has its end only.",
+    },
   });
   expect((await bench.attempts(run)).map((attempt) => [attempt.id, attempt.workerId, attempt.state])).toEqual([
     ["gone1", "a", "ended"],

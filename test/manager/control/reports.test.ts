@@ -122,7 +122,13 @@ test("an end that only an inventory told is asked for, and never forgotten", asy
   expect((await bench.run(run)).state).toBe("starting");
   a.restart();
   await a.join({ inventory: { part: 1, of: 1, items: [] } });
-  expect(await bench.run(run)).toMatchObject({ state: "succeeded", end: { how: "exited", code: 0 } });
+  const message = "Its result, if it wrote one, is lost: worker a came back without it.";
+  expect(await bench.run(run)).toMatchObject({
+    state: "succeeded",
+    end: { how: "exited", code: 0 },
+    result: null,
+    progress: { percent: null, message },
+  });
 });
 
 test("a refusal after it ran is called lost, and not placed again", async () => {
