@@ -230,10 +230,17 @@ export class SimHost {
   }
 
   /** The watchdog ticks every 2 s and outlives the agent (rule 9). */
-  #watch(here: HostAttempt, why: "timedOut" | "fenced", dueMono: number): void {
-    this.later(dueMono - this.now().mono + this.#ends.chance.between(0, watchdogTickMs), () => {
+  #watch(
+    here: HostAttempt,
+    why: "timedOut" | "fenced",
+    dueMono: number,
+    lateMs = this.#ends.chance.between(0, watchdogTickMs),
+  ): void {
+    this.later(dueMono - this.now().mono + lateMs, () => {
       const due = why === "timedOut" ? here.deadlines.timeoutMono : here.deadlines.fenceMono;
-      if (due === null || due > this.now().mono || here.exit || here.failed || here.started === "void") return;
+      if (due === null || here.exit || here.failed || here.started === "void") return;
+      // A paused machine wakes before its clock has come that far. A deadline that was moved has a watch of its own.
+      if (due > this.now().mono) return due === dueMono ? this.#watch(here, why, dueMono, lateMs) : undefined;
       // It may still start.
       if (!here.process) return this.#watch(here, why, this.now().mono + 1);
       this.#term(here, why);
