@@ -70,7 +70,7 @@ const startTask = route<{ id: string }, Record<never, never>, StartBody>(
     tag: "runs",
     summary: "Start a task: make a run of its newest version",
     description:
-      "A client that closes its connection before the answer has no run for certain: what was not begun by then is dropped, because nobody waits for it; what was begun goes on. Repeat it with the same Idempotency-Key.",
+      "Whether a client that closes its connection before the answer has a run is not certain: what was not begun by then is dropped, because nobody waits for it; what was begun goes on. Repeat it with the same Idempotency-Key.",
     permission: "runs:start",
     params: byTaskId,
     headers: startHeaders,

@@ -137,6 +137,7 @@ export class PoolEngine extends Service {
     const { log, options, clock } = this.#deps;
     const kept = { term: lease.term, keptMs: clock.now().mono, takenBack: this.#furthest.lackedBy(lease) };
     this.#furthest.see(lease);
+    // One object from the start: what the load renews is this lead's lease.
     const lead: Lead = Object.assign(kept, { state: await this.#load(kept, signal), batch: lease.batch });
     this.#lead = lead;
     this.#deps.onLead?.();
