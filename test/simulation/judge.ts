@@ -39,8 +39,10 @@ export class Judge {
   >();
   readonly #attempts = new Map<
     string,
-    { readonly run: string; readonly number: number; readonly epoch: string; state: AttemptState }
+    { readonly run: string; readonly worker: string; readonly epoch: string; state: AttemptState }
   >();
+  /** Runs whose attempt was said to have ended when its worker had another journal than the one that has its result. */
+  readonly #withoutJournal = new Set<string>();
   readonly #workers = new Map<string, { state: string; epoch: string | null }>();
   readonly #losses: Losses;
   #lastEvent = 0;
@@ -139,7 +141,7 @@ export class Judge {
 
   #insertAttempt(row: AttemptRecord): void {
     const { witness, clients } = this.#ends;
-    this.#attempts.set(row.id, { run: row.runId, number: row.number, epoch: row.epoch, state: row.state });
+    this.#attempts.set(row.id, { run: row.runId, worker: row.workerId, epoch: row.epoch, state: row.state });
     const run = this.#runs.get(row.runId);
     if (!run) return witness.violated(`attempt ${row.id} belongs to no run`);
     if (clients.stopWasAnswered(row.runId))
@@ -157,7 +159,10 @@ export class Judge {
     if (attemptOrder[set.state] < attemptOrder[attempt.state])
       witness.violated(`attempt ${id} was ${attempt.state} and became ${set.state}`);
     attempt.state = set.state;
-    if (set.state === "ended" && set.end) this.#ended(id, attempt.run, set.end);
+    if (set.state !== "ended" || !set.end) return;
+    const now = this.#workers.get(attempt.worker)?.epoch;
+    if (now && parseEpoch(now).journal !== parseEpoch(attempt.epoch).journal) this.#withoutJournal.add(attempt.run);
+    this.#ended(id, attempt.run, set.end);
   }
 
   #neverCame(asker: Asker, attempt: string): void {
@@ -239,7 +244,8 @@ export class Judge {
         continue;
       }
       const asked = clients.askedOf(found.run);
-      for (const line of untruth(found.run, found.attempts, asked, witness)) witness.violated(line);
+      const told = { ...found, journalGone: this.#withoutJournal.has(id) };
+      for (const line of untruth(told, asked, witness)) witness.violated(line);
     }
   }
 }

@@ -4,8 +4,15 @@ import type { AttemptRecord, RunRecord } from "../../manager/control/records.ts"
 import type { Asked } from "./clients.ts";
 import type { Witness, Witnessed } from "./witness.ts";
 
-/** What the store says of a run that did not happen; nothing when it is all true (I6). */
-export function untruth(run: RunRecord, attempts: readonly AttemptRecord[], asked: Asked, witness: Witness): string[] {
+/** What the store says of a run. `journalGone`: its worker had given up the journal that has the result when its end was told. */
+interface ToldOf {
+  readonly run: RunRecord;
+  readonly attempts: readonly AttemptRecord[];
+  readonly journalGone: boolean;
+}
+
+/** What of it did not happen; nothing when it is all true (I6). */
+export function untruth({ run, attempts, journalGone }: ToldOf, asked: Asked, witness: Witness): string[] {
   const lines: string[] = [];
   if (!isTerminal(run.state)) return lines;
   if (run.state === "succeeded" && asked.code !== 0) lines.push(`run ${run.id} succeeded, but its script exits ${asked.code}`);
@@ -15,7 +22,9 @@ export function untruth(run: RunRecord, attempts: readonly AttemptRecord[], aske
   const written = witness.ofRun(run.id).some(({ endedBy }) => endedBy === "itself")
     ? JSON.stringify(`${run.id} ${asked.result}`)
     : null;
-  const mayLack = run.end?.how !== "exited" || witness.ofRun(run.id).some(({ worker }) => witness.putBack.has(worker));
+  const saidLost = journalGone && run.progress?.message?.startsWith("Its result, if it wrote one, is lost: ") === true;
+  const mayLack =
+    run.end?.how !== "exited" || saidLost || witness.ofRun(run.id).some(({ worker }) => witness.putBack.has(worker));
   if (run.result !== written && !(mayLack && run.result === null))
     lines.push(`run ${run.id} with ${JSON.stringify(run.end)} has the result ${run.result}`);
   const failures = attempts.filter(({ end }) => end !== null && isFailure(end)).length;
