@@ -10,8 +10,11 @@ export function passedBounds(state: ControlState | undefined, agents: Iterable<A
     if (held > most) lines.push(`${what}: ${held}, and at most ${most} may be (I13)`);
   };
   if (state) {
-    const { queue, tasks, versions, names, keys } = state;
-    bound("queued runs in a leader's memory", queue.inMemory, queueWindow + state.attempts.size);
+    const { tasks, versions, names, keys } = state;
+    let fresh = 0;
+    for (const { row } of state.runs.values()) if (row.state === "queued" && row.placements === 0) fresh += 1;
+    // One whose attempt was refused, or failed, waits in memory again whatever the window holds: they are as many as had a place.
+    bound("queued runs that were never placed in a leader's memory", fresh, queueWindow);
     // Trimmed between batches: what the last one touched may be there beside.
     for (const cache of [tasks, versions, names, keys]) bound("rows in a cache", cache.rows.size, taskCache + 60);
     for (const worker of state.workers.values()) {

@@ -209,6 +209,17 @@ export class Faults {
     }
   }
 
+  /** Where everybody was removed nothing would ever run: an operator starts one agent anew. */
+  keepOne(isRemoved: (workerId: string) => boolean): void {
+    const { trace, workers } = this.#ends;
+    const left = workers.filter(({ retired }) => !retired);
+    const [first] = left;
+    if (!first || !left.every(({ id }) => isRemoved(id))) return;
+    trace.tell(() => `${first.id} is started anew, since every worker was removed`);
+    first.die();
+    first.start();
+  }
+
   /** Somebody installs a second agent under the same id. */
   #duplicate(worker: SimWorker, forMs: number): void {
     const other = this.#ends.another(worker.id);

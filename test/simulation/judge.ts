@@ -17,6 +17,7 @@ import { untruth } from "./truth.ts";
 import type { Witness } from "./witness.ts";
 
 const attemptOrder: Readonly<Record<AttemptState, number>> = { sent: 0, accepted: 1, running: 2, stopping: 3, ended: 4 };
+const movesWork: ReadonlySet<Change["op"]> = new Set(["insertRun", "updateRun", "insertAttempt", "updateAttempt"]);
 
 export interface JudgeEnds {
   readonly plan: Plan;
@@ -46,6 +47,8 @@ export class Judge {
   readonly #workers = new Map<string, { state: string; epoch: string | null }>();
   readonly #losses: Losses;
   #lastEvent = 0;
+  /** When a run or an attempt last was made or changed. */
+  movedMs = 0;
 
   constructor(ends: JudgeEnds) {
     this.#ends = ends;
@@ -75,7 +78,8 @@ export class Judge {
   }
 
   #change(asker: Asker, term: number, change: Change): void {
-    const { witness } = this.#ends;
+    const { witness, schedule } = this.#ends;
+    if (movesWork.has(change.op)) this.movedMs = schedule.nowMs;
     switch (change.op) {
       case "insertRun":
         return this.#insertRun(change.row);
@@ -214,11 +218,6 @@ export class Judge {
     if (row.kind === "runEnded" && text.includes("nobody heard of worker")) counters.happened("a run was given up");
   }
 
-  allEnded(): boolean {
-    for (const run of this.#runs.values()) if (!isTerminal(run.state)) return false;
-    return true;
-  }
-
   /** Runs that are not terminal, with what the store says of them. */
   stuck(): string[] {
     const lines: string[] = [];
@@ -227,7 +226,7 @@ export class Judge {
       const attempts = [...this.#attempts]
         .filter(([, attempt]) => attempt.run === id)
         .map(([name, { state }]) => `${name} ${state}`);
-      lines.push(`run ${id} of ${run.client} is ${run.state}, attempts ${attempts.join(", ") || "none"}`);
+      lines.push(`run ${id} of ${run.client} is ${run.state}, attempts ${attempts.join(", ") || "none"}: stuck (promise 7)`);
     }
     return lines;
   }
@@ -235,7 +234,6 @@ export class Judge {
   /** When all is over: what was acknowledged is there, is terminal, and says the truth. */
   async judge(store: Store): Promise<void> {
     const { clients, witness } = this.#ends;
-    for (const line of this.stuck()) witness.violated(`${line}: stuck (promise 7)`);
     for (const line of clients.broken((id) => this.#runs.has(id))) witness.violated(line);
     for (const id of this.#runs.keys()) {
       const found = await store.run(id);

@@ -144,7 +144,9 @@ function sayTotals(totals: Totals, seconds: number, processes: number): void {
     `${totals.runs} runs, ${totals.processes} processes, ${totals.faults} faults, ${totals.failures.length} seeds with violations`,
   );
   for (const [name, count] of Object.entries(totals.counts)) say(`${String(count).padStart(9)}  ${name}`);
-  for (const { seed, violations } of totals.failures.slice(0, 20)) say(`VIOLATED in seed ${seed}: ${violations[0]}`);
+  const failures = totals.failures.toSorted((a, b) => a.seed - b.seed);
+  if (failures.length > 0) say(`Seeds with violations: ${failures.map(({ seed }) => seed).join(" ")}`);
+  for (const { seed, violations } of failures.slice(0, 20)) say(`VIOLATED in seed ${seed}: ${violations[0]}`);
 }
 
 /** Cuts the failing seed to what it needs, tells that as a story, and keeps it. */

@@ -13,7 +13,7 @@ export interface Plan {
   readonly faults: readonly Fault[];
 }
 
-/** Everything that waits in the product, small enough that each wait passes within the world's ten minutes. */
+/** Everything that waits in the product, small enough that each wait passes in the three minutes after everything healed. */
 export interface PlanTiming {
   readonly heartbeatMs: number;
   readonly brakeHoldMs: number;
@@ -97,7 +97,12 @@ export interface Fault {
 
 export const managerIds = ["m1", "m2"] as const;
 export const faultsUntilMs = 420_000;
+/** The world ends here, unless work is left then. */
 export const worldEndsMs = 600_000;
+/** By then even one slot that is left has done the work of all clients, retries included. */
+export const worldEndsAtLastMs = worldEndsMs + 2 * 3_600_000;
+/** Longer than any work, grace, backoff or fence of a plan: who waits for one of these sees something move sooner. */
+export const stillMs = 90_000;
 
 interface TaskKind {
   readonly onLost: "wait" | "fail" | "retry";

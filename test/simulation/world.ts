@@ -16,7 +16,7 @@ import { Judge, mayFollow } from "./judge.ts";
 import { wrongOutput } from "./judge-output.ts";
 import { SimManager } from "./manager.ts";
 import { Overlaps } from "./overlaps.ts";
-import { faultsUntilMs, managerIds, planOf, worldEndsMs, type Plan } from "./plan.ts";
+import { faultsUntilMs, managerIds, planOf, stillMs, worldEndsAtLastMs, worldEndsMs, type Plan } from "./plan.ts";
 import type { Product } from "./product.ts";
 import { Rules } from "./rules.ts";
 import { Schedule } from "./schedule.ts";
@@ -42,6 +42,8 @@ export interface WorldResult {
 }
 
 const readEveryMs = 5_000;
+/** By then whoever was to be removed is. */
+const keepsOneMs = faultsUntilMs + 20_000;
 /** By then whatever ran on a worker that is gone for good is decided. */
 const goneDecidedMs = 565_000;
 /** Promise 7. */
@@ -147,12 +149,37 @@ export class World {
     this.#clients.makeTasks();
     this.#faults.plan();
     this.#schedule.after(faultsUntilMs, () => this.#faults.heal());
+    this.#schedule.after(keepsOneMs, () => this.#faults.keepOne((id) => this.#judge.workerRow(id)?.state === "removed"));
     this.#schedule.after(faultsUntilMs + stuckAfterMs, () => this.#lookForStuck());
     this.#schedule.after(goneDecidedMs, () => this.#faults.removeGone());
     this.#schedule.after(readEveryMs, () => this.#readOne());
-    while ((await this.#schedule.step(worldEndsMs)) && this.#witness.violations.length === 0);
+    await this.#playUntil(worldEndsMs);
+    // Some worlds have more work than time: they go on while it moves.
+    for (let untilMs = worldEndsMs; this.#goesOn(untilMs); untilMs += 1_000) await this.#playUntil(untilMs + 1_000);
     if (this.#witness.violations.length === 0) await this.#judgeAll();
     return this.#result();
+  }
+
+  async #playUntil(untilMs: number): Promise<void> {
+    while (this.#witness.violations.length === 0 && (await this.#schedule.step(untilMs)));
+  }
+
+  #goesOn(nowMs: number): boolean {
+    if (this.#witness.violations.length > 0 || nowMs >= worldEndsAtLastMs) return false;
+    return nowMs - this.#judge.movedMs < stillMs && this.#left().length > 0;
+  }
+
+  /** What would have to be over at the end, and is not. */
+  #left(): string[] {
+    const lines = this.#judge.stuck();
+    for (const process of this.#witness.processes)
+      if (process.toMs === null) lines.push(`${process.attempt} still runs on ${process.worker} at the end (I8)`);
+    const leading = this.#managers.filter(({ engine }) => engine?.lead);
+    if (leading.length !== 1) lines.push(`${leading.length} managers lead at the end`);
+    const state = leading[0]?.engine?.lead?.state;
+    if (state) lines.push(...leftOver(state));
+    for (const { agent } of this.#workers) if (agent) lines.push(...leftOnWorker(agent));
+    return lines;
   }
 
   /** A reader looks at a run, now through this manager, now through that; and who leads is noted on the way. */
@@ -207,15 +234,9 @@ export class World {
   }
 
   async #judgeAll(): Promise<void> {
+    for (const line of this.#left()) this.#witness.violated(line);
     await this.#judge.judge(this.#database.base);
     for (const line of await wrongOutput(this.#database.logs, this.#workers)) this.#witness.violated(line);
-    for (const process of this.#witness.processes)
-      if (process.toMs === null) this.#witness.violated(`${process.attempt} still runs on ${process.worker} at the end (I8)`);
-    const leading = this.#managers.filter(({ engine }) => engine?.lead);
-    if (leading.length !== 1) this.#witness.violated(`${leading.length} managers lead at the end`);
-    const state = leading[0]?.engine?.lead?.state;
-    for (const line of state ? leftOver(state) : []) this.#witness.violated(line);
-    for (const { agent } of this.#workers) for (const line of agent ? leftOnWorker(agent) : []) this.#witness.violated(line);
   }
 
   #broken(error: unknown): void {
