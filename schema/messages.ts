@@ -181,7 +181,8 @@ export const hello = z.object({
   newestSeq: seq,
   /**
    * The newest seq when this epoch began: what an agent finds out at its start has seqs above it already. A journal that was put
-   * back shows here that it knows less than was applied (rule 1). Agents of the first release do not say it.
+   * back shows here that it knows less than was applied (rule 1); what earlier epochs wrote counts only if a leader took a hello
+   * since. Agents of the first release do not say it.
    */
   seqAtStart: seq.optional(),
   versions: z.array(z.int()).max(10),

@@ -11,12 +11,13 @@ import { countInPlace, keepStarts, startsIn } from "./journal-starts.ts";
 import { isBusy, isFull, isMalformed } from "./sqlite-errors.ts";
 
 /** SQLite's user_version of the tables below. */
-const tablesVersion = 2;
+const tablesVersion = 3;
 
 const tables = `
   CREATE TABLE meta (
     journal TEXT NOT NULL, n INTEGER NOT NULL, highest_term INTEGER NOT NULL, highest_ack INTEGER NOT NULL,
-    next_seq INTEGER NOT NULL, made_wall INTEGER NOT NULL, forgotten_seq INTEGER NOT NULL DEFAULT 0
+    next_seq INTEGER NOT NULL, made_wall INTEGER NOT NULL, forgotten_seq INTEGER NOT NULL DEFAULT 0,
+    unheard_seq INTEGER
   ) STRICT;
   CREATE TABLE ledger (attempt TEXT PRIMARY KEY, entry TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE reports (seq INTEGER PRIMARY KEY, attempt TEXT NOT NULL, body TEXT NOT NULL) STRICT;
@@ -26,6 +27,7 @@ const tables = `
 /** What brings the tables of a version to the next one. An agent that never forgot an end has forgotten none above 0. */
 const upgrades: Readonly<Record<number, string>> = {
   1: "ALTER TABLE meta ADD COLUMN forgotten_seq INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 2;",
+  2: "ALTER TABLE meta ADD COLUMN unheard_seq INTEGER; PRAGMA user_version = 3;",
 };
 
 /** A WAL that grew under a backlog is cut to this again. */
@@ -74,7 +76,7 @@ export function readMeta({ database }: Pick<JournalFile, "database">): JournalMe
     .prepare(
       `SELECT journal, n, highest_term AS highestTerm, highest_ack AS highestAck,
          max(1, next_seq, highest_ack + 1, (SELECT coalesce(max(seq), 0) + 1 FROM reports)) AS nextSeq,
-         forgotten_seq AS forgottenSeq FROM meta`,
+         forgotten_seq AS forgottenSeq, unheard_seq AS unheardSeq FROM meta`,
     )
     .get();
   return { ...(row as unknown as JournalMeta) };
@@ -150,7 +152,7 @@ function fileOf(path: string, database: DatabaseSync): Omit<JournalFile, "n"> {
 function makeTables(file: Omit<JournalFile, "n">, wall: number, highestTerm: number): void {
   file.transact(() => {
     file.database.exec(tables);
-    file.database.prepare("INSERT INTO meta VALUES (?, 0, ?, 0, 1, ?, 0)").run(shortId(), highestTerm, wall);
+    file.database.prepare("INSERT INTO meta VALUES (?, 0, ?, 0, 1, ?, 0, NULL)").run(shortId(), highestTerm, wall);
   });
 }
 

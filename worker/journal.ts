@@ -100,6 +100,7 @@ interface Verbs {
   readonly dropAcked: StatementSync;
   readonly forget: StatementSync;
   readonly setForgotten: StatementSync;
+  readonly setUnheard: StatementSync;
   readonly setMeta: StatementSync;
   readonly setStarts: StatementSync;
 }
@@ -116,6 +117,7 @@ function prepare({ database }: JournalFile): Verbs {
     dropAcked: database.prepare("DELETE FROM reports WHERE seq <= ?"),
     forget: database.prepare("DELETE FROM ledger WHERE attempt = ?"),
     setForgotten: database.prepare("UPDATE meta SET forgotten_seq = max(forgotten_seq, ?)"),
+    setUnheard: database.prepare("UPDATE meta SET unheard_seq = ?"),
     setStarts: database.prepare("UPDATE meta SET n = ?"),
     // Terms and acks only rise, whatever the order in which two steps name them.
     setMeta: database.prepare(
@@ -141,6 +143,9 @@ function apply(verbs: Verbs, write: JournalWrite): void {
     case "forget":
       for (const attempt of write.attempts) verbs.forget.run(attempt);
       verbs.setForgotten.run(write.upTo);
+      return;
+    case "unheard":
+      verbs.setUnheard.run(write.seq);
       return;
   }
 }

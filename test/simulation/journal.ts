@@ -104,6 +104,9 @@ export class SimJournal {
       case "forget":
         for (const attempt of write.attempts) this.#entries.delete(attempt);
         return;
+      case "unheard":
+        this.#meta = { ...this.#meta, unheardSeq: write.seq };
+        return;
     }
   }
 

@@ -62,7 +62,15 @@ test("each opening counts, with the same id; what was written is found again", (
   const id = first.meta.journal;
   first.close();
   const second = openJournal(folder, now);
-  expect(second.meta).toEqual({ journal: id, n: 2, highestTerm: 4, highestAck: 1, nextSeq: 3, forgottenSeq: 2 });
+  expect(second.meta).toEqual({
+    journal: id,
+    n: 2,
+    highestTerm: 4,
+    highestAck: 1,
+    nextSeq: 3,
+    forgottenSeq: 2,
+    unheardSeq: null,
+  });
   expect(second.entries()).toEqual([entry("a1")]);
   expect(second.reports()).toEqual([report(2)]);
   expect(second.notes).toEqual([]);
@@ -115,25 +123,30 @@ test("a journal of the first release is brought up to date with all that it hold
   const { journal: id } = first.meta;
   first.close();
   const database = new DatabaseSync(path());
-  database.exec("ALTER TABLE meta DROP COLUMN forgotten_seq; PRAGMA user_version = 1");
+  database.exec("ALTER TABLE meta DROP COLUMN forgotten_seq; ALTER TABLE meta DROP COLUMN unheard_seq; PRAGMA user_version = 1");
   database.close();
   const second = openJournal(folder, now);
-  expect(second.meta).toMatchObject({ journal: id, n: 2, nextSeq: 2, forgottenSeq: 0 });
+  expect(second.meta).toMatchObject({ journal: id, n: 2, nextSeq: 2, forgottenSeq: 0, unheardSeq: null });
   expect(second.entries()).toEqual([entry("a1")]);
-  second.write([{ write: "forget", attempts: ["a1"], upTo: 9 }]);
+  second.write([
+    { write: "forget", attempts: ["a1"], upTo: 9 },
+    { write: "unheard", seq: 0 },
+  ]);
   second.close();
   const third = openJournal(folder, now);
-  expect(third.meta).toMatchObject({ n: 3, forgottenSeq: 9 });
+  expect(third.meta).toMatchObject({ n: 3, forgottenSeq: 9, unheardSeq: 0 });
+  third.write([{ write: "unheard", seq: null }]);
+  expect(third.durable().meta).toMatchObject({ unheardSeq: null });
   third.close();
 });
 
 test("a journal of a newer Muster is left as it is, and the sentence says what to do", () => {
   openJournal(folder, now).close();
   const database = new DatabaseSync(path());
-  database.exec("PRAGMA user_version = 3");
+  database.exec("PRAGMA user_version = 4");
   database.close();
   expect(() => openJournal(folder, now)).toThrow(
-    /journal\.db has version 3, and this Muster knows up to 2: start the newer Muster/,
+    /journal\.db has version 4, and this Muster knows up to 3: start the newer Muster/,
   );
   expect(readdirSync(folder).filter((name) => name.includes("corrupt"))).toEqual([]);
 });
@@ -226,6 +239,7 @@ test("a new journal: a new id that counts from 1, the old file aside, and the hi
     highestAck: 0,
     nextSeq: 1,
     forgottenSeq: 0,
+    unheardSeq: null,
   });
   expect(journal.meta).toEqual(meta);
   expect([journal.entries(), journal.reports()]).toEqual([[], []]);

@@ -73,6 +73,7 @@ export function onSync(turn: Turn, item: SyncItem): void {
     return;
   }
   link.refused = null;
+  noteHeard(turn);
   if (item.settings) takeSettings(turn, item.settings);
   if (item.draining !== undefined) state.draining = item.draining;
   if (item.ack) onAck(turn, item.ack);
@@ -88,6 +89,14 @@ export function onSync(turn: Turn, item: SyncItem): void {
   link.helloMono = null;
   link.hellos = 0;
   link.synced = true;
+}
+
+/** From here on reports may be applied. Durable before the first of them is published: the step's writes come first. */
+function noteHeard(turn: Turn): void {
+  const { state } = turn;
+  if (!state.heard && state.notedUnheard) turn.unheard = { seq: null };
+  state.heard = true;
+  state.notedUnheard = false;
 }
 
 function onRefused(turn: Turn, item: SyncItem): void {

@@ -76,14 +76,18 @@ export interface JournalMeta {
   readonly nextSeq: number;
   /** Highest seq of an end that the ledger has forgotten; absent or 0: it has forgotten none. */
   readonly forgottenSeq?: number;
+  /** The newest seq before an agent wrote reports of whose life no leader has heard yet; absent or null: there are none such. */
+  readonly unheardSeq?: number | null;
 }
 
 /** What one step wants written, in order, in one durable transaction, before anything else of the step happens. */
 export type JournalWrite =
-  | { readonly write: "meta"; readonly set: Partial<Omit<JournalMeta, "journal" | "n">> }
+  | { readonly write: "meta"; readonly set: Partial<Omit<JournalMeta, "journal" | "n" | "unheardSeq">> }
   | { readonly write: "entry"; readonly entry: LedgerEntry }
   | { readonly write: "report"; readonly report: StoredReport }
   /** Drops the reports up to and including this seq. */
   | { readonly write: "acked"; readonly seq: number }
   /** Drops these entries; `upTo` is the highest seq of their ends. */
-  | { readonly write: "forget"; readonly attempts: readonly string[]; readonly upTo: number };
+  | { readonly write: "forget"; readonly attempts: readonly string[]; readonly upTo: number }
+  /** Sets `unheardSeq`. */
+  | { readonly write: "unheard"; readonly seq: number | null };

@@ -90,8 +90,12 @@ export interface AgentState {
   highestTerm: number;
   highestAck: number;
   nextSeq: number;
-  /** The newest seq before this epoch wrote any. */
+  /** The newest seq before this epoch wrote any, or an earlier one of which no leader heard: nothing since can have been applied. */
   readonly seqAtStart: number;
+  /** A leader took a hello of this epoch. */
+  heard: boolean;
+  /** The journal holds `seqAtStart`, so that a later agent says the same as long as nobody has heard. */
+  notedUnheard: boolean;
   /** Ends up to this seq may be missing in the ledger. */
   forgottenSeq: number;
   readonly live: Map<string, Attempt>;

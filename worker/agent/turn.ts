@@ -14,6 +14,8 @@ export interface Turn {
   readonly forgotten: string[];
   termRaised: boolean;
   acked: boolean;
+  /** What the journal is to say of reports that no leader can have heard of (rule 1). */
+  unheard: { readonly seq: number | null } | null;
   /** A hello shall be published in this step. */
   hello: boolean;
   readonly actions: AgentAction[];
@@ -29,6 +31,7 @@ export function newTurn(state: AgentState, now: Now): Turn {
     forgotten: [],
     termRaised: false,
     acked: false,
+    unheard: null,
     hello: false,
     actions: [],
   };
@@ -38,6 +41,11 @@ export function newTurn(state: AgentState, now: Now): Turn {
 export function finishTurn(turn: Turn): AgentStep {
   const { state } = turn;
   const journal: JournalWrite[] = [];
+  if (turn.reports.length > 0 && !state.heard && !state.notedUnheard) {
+    state.notedUnheard = true;
+    turn.unheard = { seq: state.seqAtStart };
+  }
+  if (turn.unheard) journal.push({ write: "unheard", ...turn.unheard });
   if (turn.termRaised || turn.acked)
     journal.push({ write: "meta", set: { highestTerm: state.highestTerm, highestAck: state.highestAck } });
   for (const attempt of turn.touched) {
@@ -49,7 +57,7 @@ export function finishTurn(turn: Turn): AgentStep {
   if (turn.forgotten.length > 0) journal.push({ write: "forget", attempts: turn.forgotten, upTo: state.forgottenSeq });
   // An ack that is lost with this agent only makes the next one send again what the manager passes over (rule 12); each term
   // that was obeyed must be known (rule 15).
-  const canWait = turn.acked && !turn.termRaised && turn.touched.size === 0 && turn.reports.length === 0;
+  const canWait = turn.acked && !turn.termRaised && !turn.unheard && turn.touched.size === 0 && turn.reports.length === 0;
   return { journal, actions: turn.actions, ...(canWait ? { canWait } : {}) };
 }
 

@@ -165,3 +165,21 @@ test("a flood of questions is answered with one hello at once and one later", ()
   expect(seen).toEqual([1, ...Array.from({ length: 49 }, () => 0)]);
   expect(published(agent.pass(5_000), "hello")).toHaveLength(1);
 });
+
+test("what an agent wrote that no leader heard of does not make its journal a later one (rule 1)", () => {
+  const seqAtStart = (agent: TestAgent) => published(agent.connect(), "hello")[0]?.seqAtStart;
+  const first = new TestAgent().connectAndSync().run("a1");
+  const known = first.state.nextSeq - 1;
+  // It says at its start what became of a1, to nobody, and is killed: the next one knows no more of what was applied.
+  const second = first.restart();
+  second.put({ kind: "recovered", found: [{ attempt: "a1", found: "rebooted" }] });
+  expect(second.state.nextSeq - 1).toBeGreaterThan(known);
+  const third = second.restart();
+  expect(seqAtStart(third)).toBe(known);
+  const fourth = third.restart();
+  expect(seqAtStart(fourth)).toBe(known);
+  // A leader took its hello: what it reports from here on is applied, and the next one has it.
+  fourth.say({ kind: "sync", epoch: fourth.epoch, connection: 1 });
+  const fifth = fourth.restart();
+  expect(seqAtStart(fifth)).toBe(second.state.nextSeq - 1);
+});

@@ -33,6 +33,9 @@ export class MemoryJournal {
           for (const attempt of write.attempts) this.entries.delete(attempt);
           this.meta = { ...this.meta, forgottenSeq: Math.max(this.meta.forgottenSeq ?? 0, write.upTo) };
           break;
+        case "unheard":
+          this.meta = { ...this.meta, unheardSeq: write.seq };
+          break;
       }
     }
   }
