@@ -1,6 +1,6 @@
 import type { Request } from "../../manager/control/inputs.ts";
 import type { SimAnswer, SimManager } from "./manager.ts";
-import { managerIds, type Plan } from "./plan.ts";
+import { faultsUntilMs, managerIds, type Plan } from "./plan.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Chance } from "./seeded.ts";
 import { answerText, requestText } from "./story.ts";
@@ -59,10 +59,11 @@ export class Asking {
     ask();
   }
 
-  /** Answers are lost too. */
+  /** Answers are lost too, until everything heals. */
   #onTheWay(hear: (answer: Heard) => void, answer: SimAnswer): void {
     const { chance, schedule, plan } = this.#ends;
-    if (!chance.happens(plan.weather.loss / 3)) schedule.after(chance.between(0, 5), () => hear(answer));
+    const isLost = chance.happens(plan.weather.loss / 3);
+    if (!isLost || schedule.nowMs >= faultsUntilMs) schedule.after(chance.between(0, 5), () => hear(answer));
   }
 }
 
