@@ -64,7 +64,7 @@ export const requestLimits = {
 export const managerLimits = {
   /** Runs that wait (queued or retrying) in one pool; the next start is answered 429. */
   waitingRuns: 1_000_000,
-  /** Waiting runs that are in memory; the rest are in the database. */
+  /** Waiting runs in memory, beside those that come back from a worker or wait to be retried; the rest are in the database. */
   queueWindow: 10_000,
   /** Inputs that one commit may cover. */
   batchInputs: 500,
