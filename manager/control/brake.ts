@@ -20,7 +20,9 @@ export function noteGone(turn: Turn, worker: WorkerCell): void {
     if (goneMono >= now.mono - windowMs) break;
     gone.delete(id);
   }
-  if (untilMono === null && isFleet(state, gone.size)) pull(state, now.mono);
+  // Those that vanish together once it lets go are held anew: neither its time nor a person's word was about them.
+  const holds = untilMono !== null && now.mono < untilMono;
+  if (!holds && isFleet(state, gone.size)) pull(state, now.mono);
 }
 
 /** It is heard again: whoever vanishes next did not vanish together with it. */
@@ -41,6 +43,7 @@ function pull(state: ControlState, nowMono: number): void {
   const { brake } = state;
   brake.untilMono = nowMono + state.options.timing.brakeHoldMs;
   brake.releasing = false;
+  for (const worker of state.workers.values()) worker.releaseMono = null;
   armWake(state, nowMono);
   armWake(state, brake.untilMono);
 }
@@ -95,6 +98,7 @@ export function letBrakeGo(turn: Turn): boolean {
   if (brake.untilMono === null || brake.releasing) return false;
   brake.untilMono = turn.now.mono;
   brake.releasing = true;
+  brake.gone.clear();
   return true;
 }
 

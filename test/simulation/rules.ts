@@ -8,6 +8,7 @@ import type { Counters, Happening } from "./counters.ts";
 import type { Asker } from "./database.ts";
 import type { Life } from "./life.ts";
 import { Losses } from "./losses.ts";
+import { SeenBrake } from "./seen-brake.ts";
 import type { Plan } from "./plan.ts";
 import { itemText } from "./story.ts";
 import type { Trace } from "./trace.ts";
@@ -26,16 +27,7 @@ interface Seen {
   tookLeaseMono: number;
   /** Worker → the newest epoch and instant that it has dealt with, and when. */
   readonly heard: Map<string, { readonly epoch: string; readonly mono: number; readonly atMono: number }>;
-  /** When workers became unreachable, lately, and until when nobody may be declared lost. */
-  readonly gone: Map<string, number>;
-  pulledMono: number | undefined;
-  brakeUntilMono: number | undefined;
-  /** When it was certainly pulled; when it stepped last, and since when without a pause. */
-  brakeCertainMono: number;
-  steppedMono: number;
-  presentMono: number;
-  /** The brake lets go: since when, and how many workers it has let go. */
-  releasing: { readonly sinceMono: number; lost: number } | undefined;
+  readonly brake: SeenBrake;
 }
 
 type WorkerMessage = Extract<Input, { readonly workerId: string }>;
@@ -50,9 +42,6 @@ const refusalHappenings: readonly (readonly [string, Happening])[] = [
   ["its journal is a restored copy", "a restored copy was refused"],
   ["an agent that was started later", "a restored copy was refused"],
 ];
-
-/** One worker in a second, eight of them and some that are their doubles; a tick; and a moment. */
-const overdueMs = 20_000;
 
 /** With these a message was no sign of life of the worker that is known. */
 const deafNotes: ReadonlySet<string> = new Set(["staleHello", "helloRefused", "unknownEpoch"]);
@@ -88,13 +77,7 @@ export class Rules {
         confirmed: false,
         tookLeaseMono: 0,
         heard: new Map(),
-        gone: new Map(),
-        pulledMono: undefined,
-        brakeUntilMono: undefined,
-        brakeCertainMono: 0,
-        steppedMono: 0,
-        presentMono: 0,
-        releasing: undefined,
+        brake: new SeenBrake(this.#ends),
       };
       this.#seen.set(life, seen);
     }
@@ -116,10 +99,7 @@ export class Rules {
     const life = asker as Life;
     seen.tookLeaseMono = life.clock.now().mono;
     seen.heard.clear();
-    seen.gone.clear();
-    seen.pulledMono = undefined;
-    seen.brakeUntilMono = undefined;
-    seen.releasing = undefined;
+    seen.brake.tookLease();
   }
 
   committing(life: Life, batch: Batch): Batch {
@@ -161,29 +141,8 @@ export class Rules {
       this.#countNotes(step);
       for (const change of step.changes) if (change.op === "insertEvent") this.#event(life, seen, change.row, batch.times);
     }
-    this.#lookAtBrake(seen);
-    this.#lookForOverdue(life, seen, batch.times.inputsMs);
-  }
-
-  /** Rule 11: the brake holds for so long, and then lets go. */
-  #lookForOverdue(life: Life, seen: Seen, atMono: number): void {
-    const { plan, workerRow, witness } = this.#ends;
-    const { heartbeatMs, brakeHoldMs } = plan.timing;
-    if (atMono - seen.steppedMono > 2 * heartbeatMs) seen.presentMono = atMono;
-    seen.steppedMono = atMono;
-    if (seen.brakeUntilMono === undefined) return;
-    const leastMono = Math.max(
-      seen.brakeCertainMono + brakeHoldMs,
-      seen.presentMono + 7.5 * heartbeatMs,
-      seen.tookLeaseMono + 7.5 * heartbeatMs,
-    );
-    for (const [id, heard] of seen.heard) {
-      const dueMono = Math.max(leastMono, heard.atMono + 7.5 * heartbeatMs, (life.backMono ?? 0) + 7.5 * heartbeatMs);
-      if (atMono > dueMono + overdueMs && workerRow(id)?.state === "unreachable")
-        witness.violated(
-          `${life.name} holds worker ${id} ${Math.round(atMono - dueMono)} ms beyond the time of its brake (rule 11)`,
-        );
-    }
+    seen.brake.look();
+    seen.brake.lookForOverdue(life, seen, batch.times.inputsMs);
   }
 
   #hears(seen: Seen, input: Exclude<WorkerMessage, { kind: "status" }>, atMono: number): void {
@@ -204,11 +163,7 @@ export class Rules {
   }
 
   #event(life: Life, seen: Seen, event: EventRecord, times: HeldBatch["times"]): void {
-    if (event.kind === "poolReleased") {
-      if (seen.brakeUntilMono !== undefined) seen.releasing = { sinceMono: times.begunMs, lost: 0 };
-      seen.brakeUntilMono = undefined;
-      this.#ends.counters.happened("an operator let the fleet brake go");
-    }
+    if (event.kind === "poolReleased") seen.brake.letGo(times.begunMs);
     if (event.workerId === null) return;
     if (event.kind === "attemptEnded" || event.kind === "runEnded")
       this.#losses.says(
@@ -216,7 +171,7 @@ export class Rules {
         event,
         times.inputsMs - Math.max(seen.heard.get(event.workerId)?.atMono ?? 0, seen.tookLeaseMono),
       );
-    if (event.kind === "workerUnreachable") this.#noteGone(seen, event.workerId, times.begunMs);
+    if (event.kind === "workerUnreachable") seen.brake.noteGone(event.workerId, times.begunMs);
     if (event.kind === "workerLost") this.#checkLoss(life, seen, event.workerId, times.inputsMs);
   }
 
@@ -233,57 +188,7 @@ export class Rules {
       witness.violated(
         `${life.name} declares ${workerId} lost ${Math.round(atMono - life.backMono)} ms after it was away itself`,
       );
-    if (seen.brakeUntilMono !== undefined && atMono < seen.brakeUntilMono)
-      witness.violated(`${life.name} declares ${workerId} lost although the fleet fell silent at once (rule 11)`);
-    this.#checkRate(life, seen, atMono);
-  }
-
-  /** Rule 11: the brake lets go at a stated rate, here one worker in a second. */
-  #checkRate(life: Life, seen: Seen, atMono: number): void {
-    if (seen.brakeUntilMono !== undefined) {
-      seen.releasing ??= { sinceMono: seen.brakeUntilMono, lost: 0 };
-      this.#ends.counters.happened("workers were lost after the fleet brake had held its time");
-    }
-    if (!seen.releasing) return;
-    seen.releasing.lost += 1;
-    const { sinceMono, lost } = seen.releasing;
-    if (lost > (atMono - sinceMono) / 1_000 + 1)
-      this.#ends.witness.violated(
-        `${life.name} declares ${lost} workers lost within ${Math.round(atMono - sinceMono)} ms of its brake (rule 11)`,
-      );
-  }
-
-  #noteGone(seen: Seen, workerId: string, atMono: number): void {
-    const { heartbeatMs, brakeHoldMs } = this.#ends.plan.timing;
-    seen.gone.set(workerId, atMono);
-    // When a step was made is only known to lie within its batch: the brake may have been pulled here, and must have been there.
-    const together = (beats: number): boolean => {
-      const all = [...seen.gone].filter(([, at]) => at >= atMono - beats * heartbeatMs);
-      return this.#isFleet(all.filter(([id]) => this.#ends.workerRow(id)?.state === "unreachable").length);
-    };
-    if (together(2.5)) seen.pulledMono ??= atMono;
-    if (seen.brakeUntilMono !== undefined || !together(1.5)) return;
-    seen.brakeCertainMono = atMono;
-    seen.brakeUntilMono = (seen.pulledMono ?? atMono) + brakeHoldMs;
-    this.#ends.counters.happened("the fleet brake was pulled");
-  }
-
-  #lookAtBrake(seen: Seen): void {
-    if (seen.pulledMono === undefined) return;
-    let silent = 0;
-    for (const state of this.#ends.workerStates()) if (state === "unreachable") silent += 1;
-    if (this.#isFleet(silent)) return;
-    seen.pulledMono = undefined;
-    if (seen.brakeUntilMono !== undefined) this.#ends.counters.happened("the fleet brake let go");
-    seen.brakeUntilMono = undefined;
-    seen.releasing = undefined;
-  }
-
-  #isFleet(gone: number): boolean {
-    let reachable = 0;
-    for (const state of this.#ends.workerStates())
-      if (state === "online" || state === "draining" || state === "drained") reachable += 1;
-    return gone > Math.max(3, 0.3 * (reachable + gone));
+    seen.brake.lost(life, workerId, atMono);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Rule 11: when many workers vanish at once it is rather the wire than the workers. */
 import { expect, test } from "vitest";
 import { alarms, poolLive } from "../../../manager/control/view.ts";
-import { joined } from "./hand.ts";
+import { joined, type Hand } from "./hand.ts";
 import { asker, kindsOf, makeTask, openBench, start, type Bench } from "./kit.ts";
 
 const release = { kind: "releasePool", what: "brake", ...asker } as const;
@@ -65,6 +65,32 @@ test("the word comes too late for one who is not lost yet: a worker that returns
   expect((await bench.store.worker("w24"))?.state).toBe("online");
   expect((await bench.store.worker("w0"))?.state).toBe("lost");
   expect(kindsOf(await bench.pass(1_000))).not.toContain("alarm");
+});
+
+test("whoever vanishes together after the brake began to let go is held anew: nobody said that these are gone", async () => {
+  for (const word of [true, false]) {
+    const bench = await openBench();
+    const hands: Hand[] = [];
+    for (let at = 0; at < 12; at += 1) hands.push(await joined(bench, `w${at}`));
+    const beating = async (beats: number, from: number): Promise<void> => {
+      for (let beat = 0; beat < beats; beat += 1) {
+        await bench.pass(10_000);
+        for (const hand of hands.slice(from)) await hand.beat();
+      }
+    };
+    await beating(4, 4);
+    expect(poolLive(bench.state).brake).toMatchObject({ silent: 4 });
+    if (word) await bench.ask(release);
+    else await beating(85, 4);
+    // One more is silent by then, and not lost yet: the brake is not over.
+    await beating(word ? 3 : 4, 5);
+    expect(poolLive(bench.state).brake?.sentence).toContain("lets go");
+    await bench.pass(880_000);
+    const states = await Promise.all(hands.map(async ({ id }) => (await bench.store.worker(id))?.state));
+    expect(states.slice(5)).toEqual(Array.from({ length: 7 }, () => "unreachable"));
+    await bench.pass(60_000);
+    expect((await bench.store.worker("w11"))?.state).toBe("lost");
+  }
 });
 
 test("more than 30 % are a fleet: four of ten that fall silent together, and not four of twenty", async () => {

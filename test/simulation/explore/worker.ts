@@ -286,6 +286,9 @@ function write(part: WorkerPart, writes: readonly JournalWrite[]): void {
       case "forget":
         for (const attempt of each.attempts) part.entries.delete(attempt);
         break;
+      case "unheard":
+        part.meta = { ...part.meta, unheardSeq: each.seq };
+        break;
     }
   }
 }

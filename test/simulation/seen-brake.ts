@@ -1,0 +1,143 @@
+import type { Counters } from "./counters.ts";
+import type { Life } from "./life.ts";
+import type { Plan } from "./plan.ts";
+import type { Witness } from "./witness.ts";
+
+export interface SeenBrakeEnds {
+  readonly plan: Plan;
+  readonly counters: Counters;
+  readonly witness: Witness;
+  /** The committed state of a worker's row. */
+  readonly workerRow: (workerId: string) => { readonly state: string } | undefined;
+  readonly workerStates: () => Iterable<string>;
+}
+
+/** One worker in a second, eight of them and some that are their doubles; a tick; and a moment. */
+const overdueMs = 20_000;
+
+/** The fleet brake of one leading process, reckoned from what it has committed (rule 11). Its instants are that process's mono. */
+export class SeenBrake {
+  readonly #ends: SeenBrakeEnds;
+  /** When workers became unreachable, lately, and until when nobody may be declared lost. */
+  readonly #gone = new Map<string, number>();
+  #pulledMono: number | undefined;
+  #untilMono: number | undefined;
+  /** When it was certainly pulled, at the latest. */
+  #certainMono = 0;
+  /** When the process stepped last, and since when without a pause. */
+  #steppedMono = 0;
+  #presentMono = 0;
+  /** It lets go: since when, and how many workers it has let go. */
+  #releasing: { readonly sinceMono: number; lost: number } | undefined;
+
+  constructor(ends: SeenBrakeEnds) {
+    this.#ends = ends;
+  }
+
+  tookLease(): void {
+    this.#gone.clear();
+    this.#pulledMono = undefined;
+    this.#untilMono = undefined;
+    this.#releasing = undefined;
+  }
+
+  /** A person's word, about those that are gone so far. */
+  letGo(atMono: number): void {
+    if (this.#untilMono !== undefined) this.#releasing = { sinceMono: atMono, lost: 0 };
+    this.#gone.clear();
+    this.#pulledMono = undefined;
+    this.#untilMono = undefined;
+    this.#ends.counters.happened("an operator let the fleet brake go");
+  }
+
+  noteGone(workerId: string, atMono: number): void {
+    const { heartbeatMs, brakeHoldMs } = this.#ends.plan.timing;
+    this.#gone.set(workerId, atMono);
+    // When a step was made is only known to lie within its batch: the brake may have been pulled here, and must have been there.
+    const together = (beats: number): boolean => {
+      const all = [...this.#gone].filter(([, at]) => at >= atMono - beats * heartbeatMs);
+      return this.#isFleet(all.filter(([id]) => this.#ends.workerRow(id)?.state === "unreachable").length);
+    };
+    if (!together(2.5)) return;
+    if (this.#untilMono !== undefined) return this.#noteMoreGone(this.#untilMono, atMono, together(1.5));
+    this.#pulledMono ??= atMono;
+    if (!together(1.5)) return;
+    this.#certainMono = atMono;
+    this.#untilMono = this.#pulledMono + brakeHoldMs;
+    this.#ends.counters.happened("the fleet brake was pulled");
+  }
+
+  /** Who vanishes together once it has let go is held anew. That is certain only when its time is over at the latest. */
+  #noteMoreGone(untilMono: number, atMono: number, isFleet: boolean): void {
+    const { brakeHoldMs } = this.#ends.plan.timing;
+    if (atMono < untilMono) return;
+    if (isFleet && atMono >= this.#certainMono + brakeHoldMs) {
+      this.#untilMono = atMono + brakeHoldMs;
+      this.#releasing = undefined;
+      this.#ends.counters.happened("the fleet brake was pulled");
+    }
+    this.#certainMono = atMono;
+  }
+
+  /** With each batch that holds: whether most are back. */
+  look(): void {
+    if (this.#pulledMono === undefined) return;
+    let silent = 0;
+    for (const state of this.#ends.workerStates()) if (state === "unreachable") silent += 1;
+    if (this.#isFleet(silent)) return;
+    this.#pulledMono = undefined;
+    if (this.#untilMono !== undefined) this.#ends.counters.happened("the fleet brake let go");
+    this.#untilMono = undefined;
+    this.#releasing = undefined;
+  }
+
+  /** It holds for so long, and then lets go. */
+  lookForOverdue(
+    life: Life,
+    seen: { readonly heard: ReadonlyMap<string, { readonly atMono: number }>; readonly tookLeaseMono: number },
+    atMono: number,
+  ): void {
+    const { plan, workerRow, witness } = this.#ends;
+    const { heartbeatMs, brakeHoldMs } = plan.timing;
+    if (atMono - this.#steppedMono > 2 * heartbeatMs) this.#presentMono = atMono;
+    this.#steppedMono = atMono;
+    if (this.#untilMono === undefined) return;
+    const leastMono = Math.max(
+      this.#certainMono + brakeHoldMs,
+      this.#presentMono + 7.5 * heartbeatMs,
+      seen.tookLeaseMono + 7.5 * heartbeatMs,
+    );
+    for (const [id, heard] of seen.heard) {
+      const dueMono = Math.max(leastMono, heard.atMono + 7.5 * heartbeatMs, (life.backMono ?? 0) + 7.5 * heartbeatMs);
+      if (atMono > dueMono + overdueMs && workerRow(id)?.state === "unreachable")
+        witness.violated(
+          `${life.name} holds worker ${id} ${Math.round(atMono - dueMono)} ms beyond the time of its brake (rule 11)`,
+        );
+    }
+  }
+
+  /** It declares a worker lost: not while it holds, and then at a stated rate, here one worker in a second. */
+  lost(life: Life, workerId: string, atMono: number): void {
+    const { counters, witness } = this.#ends;
+    if (this.#untilMono !== undefined && atMono < this.#untilMono)
+      witness.violated(`${life.name} declares ${workerId} lost although the fleet fell silent at once (rule 11)`);
+    if (this.#untilMono !== undefined) {
+      this.#releasing ??= { sinceMono: this.#untilMono, lost: 0 };
+      counters.happened("workers were lost after the fleet brake had held its time");
+    }
+    if (!this.#releasing) return;
+    this.#releasing.lost += 1;
+    const { sinceMono, lost } = this.#releasing;
+    if (lost > (atMono - sinceMono) / 1_000 + 1)
+      witness.violated(
+        `${life.name} declares ${lost} workers lost within ${Math.round(atMono - sinceMono)} ms of its brake (rule 11)`,
+      );
+  }
+
+  #isFleet(gone: number): boolean {
+    let reachable = 0;
+    for (const state of this.#ends.workerStates())
+      if (state === "online" || state === "draining" || state === "drained") reachable += 1;
+    return gone > Math.max(3, 0.3 * (reachable + gone));
+  }
+}
