@@ -71,6 +71,7 @@ export class Judge {
   committed(asker: Asker, batch: Batch): void {
     const { trace } = this.#ends;
     trace.hash(`batch ${batch.term} ${batch.batch}`);
+    this.#losses.batch(batch.changes);
     for (const change of batch.changes) {
       trace.hash(JSON.stringify(change));
       this.#change(asker, batch.term, change);
@@ -95,6 +96,7 @@ export class Judge {
       case "updateWorker": {
         const row = this.#workers.get(change.id);
         if (!row) return witness.violated(`worker ${change.id} was changed before it was made`);
+        this.#losses.joins(change.id, row, change.set.epoch);
         if (change.set.state !== undefined) row.state = change.set.state;
         if (change.set.epoch !== undefined) row.epoch = change.set.epoch;
         return;
