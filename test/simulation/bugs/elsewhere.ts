@@ -262,4 +262,16 @@ export const elsewhereBugs: readonly (PlantedBug & { readonly caughtBy: { readon
     ],
     caughtBy: { test: "test/worker/agent/fence.test.ts" },
   },
+  {
+    name: "count what no leader heard",
+    rule: 1,
+    breaks: "the second agent of a journal that was put back passes for a lawful successor, and what ran is placed again",
+    changes: [
+      {
+        file: "worker/agent/agent.ts",
+        edits: [{ find: "seqAtStart: meta.unheardSeq ?? meta.nextSeq - 1,", replace: "seqAtStart: meta.nextSeq - 1," }],
+      },
+    ],
+    caughtBy: { test: "test/worker/agent/hello.test.ts" },
+  },
 ];
