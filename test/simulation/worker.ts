@@ -180,12 +180,12 @@ export class SimWorker {
     this.host.awake(() => (this.#held ? void this.#held.push(act) : act()));
   }
 
-  /** SIGSTOP of the agent alone: its processes and the watchdog go on. */
+  /** SIGSTOP of the agent alone: its processes and the watchdog go on. It goes on when its host is awake. */
   pause(forMs: number): void {
     if (this.#held || !this.#life) return;
     this.#held = [];
     this.#pausedMs = this.#ends.schedule.nowMs + forMs;
-    this.#ends.schedule.after(forMs, () => this.#resume());
+    this.#ends.schedule.after(forMs, () => this.host.awake(() => this.#resume()));
   }
 
   #resume(): void {
