@@ -171,7 +171,8 @@ export class Rules {
         event,
         times.inputsMs - Math.max(seen.heard.get(event.workerId)?.atMono ?? 0, seen.tookLeaseMono),
       );
-    if (event.kind === "workerUnreachable") seen.brake.noteGone(event.workerId, times.begunMs);
+    if (event.kind === "workerOnline") seen.brake.noteBack(event.workerId);
+    if (event.kind === "workerUnreachable") seen.brake.noteGone(event.workerId, times);
     if (event.kind === "workerLost") this.#checkLoss(life, seen, event.workerId, times.inputsMs);
   }
 

@@ -12,6 +12,15 @@ export interface SeenBrakeEnds {
   readonly workerStates: () => Iterable<string>;
 }
 
+/** When a step was made is only known to lie between the two: what was read for a step may have taken long. Mono ms. */
+export interface StepSpan {
+  readonly begunMs: number;
+  readonly inputsMs: number;
+}
+
+/** Who becomes unreachable within so many beats vanishes at once (the product's own number). */
+const withinBeats = 2;
+
 /** One worker in a second, eight of them and some that are their doubles; a tick; and a moment. */
 const overdueMs = 20_000;
 
@@ -19,7 +28,7 @@ const overdueMs = 20_000;
 export class SeenBrake {
   readonly #ends: SeenBrakeEnds;
   /** When workers became unreachable, lately, and until when nobody may be declared lost. */
-  readonly #gone = new Map<string, number>();
+  readonly #gone = new Map<string, StepSpan>();
   #pulledMono: number | undefined;
   #untilMono: number | undefined;
   /** When it was certainly pulled, at the latest. */
@@ -50,33 +59,39 @@ export class SeenBrake {
     this.#ends.counters.happened("an operator let the fleet brake go");
   }
 
-  noteGone(workerId: string, atMono: number): void {
+  noteGone(workerId: string, span: StepSpan): void {
     const { heartbeatMs, brakeHoldMs } = this.#ends.plan.timing;
-    this.#gone.set(workerId, atMono);
-    // When a step was made is only known to lie within its batch: the brake may have been pulled here, and must have been there.
-    const together = (beats: number): boolean => {
-      const all = [...this.#gone].filter(([, at]) => at >= atMono - beats * heartbeatMs);
-      return this.#isFleet(all.filter(([id]) => this.#ends.workerRow(id)?.state === "unreachable").length);
-    };
-    if (!together(2.5)) return;
-    if (this.#untilMono !== undefined) return this.#noteMoreGone(this.#untilMono, atMono, together(1.5));
-    this.#pulledMono ??= atMono;
-    if (!together(1.5)) return;
-    this.#certainMono = atMono;
+    this.#gone.set(workerId, span);
+    const sinceMs = withinBeats * heartbeatMs;
+    const unreachable = [...this.#gone].filter(([id]) => this.#ends.workerRow(id)?.state === "unreachable");
+    const isFleet = (together: (at: StepSpan) => boolean): boolean =>
+      this.#isFleet(unreachable.filter(([id, at]) => id === workerId || together(at)).length);
+    // The brake may have been pulled here; and it must have been, if they are together wherever in their spans they were noted.
+    if (!isFleet((at) => at.inputsMs >= span.begunMs - sinceMs)) return;
+    const isCertain = isFleet((at) => at.begunMs >= span.inputsMs - sinceMs);
+    if (this.#untilMono !== undefined) return this.#noteMoreGone(this.#untilMono, span, isCertain);
+    this.#pulledMono ??= span.begunMs;
+    if (!isCertain) return;
+    this.#certainMono = span.inputsMs;
     this.#untilMono = this.#pulledMono + brakeHoldMs;
     this.#ends.counters.happened("the fleet brake was pulled");
   }
 
+  /** It is heard again: whoever vanishes next did not vanish together with it. */
+  noteBack(workerId: string): void {
+    this.#gone.delete(workerId);
+  }
+
   /** Who vanishes together once it has let go is held anew. That is certain only when its time is over at the latest. */
-  #noteMoreGone(untilMono: number, atMono: number, isFleet: boolean): void {
+  #noteMoreGone(untilMono: number, span: StepSpan, isFleet: boolean): void {
     const { brakeHoldMs } = this.#ends.plan.timing;
-    if (atMono < untilMono) return;
-    if (isFleet && atMono >= this.#certainMono + brakeHoldMs) {
-      this.#untilMono = atMono + brakeHoldMs;
+    if (span.inputsMs < untilMono) return;
+    if (isFleet && span.begunMs >= this.#certainMono + brakeHoldMs) {
+      this.#untilMono = span.begunMs + brakeHoldMs;
       this.#releasing = undefined;
       this.#ends.counters.happened("the fleet brake was pulled");
     }
-    this.#certainMono = atMono;
+    this.#certainMono = span.inputsMs;
   }
 
   /** With each batch that holds: whether most are back. */
