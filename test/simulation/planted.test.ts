@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { bugs } from "./bugs.ts";
-import { plantTree } from "./planted.ts";
+import { mustStand } from "./planted.ts";
 import { catchByScene, catchBySeeds, recordedSeeds } from "./planted-runs.ts";
 import { loadProduct, type Product } from "./product.ts";
 
@@ -27,7 +27,7 @@ test.for(played)("planted bug is caught by a seed: $name", { timeout: 120_000 },
 });
 
 test.for(bySeed)("planted bug can be planted, and has its seed: $name", (bug) => {
-  plantTree(bug)[Symbol.dispose]();
+  mustStand(bug);
   expect(recorded[bug.name], "npm run simulate -- --planted --record").toBeTypeOf("number");
 });
 
@@ -39,7 +39,7 @@ for (const bug of bugs) {
       expect(await catchByScene(bug, caughtBy.scene)).toBeDefined();
     });
   // Its test is run by npm run simulate -- --planted: a process for each would be too much here.
-  else test(`planted bug can be planted for ${caughtBy.test}: ${bug.name}`, () => plantTree(bug)[Symbol.dispose]());
+  else test(`planted bug can be planted for ${caughtBy.test}: ${bug.name}`, () => mustStand(bug));
 }
 
 test("there are enough of them, each of its own name", () => {

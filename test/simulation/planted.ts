@@ -45,16 +45,24 @@ export function plantTree(bug: PlantedBug, more: readonly string[] = []): { read
   return planted;
 }
 
+/** Throws unless what the bug changes stands in the product as it says; quick, because nothing is copied. */
+export function mustStand(bug: PlantedBug): void {
+  for (const change of bug.changes) changed(readFileSync(join(root, change.file), "utf8"), bug, change);
+}
+
 function edit(folder: string, bug: PlantedBug, change: PlantedChange): void {
   const file = join(folder, change.file);
-  let text = readFileSync(file, "utf8");
+  writeFileSync(file, changed(readFileSync(file, "utf8"), bug, change));
+}
+
+function changed(text: string, bug: PlantedBug, change: PlantedChange): string {
   for (const { find, replace, everywhere } of change.edits) {
     const times = text.split(find).length - 1;
     if (everywhere ? times === 0 : times !== 1)
       throw new Error(`planted bug "${bug.name}": ${JSON.stringify(find)} is in ${change.file} ${times} times`);
     text = text.replaceAll(find, () => replace);
   }
-  writeFileSync(file, text);
+  return text;
 }
 
 /** Loads a copy of the product with the bug in it; dispose removes the copy. */

@@ -7,7 +7,7 @@ import { loadProduct, type Product } from "./product.ts";
 import { World } from "./world.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-const seeds = 200;
+const seeds = 150;
 let product: Product;
 beforeAll(async () => {
   product = await loadProduct(root);

@@ -98,7 +98,7 @@ test(
         await vi.advanceTimersByTimeAsync(arrivesWithinMs);
         expect(await world.missing()).toEqual([]);
       }),
-      { numRuns: 12 },
+      { numRuns: 5 },
     );
   },
 );
