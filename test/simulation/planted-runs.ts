@@ -22,7 +22,7 @@ export function recordedSeeds(): Readonly<Record<string, number>> {
 function keepSeed(name: string, seed: number | undefined): void {
   const { [name]: _before, ...others } = recordedSeeds();
   const kept = seed === undefined ? others : { ...others, [name]: seed };
-  const inOrder = bugs.flatMap((bug) => (kept[bug.name] === undefined ? [] : [[bug.name, kept[bug.name]] as const]));
+  const inOrder = bugs.flatMap(({ name: of, caughtBy }) => (kept[of] === undefined || caughtBy ? [] : [[of, kept[of]] as const]));
   writeFileSync(recordFile, `${JSON.stringify(Object.fromEntries(inOrder), null, 2)}\n`);
 }
 
