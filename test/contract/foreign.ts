@@ -47,11 +47,15 @@ async function enter({ broker, username }: Attack, will?: Will, port = broker.po
   return await hear(client, username, will);
 }
 
+/** A broker that has just cut it may turn it away for a moment, when it comes again under the same name. */
+async function enterAgain(plan: Attack): Promise<Heard> {
+  return await enter(plan).catch(() => enter(plan));
+}
+
 async function publishAll(plan: Attack, topics: readonly string[], retain: boolean): Promise<void> {
   let connection: Heard | undefined;
   for (const topic of topics) {
-    // One that has just been cut may be turned away for a moment, when it comes again under the same name.
-    connection ??= await enter(plan).catch(() => enter(plan));
+    connection ??= await enterAgain(plan);
     const taken = await connection.publish(topic, bytes("evil"), { qos: 1, retain }).then(
       () => true,
       () => false,
@@ -71,7 +75,7 @@ async function die(plan: Attack, will: Will): Promise<void> {
 }
 
 async function subscribe(plan: Attack, filters: readonly string[]): Promise<Heard[]> {
-  const connection = await enter(plan).catch(() => enter(plan));
+  const connection = await enterAgain(plan);
   const granted = await Promise.allSettled(filters.map((filter) => connection.subscribe(filter)));
   if (granted.some(({ status }) => status === "fulfilled")) return [connection];
   await connection.close();

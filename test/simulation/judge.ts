@@ -9,6 +9,7 @@ import type { Clients } from "./clients.ts";
 import type { Counters } from "./counters.ts";
 import type { Asker } from "./database.ts";
 import { isGuess, Losses } from "./losses.ts";
+import { Successors } from "./successors.ts";
 import type { Plan } from "./plan.ts";
 import type { Schedule } from "./schedule.ts";
 import { eventText } from "./story.ts";
@@ -46,6 +47,7 @@ export class Judge {
   readonly #withoutJournal = new Set<string>();
   readonly #workers = new Map<string, { state: string; epoch: string | null }>();
   readonly #losses: Losses;
+  readonly #successors: Successors;
   #lastEvent = 0;
   /** When a run or an attempt last was made or changed. */
   movedMs = 0;
@@ -53,6 +55,7 @@ export class Judge {
   constructor(ends: JudgeEnds) {
     this.#ends = ends;
     this.#losses = new Losses(ends);
+    this.#successors = new Successors(ends);
   }
 
   workerRow(id: string): { readonly state: string; readonly epoch: string | null } | undefined {
@@ -71,7 +74,7 @@ export class Judge {
   committed(asker: Asker, batch: Batch): void {
     const { trace } = this.#ends;
     trace.hash(`batch ${batch.term} ${batch.batch}`);
-    this.#losses.batch(batch.changes);
+    this.#successors.batch(batch.changes);
     for (const change of batch.changes) {
       trace.hash(JSON.stringify(change));
       this.#change(asker, batch.term, change);
@@ -96,7 +99,7 @@ export class Judge {
       case "updateWorker": {
         const row = this.#workers.get(change.id);
         if (!row) return witness.violated(`worker ${change.id} was changed before it was made`);
-        this.#losses.joins(change.id, row, change.set.epoch);
+        this.#successors.joins(change.id, row, change.set.epoch);
         if (change.set.state !== undefined) row.state = change.set.state;
         if (change.set.epoch !== undefined) row.epoch = change.set.epoch;
         return;
@@ -258,12 +261,12 @@ const reachable = Object.fromEntries(Object.keys(runMoves).map((from) => [from, 
 
 function closure(from: RunState): RunState[] {
   const seen = new Set<RunState>();
-  const todo: RunState[] = [from];
-  for (let next = todo.pop(); next; next = todo.pop()) {
+  const open: RunState[] = [from];
+  for (let next = open.pop(); next; next = open.pop()) {
     for (const to of runMoves[next]) {
       if (seen.has(to)) continue;
       seen.add(to);
-      todo.push(to);
+      open.push(to);
     }
   }
   return [...seen];

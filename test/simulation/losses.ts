@@ -1,6 +1,4 @@
-import type { Change } from "../../manager/control/changes.ts";
 import type { EventRecord } from "../../manager/control/records.ts";
-import { parseEpoch } from "../../schema/ids.ts";
 import { taskKinds, type Plan } from "./plan.ts";
 import type { Witness } from "./witness.ts";
 
@@ -12,9 +10,6 @@ const unprovenWhys: ReadonlySet<string> = new Set([
   "its worker came back without it",
   "its worker came back with another journal",
 ]);
-
-const goneKinds: ReadonlySet<string> = new Set(["workerLost", "workerRemoved"]);
-const mayBeFollowed: ReadonlySet<string> = new Set(["lost", "removed", "neverSeen"]);
 
 interface Told {
   readonly end?: { readonly how?: string; readonly why?: string };
@@ -29,18 +24,12 @@ interface By {
   readonly atMs: number;
 }
 
-/**
- * Rule 8, looked at from outside: how long a leader waits before it gives a run up, or makes another attempt of it; and rule 1: who may
- * come in a worker's place.
- */
+/** Rule 8, looked at from outside: how long a leader waits before it gives a run up, or makes another attempt of it. */
 export class Losses {
   readonly #plan: Plan;
   readonly #witness: Witness;
   /** Run → a loss of its attempt that nobody has proven, and who said so. */
   readonly #unproven = new Map<string, By>();
-
-  /** Workers that this batch says are lost or removed: their rows' last states may be of what came after, in the same batch. */
-  #goneNow: ReadonlySet<string | null> = new Set();
 
   constructor(ends: { readonly plan: Plan; readonly witness: Witness }) {
     this.#plan = ends.plan;
@@ -62,19 +51,6 @@ export class Losses {
     const leastMs = gaveUp ? this.#plan.timing.giveUpAfterSeconds * 1_000 : this.#fenceMs(event.taskId);
     if (silentMs < leastMs)
       this.#witness.violated(`${name} gives run ${event.runId} up after ${Math.round(silentMs)} ms of ${leastMs} (rule 8)`);
-  }
-
-  /** Before the changes of a batch, one by one. */
-  batch(changes: readonly Change[]): void {
-    const gone = changes.flatMap((change) => (change.op === "insertEvent" && goneKinds.has(change.row.kind) ? [change.row] : []));
-    this.#goneNow = new Set(gone.map(({ workerId }) => workerId));
-  }
-
-  /** A worker's row gets an epoch: one of another journal only when the worker was lost or is new (rule 1). */
-  joins(id: string, was: { readonly state: string; readonly epoch: string | null }, epoch: string | null | undefined): void {
-    if (!epoch || was.epoch === null || parseEpoch(epoch).journal === parseEpoch(was.epoch).journal) return;
-    if (mayBeFollowed.has(was.state) || this.#goneNow.has(id)) return;
-    this.#witness.violated(`${id} is ${was.state}, and another journal speaks for it (rule 1)`);
   }
 
   committed(by: By, { kind, taskId, runId, data }: EventRecord): void {

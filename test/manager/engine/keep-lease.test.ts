@@ -1,25 +1,15 @@
 /** Two managers on one database that is slow to read: one of them leads, and goes on leading (rule 18). */
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { processClock } from "../../../schema/kit/clock.ts";
-import { silentLog } from "../../../schema/kit/log.ts";
-import { systemDice } from "../../../schema/kit/random.ts";
-import { timing } from "../../../schema/limits.ts";
-import roundRobin from "../../../manager/control/placement/round-robin.ts";
-import { PoolEngine } from "../../../manager/engine/engine.ts";
 import { keepingLease } from "../../../manager/engine/keep-lease.ts";
 import { retakeLease } from "../../../manager/engine/retake.ts";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
 import { StoreError, type LeaderStore } from "../../../manager/store/store.ts";
 import { until } from "../../kit/until.ts";
+import { engineOn, quickLease as lease } from "./engine-on.ts";
 import { createTask } from "./rig.ts";
 
-const engines: PoolEngine[] = [];
-afterEach(async () => {
-  await Promise.all(engines.splice(0).map((engine) => engine.stop()));
-});
-
 const pool = "default";
-const lease = { leaseRenewMs: 20, leaseStillMs: 200 };
 
 /** A memory store whose lease is a row, as MariaDB's; what each kind of read takes is the test's, as are the reads that were made. */
 function slowDatabase(slow: { readonly liveMs?: number; readonly needsMs?: number }) {
@@ -58,29 +48,6 @@ function slowDatabase(slow: { readonly liveMs?: number; readonly needsMs?: numbe
     },
   };
   return { store, world };
-}
-
-function engineOn(store: LeaderStore, holder: string): PoolEngine {
-  const engine = new PoolEngine({
-    store,
-    clock: processClock,
-    dice: systemDice,
-    log: silentLog(),
-    holder,
-    options: {
-      pool,
-      timing: { ...timing },
-      limits: { queueWindow: 100, waitingRuns: 1_000, prefetch: 2, taskCache: 10, logStreamBytes: 1_000 },
-      placement: roundRobin(),
-      sign: () => "signature",
-    },
-    timing: { ...lease, tickMs: 20, answerWithinMs: 60_000 },
-    send: () => undefined,
-    onEvents: () => undefined,
-  });
-  engines.push(engine);
-  engine.start();
-  return engine;
 }
 
 test("loading takes longer than a lease may stand still: it is not taken meanwhile, and the first who has it leads", async () => {

@@ -1,22 +1,12 @@
 /** Rule 28: a database that is taken back under a manager that goes on is held before anything is placed, without any worker's word. */
-import { afterEach, describe, expect, test } from "vitest";
-import { processClock } from "../../../schema/kit/clock.ts";
-import { silentLog } from "../../../schema/kit/log.ts";
-import { systemDice } from "../../../schema/kit/random.ts";
-import { timing } from "../../../schema/limits.ts";
-import roundRobin from "../../../manager/control/placement/round-robin.ts";
-import { PoolEngine } from "../../../manager/engine/engine.ts";
+import { describe, expect, test } from "vitest";
 import { Furthest } from "../../../manager/engine/furthest.ts";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
 import { memoryTables } from "../../../manager/store/memory-tables.ts";
 import type { Batch, Store } from "../../../manager/store/store.ts";
 import { until } from "../../kit/until.ts";
+import { engineOn } from "./engine-on.ts";
 import { createTask } from "./rig.ts";
-
-const engines: PoolEngine[] = [];
-afterEach(async () => {
-  await Promise.all(engines.splice(0).map((engine) => engine.stop()));
-});
 
 const pool = "default";
 
@@ -49,29 +39,6 @@ function database() {
       world.store = openMemoryStore(world.held);
     },
   };
-}
-
-function engineOn(store: Store, holder: string): PoolEngine {
-  const engine = new PoolEngine({
-    store,
-    clock: processClock,
-    dice: systemDice,
-    log: silentLog(),
-    holder,
-    options: {
-      pool,
-      timing: { ...timing },
-      limits: { queueWindow: 100, waitingRuns: 1_000, prefetch: 2, taskCache: 10, logStreamBytes: 1_000 },
-      placement: roundRobin(),
-      sign: () => "signature",
-    },
-    timing: { leaseRenewMs: 20, leaseStillMs: 200, tickMs: 20, answerWithinMs: 60_000 },
-    send: () => undefined,
-    onEvents: () => undefined,
-  });
-  engines.push(engine);
-  engine.start();
-  return engine;
 }
 
 const by = { by: "tester", byReason: null };

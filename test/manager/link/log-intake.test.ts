@@ -1,8 +1,19 @@
 import { expect, test } from "vitest";
-import { LogIntake } from "../../../manager/link/log-intake.ts";
-import type { LogPiece } from "../../../manager/store/logstore.ts";
+import { LogIntake, type LogIntakeDeps } from "../../../manager/link/log-intake.ts";
+import type { LogPiece, LogStore } from "../../../manager/store/logstore.ts";
 import { silentLog } from "../../../schema/kit/log.ts";
 import { attempt } from "../../contract/store/rows.ts";
+
+/** An intake of worker `w`'s output whose store takes as long as the test likes. */
+function storingBy(append: LogStore["append"], acknowledge: LogIntakeDeps["acknowledge"] = () => undefined): LogIntake {
+  return new LogIntake({
+    logs: { append, read: async () => ({ pieces: [], end: 0 }), remove: async () => undefined },
+    store: { attempt: async (id) => attempt({ id, workerId: "w" }) },
+    log: silentLog(),
+    streamBytes: 1_000,
+    acknowledge,
+  });
+}
 
 test("output of all workers that waits for a slow store is bounded, and what is dropped is not acknowledged", async () => {
   const open = Promise.withResolvers<void>();
@@ -48,22 +59,12 @@ test("a slow stream holds up no other of its worker, what belongs to one stream 
   const begun: string[] = [];
   const stored: string[] = [];
   const gates = new Map<string, () => void>();
-  const intake = new LogIntake({
-    logs: {
-      append: async (attemptId, _stream, piece) => {
-        const name = `${attemptId}@${piece.offset}`;
-        begun.push(name);
-        await new Promise<void>((resolve) => gates.set(name, resolve));
-        stored.push(name);
-        return piece.offset + 3;
-      },
-      read: async () => ({ pieces: [], end: 0 }),
-      remove: async () => undefined,
-    },
-    store: { attempt: async (id) => attempt({ id, workerId: "w" }) },
-    log: silentLog(),
-    streamBytes: 1_000,
-    acknowledge: () => undefined,
+  const intake = storingBy(async (attemptId, _stream, piece) => {
+    const name = `${attemptId}@${piece.offset}`;
+    begun.push(name);
+    await new Promise<void>((resolve) => gates.set(name, resolve));
+    stored.push(name);
+    return piece.offset + 3;
   });
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   const head = { v: 1, epoch: "AAAAAAAAAAAA.1.BBBBBBBBBBBB", connection: 1, mono: 1, start: 1, stream: "stdout" } as const;
@@ -95,20 +96,13 @@ test("a slow stream holds up no other of its worker, what belongs to one stream 
 test("two pools have a worker of one name: what one sends neither takes the other's room nor is acknowledged in the other's pool", async () => {
   const open = Promise.withResolvers<void>();
   const acknowledged: string[] = [];
-  const intake = new LogIntake({
-    logs: {
-      append: async (_attempt, _stream, piece) => {
-        await open.promise;
-        return piece.offset + 3;
-      },
-      read: async () => ({ pieces: [], end: 0 }),
-      remove: async () => undefined,
+  const intake = storingBy(
+    async (_attempt, _stream, piece) => {
+      await open.promise;
+      return piece.offset + 3;
     },
-    store: { attempt: async (id) => attempt({ id, workerId: "w" }) },
-    log: silentLog(),
-    streamBytes: 1_000,
-    acknowledge: (pool, workerId, { attempt: id }) => acknowledged.push(`${pool} ${workerId} ${id}`),
-  });
+    (pool, workerId, { attempt: id }) => acknowledged.push(`${pool} ${workerId} ${id}`),
+  );
   const head = { v: 1, epoch: "AAAAAAAAAAAA.1.BBBBBBBBBBBB", connection: 1, mono: 1, start: 1, stream: "stdout" } as const;
   const take = (pool: string, id: string): void => intake.take(pool, "w", { ...head, attempt: id, offset: 0, bytes: "YWJj" });
   for (let at = 0; at < 40; at += 1) take("p", `p${at}`);

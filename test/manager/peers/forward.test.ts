@@ -92,8 +92,7 @@ test("a leader that is gone while it has the request leaves the outcome unknown"
 test("an answer that breaks off, or whose seal does not hold, leaves the outcome unknown", async () => {
   const half = await answering((request, response) => {
     request.resume().on("end", () => {
-      response.writeHead(200, { "content-length": 100 }).write("{");
-      setTimeout(() => response.destroy(), 20);
+      response.writeHead(200, { "content-length": 100 }).write("{", () => response.destroy());
     });
   });
   const other = await answering((request, response) => {
@@ -254,11 +253,11 @@ test("more requests than may be on their way are not taken, and neither is one t
 });
 
 test("a manager that is shut down tells whoever waits", async () => {
-  const address = await answering(() => undefined);
+  const { promise: arrived, resolve: arrives } = Promise.withResolvers<void>();
+  const address = await answering(() => arrives());
   const { forwarder } = followerRig(leaseOf("manager-slow", address));
   const asked = problemOf(forwarder.ask(pool, createTask("one")));
-  await until("the request to be on its way", () => forwarder.inFlight === 1);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await arrived;
   forwarder.close();
   expect(await asked).toMatchObject({ detail: expect.stringContaining("this manager is being shut down") });
 });

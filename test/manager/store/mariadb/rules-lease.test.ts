@@ -10,7 +10,8 @@ import { createTask, problemOf } from "../../engine/rig.ts";
 import { mariadbMissing, MariadbServer } from "../../../kit/mariadb.ts";
 import { TcpProxy } from "../../../kit/tcp-proxy.ts";
 import { until } from "../../../kit/until.ts";
-import { engineOn, storeAt, through } from "./engine-on.ts";
+import { engineOn } from "../../engine/engine-on.ts";
+import { databaseLease, storeAt, through } from "./store-at.ts";
 
 const reason = mariadbMissing();
 const insert = (id: string, order: number): Change => ({ op: "insertRun", row: run({ id, order }) });
@@ -273,13 +274,13 @@ describe.skipIf(reason !== undefined)(`the lease on a real MariaDB${reason ? ` (
         return await store.commit(batch);
       },
     };
-    const old = engineOn(pausable, "old");
+    const old = engineOn(pausable, "old", databaseLease);
     await until("the old one to lead", () => old.lead);
     await old.ask(createTask("before"));
     paused = new Promise((resolve) => (wake = resolve));
     const asked = problemOf(old.ask(createTask("asleep")));
     await until("it to be in the middle of a commit", () => asleep > 0);
-    const next = engineOn(await storeAt(url), "next");
+    const next = engineOn(await storeAt(url), "next", databaseLease);
     await until("the next one to lead", () => next.lead);
     await next.ask(createTask("meanwhile"));
     paused = undefined;

@@ -7,7 +7,8 @@ import { key, lead, task, worker } from "../../../contract/store/rows.ts";
 import { createTask, problemOf } from "../../engine/rig.ts";
 import { mariadbMissing, MariadbServer } from "../../../kit/mariadb.ts";
 import { until } from "../../../kit/until.ts";
-import { engineOn, storeAt } from "./engine-on.ts";
+import { engineOn } from "../../engine/engine-on.ts";
+import { databaseLease, storeAt } from "./store-at.ts";
 
 const reason = mariadbMissing();
 
@@ -30,7 +31,7 @@ describe.skipIf(reason !== undefined)(`rows on a real MariaDB${reason ? ` (skipp
 
   describe("rule 19", () => {
     test("a row that is too long among 200 good ones is set aside alone", async () => {
-      const engine = engineOn(store, "one");
+      const engine = engineOn(store, "one", databaseLease);
       await until("it to lead", () => engine.lead);
       // No API lets it through: the column is the last one to say no.
       const tooLong = (name: string): Request => ({ ...createTask(name), by: "x".repeat(501) });
@@ -67,7 +68,7 @@ describe.skipIf(reason !== undefined)(`rows on a real MariaDB${reason ? ` (skipp
     });
 
     test("a database that is away, however often it is asked, sets nothing aside and loses nothing; meanwhile rule 20 holds", async () => {
-      const engine = engineOn(store, "one");
+      const engine = engineOn(store, "one", databaseLease);
       await until("it to lead", () => engine.lead);
       await engine.ask(createTask("before"));
       const operator = await server.connect(database());
@@ -96,7 +97,7 @@ describe.skipIf(reason !== undefined)(`rows on a real MariaDB${reason ? ` (skipp
     });
 
     test("a disk that is full is waited for", async () => {
-      const engine = engineOn(store, "one");
+      const engine = engineOn(store, "one", databaseLease);
       await until("it to lead", () => engine.lead);
       await server.admin(
         "CREATE TRIGGER full BEFORE INSERT ON tasks FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'",
