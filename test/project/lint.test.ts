@@ -38,6 +38,9 @@ const cases: readonly (readonly [string, string, string | null])[] = [
   ["worker/h.ts", "export function f(): void { try { f(); } catch {} }", "no-empty"],
   ["worker/j.ts", 'export * from "./f.ts";', "no-barrel-file"],
   ["worker/i.ts", `${"// a line\n".repeat(300)}export const x = 1;`, "max-lines"],
+  ["test/kit/a.ts", 'import { afterEach } from "vitest";\nafterEach(() => undefined);', "onTestFinished"],
+  ["test/kit/b.ts", 'import { onTestFinished } from "vitest";\nonTestFinished(() => undefined);', null],
+  ["test/a.test.ts", 'import { afterEach } from "vitest";\nafterEach(() => undefined);', null],
 ];
 
 test("every rule of the layout is a rule of lint", () => {
@@ -47,7 +50,7 @@ test("every rule of the layout is a rule of lint", () => {
   }
   const done = spawnSync(
     process.execPath,
-    [join(root, "node_modules/oxlint/bin/oxlint"), "--format", "json", "schema", "broker", "manager", "worker"],
+    [join(root, "node_modules/oxlint/bin/oxlint"), "--format", "json", "schema", "broker", "manager", "worker", "test"],
     { cwd: tree, encoding: "utf8" },
   );
   const found = (

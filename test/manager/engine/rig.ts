@@ -1,5 +1,5 @@
 /** An engine over a memory store whose commits and reads can be made to fail. */
-import { afterEach } from "vitest";
+import { onTestFinished } from "vitest";
 import { silentLog, type Log } from "../../../schema/kit/log.ts";
 import { processClock } from "../../../schema/kit/clock.ts";
 import { systemDice } from "../../../schema/kit/random.ts";
@@ -40,17 +40,9 @@ interface RigOptions {
   /** As on MariaDB, where a commit is what proves the lease. */
   readonly leaseIsRow?: boolean;
   readonly answerWithinMs?: number;
+  /** The test is about a loop that fails: elsewhere it fails the test. */
+  readonly loopFails?: boolean;
 }
-
-/** Stopped after each test; take out what has ended by itself. */
-export const open: Rig[] = [];
-afterEach(async () => {
-  for (const rig of open.splice(0)) {
-    rig.fault = null;
-    rig.readFault = null;
-    await rig.engine.stop();
-  }
-});
 
 export async function makeRig(options: RigOptions = {}): Promise<Rig> {
   const rig = startRig(options);
@@ -99,8 +91,13 @@ export function startRig(options: RigOptions = {}): Rig {
     },
     ...(options.watch ? { watch: options.watch } : {}),
   });
-  open.push(rig);
   rig.engine.start();
+  onTestFinished(async () => {
+    rig.fault = null;
+    rig.readFault = null;
+    const stopped = rig.engine.stop();
+    await (options.loopFails ? stopped.catch(() => undefined) : stopped);
+  });
   return rig;
 }
 

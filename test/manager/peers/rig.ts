@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
-import { afterEach } from "vitest";
+import { onTestFinished } from "vitest";
 import { processClock } from "../../../schema/kit/clock.ts";
 import { silentLog } from "../../../schema/kit/log.ts";
 import { LeaderBook } from "../../../manager/peers/book.ts";
@@ -19,15 +19,10 @@ import { makeRig, type Rig } from "../engine/rig.ts";
 export const key = randomBytes(32);
 export const pool = "default";
 
-const closing: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).toReversed()) await close();
-});
-
 /** A server on a port of 127.0.0.1 that ends with the test. */
 export async function listening(server: Server): Promise<string> {
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  closing.push(() => {
+  onTestFinished(() => {
     server.closeAllConnections();
     server.close();
   });
@@ -106,7 +101,7 @@ export function followerRig(
   ]);
   const book = new LeaderBook({ name, engines, store: { readLease: async () => follower.lease }, clock: processClock });
   const caller = new PeerCaller(options.key ?? key, name);
-  closing.push(() => caller.close());
+  onTestFinished(() => caller.close());
   follower.caller = caller;
   follower.views = new LeaderViews({ name, broker: "apart", book, caller, clock: processClock });
   follower.forwarder = new Forwarder({

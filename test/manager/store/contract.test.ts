@@ -6,7 +6,7 @@ import { openMemoryStore } from "../../../manager/store/memory.ts";
 import { openSqliteStore } from "../../../manager/store/sqlite/store.ts";
 import type { OpenForTest } from "../../contract/store/open.ts";
 import { sessionClockContract } from "../../contract/store/sessions.ts";
-import { storeContract } from "../../contract/store/store.ts";
+import { storeContract } from "../../contract/store/store.contract.ts";
 
 const memory: OpenForTest = async () => {
   const store = openMemoryStore();

@@ -3,21 +3,17 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { afterEach } from "vitest";
+import { onTestFinished } from "vitest";
 import { silentLog } from "../../../schema/kit/log.ts";
 import type { LaunchOrder } from "../../../worker/process/host.ts";
 import { findLauncherShell, startLauncher } from "../../../worker/process/launcher.ts";
 import { openShims, type Shims } from "../../../worker/process/shims.ts";
 import { limits, temporaryFolder, type Started } from "./kit.ts";
 
-const folders: string[] = [];
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
-});
 /** A folder that goes with the test. */
 export function freshFolder(): string {
   const folder = temporaryFolder();
-  folders.push(folder);
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
   return folder;
 }
 

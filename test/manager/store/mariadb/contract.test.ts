@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from "vitest";
 import { openConnections } from "../../../../manager/store/mariadb/connection.ts";
 import { openMariadbStore } from "../../../../manager/store/mariadb/store.ts";
 import type { Store } from "../../../../manager/store/store.ts";
-import { storeContract } from "../../../contract/store/store.ts";
+import { storeContract } from "../../../contract/store/store.contract.ts";
 import { MariadbServer, mariadbMissing } from "../../../kit/mariadb.ts";
 
 const missing = mariadbMissing();
