@@ -171,6 +171,8 @@ describe.skipIf(reason !== undefined)(`a real MariaDB${reason ? ` (skipped: ${re
       await other.query("INSERT INTO rows_at_fault VALUES (30, 'a', 1), (31, 'a', 1), (32, 'a', 1)");
       const crossed = connections
         .write([
+          // What this session had until now would end the wait by itself on a busy machine.
+          "SET SESSION innodb_lock_wait_timeout = 60",
           "START TRANSACTION",
           "UPDATE rows_at_fault SET short = 'm' WHERE id = 21",
           "UPDATE rows_at_fault SET short = 'm' WHERE id = 20",
