@@ -59,6 +59,11 @@ export function resultLost(run: RunCell, end: End, why: string): RunUpdate {
   return { progress: { percent: run.row.progress?.percent ?? null, message } };
 }
 
+/** An inventory told this end, and its report, which alone has the result, is waited for no more. `why`: a clause. */
+export function endAsListed(turn: Turn, attempt: AttemptCell, end: End, why: string): void {
+  endAttempt(turn, attempt, end, { run: resultLost(attempt.run, end, why), reported: true });
+}
+
 /** The attempt's row and memory only; its run is the caller's. */
 export function closeAttempt(turn: Turn, attempt: AttemptCell, end: End, more: AttemptUpdate = {}): void {
   const { state } = turn;

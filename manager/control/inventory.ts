@@ -1,10 +1,9 @@
 /** What a worker has, against what we believe it has. Presence is news; absence proves something only under rule 7. */
-import type { End } from "../../schema/end.ts";
 import { parseEpoch } from "../../schema/ids.ts";
 import { managerLimits } from "../../schema/limits.ts";
 import type { Hello, InventoryItem } from "../../schema/messages.ts";
 import { remind } from "./attempts.ts";
-import { endAttempt, resultLost } from "./ends.ts";
+import { endAsListed, endAttempt } from "./ends.ts";
 import { noteFound } from "./found.ts";
 import { adoptLost, endFromLedger } from "./ledger.ts";
 import { loseMissing, unproven } from "./loss.ts";
@@ -115,14 +114,9 @@ function takeAbsent(turn: Turn, attempt: AttemptCell, message: Hello): void {
     takeUnanswered(turn, attempt, message);
   } else if (!mayBeOlder(turn, attempt, message)) {
     // It was listed with its end before, and the report of that is not on its way any more; or nobody knows how it ended.
-    if (attempt.listedEnd) endWithoutReport(turn, attempt, attempt.listedEnd);
+    if (attempt.listedEnd) endAsListed(turn, attempt, attempt.listedEnd, `worker ${attempt.row.workerId} came back without it`);
     else loseMissing(turn, attempt, unproven.missing);
   }
-}
-
-function endWithoutReport(turn: Turn, attempt: AttemptCell, end: End): void {
-  const run = resultLost(attempt.run, end, `worker ${attempt.row.workerId} came back without it`);
-  endAttempt(turn, attempt, end, { run, reported: true });
 }
 
 /** Its start was never answered: whether it is proven that it never ran and never will (rule 7b). */

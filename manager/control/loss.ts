@@ -2,7 +2,7 @@
 import type { End } from "../../schema/end.ts";
 import { timing as defaults } from "../../schema/limits.ts";
 import { armLoss } from "./due.ts";
-import { closeAttempt, loseRun } from "./ends.ts";
+import { closeAttempt, endAsListed, loseRun } from "./ends.ts";
 import { endRun } from "./runs.ts";
 import { heardSince, isHeld, type AttemptCell, type ControlState, type RunCell, type WorkerCell } from "./state.ts";
 import type { Turn } from "./turn.ts";
@@ -67,6 +67,11 @@ export function decideLoss(turn: Turn, attempt: AttemptCell): void {
   }
   const { run } = attempt;
   const why = `nobody heard of worker ${attempt.row.workerId} any more`;
+  if (attempt.listedEnd) {
+    // It told the end before it fell silent: what has ended is not lost, and what has succeeded must not run again.
+    endAsListed(turn, attempt, attempt.listedEnd, why);
+    return;
+  }
   if (run.version?.definition.onLost === "retry") {
     // Fenced by its own host: it is over, and another attempt cannot overlap it.
     run.attempt = null;

@@ -3,7 +3,7 @@ import { labels as labelsShape } from "../../schema/task.ts";
 import type { Problem } from "../../schema/problem.ts";
 import { stopAttempt } from "./attempts.ts";
 import { settleDrain, updateWorker } from "./drain.ts";
-import { closeAttempt, loseRun } from "./ends.ts";
+import { closeAttempt, endAsListed, loseRun } from "./ends.ts";
 import type { Request } from "./inputs.ts";
 import { fenceWaitMs, unproven } from "./loss.ts";
 import { dropWorkerTimers, forgetReachable } from "./reach.ts";
@@ -70,12 +70,18 @@ export function deleteWorker(turn: Turn, ticket: number, request: Of<"deleteWork
     );
     return;
   }
+  let lost = 0;
   for (const attempt of worker.attempts.values()) {
+    if (attempt.listedEnd) {
+      endAsListed(turn, attempt, attempt.listedEnd, `worker ${worker.row.id} was removed before it was sent`);
+      continue;
+    }
     stopAttempt(turn, attempt);
     const end = { how: "lost" as const, why: unproven.removed };
     const { run, orphan } = attempt;
     closeAttempt(turn, attempt, end);
     if (orphan) continue;
+    lost += 1;
     run.attempt = null;
     loseRun(turn, run, end, {}, fenceWaitMs(turn.state, run));
   }
@@ -83,6 +89,6 @@ export function deleteWorker(turn: Turn, ticket: number, request: Of<"deleteWork
   updateWorker(turn, worker, { state: "removed", stateSince: turn.now.wall, draining: false });
   dropWorkerTimers(worker);
   worker.synced = false;
-  emit(turn, "workerRemoved", { workerId: worker.row.id, asker: request, data: { lostAttempts: live.length } });
+  emit(turn, "workerRemoved", { workerId: worker.row.id, asker: request, data: { lostAttempts: lost } });
   answer(turn, ticket, { kind: "worker", worker: worker.row });
 }

@@ -43,8 +43,11 @@ export class Judge {
     string,
     { readonly run: string; readonly worker: string; readonly epoch: string; state: AttemptState }
   >();
-  /** Runs whose attempt was said to have ended when its worker had another journal than the one that has its result. */
-  readonly #withoutJournal = new Set<string>();
+  /** Run → why its result may be lost: its worker had another journal when its attempt was said to have ended, was lost, or removed. */
+  readonly #excuses = new Map<string, string[]>();
+  /** Workers that were lost once, and those that were removed once. */
+  readonly #lost = new Set<string>();
+  readonly #removed = new Set<string>();
   readonly #workers = new Map<string, { state: string; epoch: string | null }>();
   readonly #losses: Losses;
   readonly #successors: Successors;
@@ -170,7 +173,8 @@ export class Judge {
     attempt.state = set.state;
     if (set.state !== "ended" || !set.end) return;
     const now = this.#workers.get(attempt.worker)?.epoch;
-    if (now && parseEpoch(now).journal !== parseEpoch(attempt.epoch).journal) this.#withoutJournal.add(attempt.run);
+    const isAnother = now && parseEpoch(now).journal !== parseEpoch(attempt.epoch).journal;
+    if (isAnother) this.#excuses.set(attempt.run, [`worker ${attempt.worker} came back without it`]);
     this.#ended(id, attempt.run, set.end);
   }
 
@@ -199,7 +203,11 @@ export class Judge {
     this.#lastEvent = row.number;
     this.#losses.committed({ name: asker.name, term, atMs: this.#ends.schedule.nowMs }, row);
     trace.tell(() => `${asker.name} stores ${eventText(row)}`);
-    if (row.kind === "workerLost") counters.happened("a worker was declared lost");
+    if (row.kind === "workerLost") {
+      counters.happened("a worker was declared lost");
+      this.#lost.add(row.workerId ?? "");
+    }
+    if (row.kind === "workerRemoved") this.#removed.add(row.workerId ?? "");
     if (row.kind === "lateEnd") counters.happened("a late end changed nothing");
     if (row.kind === "runEnded" && row.runId !== null) {
       const run = this.#runs.get(row.runId);
@@ -247,9 +255,18 @@ export class Judge {
         continue;
       }
       const asked = clients.askedOf(found.run);
-      const told = { ...found, journalGone: this.#withoutJournal.has(id) };
-      for (const line of untruth(told, asked, witness)) witness.violated(line);
+      for (const line of untruth({ ...found, excuses: this.#excusesOf(id, found.attempts) }, asked, witness))
+        witness.violated(line);
     }
+  }
+
+  #excusesOf(runId: string, attempts: readonly AttemptRecord[]): string[] {
+    const excuses = [...(this.#excuses.get(runId) ?? [])];
+    for (const { workerId } of attempts) {
+      if (this.#lost.has(workerId)) excuses.push(`nobody heard of worker ${workerId} any more`);
+      if (this.#removed.has(workerId)) excuses.push(`worker ${workerId} was removed before it was sent`);
+    }
+    return excuses;
   }
 }
 

@@ -4,15 +4,15 @@ import type { AttemptRecord, RunRecord } from "../../manager/control/records.ts"
 import type { Asked } from "./clients.ts";
 import type { Witness, Witnessed } from "./witness.ts";
 
-/** What the store says of a run. `journalGone`: its worker had given up the journal that has the result when its end was told. */
+/** What the store says of a run. `excuses`: true clauses, with each of which its result may be said to be lost. */
 interface ToldOf {
   readonly run: RunRecord;
   readonly attempts: readonly AttemptRecord[];
-  readonly journalGone: boolean;
+  readonly excuses: readonly string[];
 }
 
 /** What of it did not happen; nothing when it is all true (I6). */
-export function untruth({ run, attempts, journalGone }: ToldOf, asked: Asked, witness: Witness): string[] {
+export function untruth({ run, attempts, excuses }: ToldOf, asked: Asked, witness: Witness): string[] {
   const lines: string[] = [];
   if (!isTerminal(run.state)) return lines;
   if (run.state === "succeeded" && asked.code !== 0) lines.push(`run ${run.id} succeeded, but its script exits ${asked.code}`);
@@ -22,7 +22,7 @@ export function untruth({ run, attempts, journalGone }: ToldOf, asked: Asked, wi
   const written = witness.ofRun(run.id).some(({ endedBy }) => endedBy === "itself")
     ? JSON.stringify(`${run.id} ${asked.result}`)
     : null;
-  const saidLost = journalGone && run.progress?.message?.startsWith("Its result, if it wrote one, is lost: ") === true;
+  const saidLost = excuses.some((why) => run.progress?.message === `Its result, if it wrote one, is lost: ${why}.`);
   const mayLack =
     run.end?.how !== "exited" || saidLost || witness.ofRun(run.id).some(({ worker }) => witness.putBack.has(worker));
   if (run.result !== written && !(mayLack && run.result === null))

@@ -1,7 +1,7 @@
 import { liveDigest } from "../../../schema/digest.ts";
 import type { Heartbeat, Hello, InventoryItem, Report } from "../../../schema/messages.ts";
 import type { Input } from "../../../manager/control/inputs.ts";
-import type { Bench, Said } from "./kit.ts";
+import { attemptOf, makeTask, start, type Bench, type Said } from "./kit.ts";
 
 /** A worker played by hand: it knows its epoch, its seq and what it would list. */
 export class Hand {
@@ -154,4 +154,16 @@ export async function joined(
   const hand = new Hand(bench, id, more);
   await hand.join();
   return hand;
+}
+
+/** A run of a new task that its worker has told to be running. */
+export async function running(
+  bench: Bench,
+  hand: Hand,
+  more: Parameters<typeof makeTask>[1] = {},
+): Promise<{ run: string; attempt: string }> {
+  const run = await start(bench, await makeTask(bench, more), { workerId: hand.id });
+  const attempt = (await attemptOf(bench, run)).id;
+  await hand.report(hand.next(attempt, "accepted"), hand.next(attempt, "running"));
+  return { run, attempt };
 }

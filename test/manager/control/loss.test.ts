@@ -1,18 +1,7 @@
 import { expect, test } from "vitest";
 import { alarms, figures } from "../../../manager/control/view.ts";
-import { epochOf, Hand, joined } from "./hand.ts";
+import { epochOf, Hand, joined, running } from "./hand.ts";
 import { attemptOf, itemsOf, kindsOf, makeTask, openBench, optionsWith, reasonNow, start, type Bench } from "./kit.ts";
-
-async function running(
-  bench: Bench,
-  hand: Hand,
-  more: Parameters<typeof makeTask>[1] = {},
-): Promise<{ run: string; attempt: string }> {
-  const run = await start(bench, await makeTask(bench, more), { workerId: hand.id });
-  const attempt = (await attemptOf(bench, run)).id;
-  await hand.report(hand.next(attempt, "accepted"), hand.next(attempt, "running"));
-  return { run, attempt };
-}
 
 const stateOf = async (bench: Bench, worker: string) => (await bench.store.worker(worker))?.state;
 
