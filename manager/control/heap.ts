@@ -36,10 +36,26 @@ export function pop<T>(heap: Heap<T>): { readonly key: number; readonly item: T 
   return first;
 }
 
-/** Puts an entry at the top and lets it sink to where it belongs. */
-function sink<T>({ keys, items }: Heap<T>, key: number, item: T): void {
+/** Throws out what shall not be kept. Takes time for each entry, so it is done when there are twice as many as the last time. */
+export function compact<T>(heap: Heap<T>, isKept: (key: number, item: T) => boolean): void {
+  const { keys, items } = heap;
+  let size = 0;
+  for (const [at, key] of keys.entries()) {
+    const item = items[at] as T;
+    if (!isKept(key, item)) continue;
+    keys[size] = key;
+    items[size] = item;
+    size += 1;
+  }
+  keys.length = size;
+  items.length = size;
+  for (let at = (size >> 1) - 1; at >= 0; at -= 1) sink(heap, keys[at] as number, items[at] as T, at);
+}
+
+/** Puts an entry in this place and lets it sink to where it belongs. */
+function sink<T>({ keys, items }: Heap<T>, key: number, item: T, from = 0): void {
   const size = keys.length;
-  let at = 0;
+  let at = from;
   for (;;) {
     let child = 2 * at + 1;
     if (child >= size) break;

@@ -4,7 +4,7 @@
  * and a blocked line never blocks another.
  */
 import { recall } from "./cache.ts";
-import { makeHeap, peek, pop, push, type Heap } from "./heap.ts";
+import { compact, makeHeap, peek, pop, push, type Heap } from "./heap.ts";
 import type { ControlState, RunCell } from "./state.ts";
 import { versionKey } from "./state.ts";
 import type { CompiledVersion } from "./versions.ts";
@@ -16,6 +16,8 @@ export interface Line {
   /** Oldest first, from `first` on; those that left the line are passed over. */
   runs: RunCell[];
   first: number;
+  /** From so many runs on those that left are thrown out. */
+  compactAt: number;
   blocked: boolean;
   /** Undefined until it was read, null when the store has none. */
   compiled: CompiledVersion | null | undefined;
@@ -23,6 +25,8 @@ export interface Line {
 
 export interface Queue {
   readonly lines: Map<string, Line>;
+  /** From so many lines and entries of `ready` on those that are over are thrown out. */
+  compactAt: number;
   /** Lines that are not blocked, by the order of their head; entries may be stale. */
   readonly ready: Heap<Line>;
   readonly blocked: Set<Line>;
@@ -47,9 +51,13 @@ export interface Queue {
   turnNotBeforeMono: number;
 }
 
+/** Below so many runs of a line, and lines of the queue, nothing is thrown out: small is small. */
+const compactLeast = { runs: 16, lines: 1_000 };
+
 export function makeQueue(queued: number): Queue {
   return {
     lines: new Map(),
+    compactAt: compactLeast.lines,
     ready: makeHeap(),
     blocked: new Set(),
     unread: new Set(),
@@ -77,7 +85,17 @@ export function enqueue(state: ControlState, run: RunCell): void {
   const key = run.avoid ? `!${row.id}` : `${versionKey(row.taskId, row.taskVersion)} ${row.wantedWorkerId ?? ""}`;
   let line = queue.lines.get(key);
   if (!line) {
-    line = { key, taskId: row.taskId, version: row.taskVersion, runs: [], first: 0, blocked: false, compiled: undefined };
+    compactQueue(queue);
+    line = {
+      key,
+      taskId: row.taskId,
+      version: row.taskVersion,
+      runs: [],
+      first: 0,
+      compactAt: compactLeast.runs,
+      blocked: false,
+      compiled: undefined,
+    };
     queue.lines.set(key, line);
     queue.unread.add(line);
     compileLine(
@@ -87,12 +105,33 @@ export function enqueue(state: ControlState, run: RunCell): void {
     );
   }
   run.line = key;
+  compactLine(line);
   const { runs } = line;
   let at = runs.length;
   while (at > line.first && (runs[at - 1] as RunCell).row.order > row.order) at -= 1;
   if (at === runs.length) runs.push(run);
   else runs.splice(at, 0, run);
   if (at === line.first && !line.blocked) push(queue.ready, row.order, line);
+}
+
+/** What left is passed over once its line has a turn. One that is blocked, or that waits for a slot, may have none for days. */
+function compactLine(line: Line): void {
+  if (line.runs.length < line.compactAt) return;
+  line.runs = line.runs.slice(line.first).filter((run) => run.line === line.key);
+  line.first = 0;
+  line.compactAt = Math.max(compactLeast.runs, 2 * line.runs.length);
+}
+
+/** The same for whole lines. */
+function compactQueue(queue: Queue): void {
+  const { lines, ready } = queue;
+  if (lines.size + ready.keys.length < queue.compactAt) return;
+  compact(ready, () => false);
+  for (const line of lines.values()) {
+    const run = headOf(queue, line);
+    if (run && !line.blocked) push(ready, run.row.order, line);
+  }
+  queue.compactAt = Math.max(compactLeast.lines, 2 * (lines.size + ready.keys.length));
 }
 
 /** Its version was read. */
