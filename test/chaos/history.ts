@@ -6,6 +6,7 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import type { End } from "../../schema/end.ts";
 import type { RunState, RunView } from "../../schema/run.ts";
+import { WrongUse } from "../kit/flags.ts";
 
 /** What a task's runs may do; told by the scenario, never read from the system. */
 export interface Policy {
@@ -108,12 +109,38 @@ export class History implements Disposable {
   }
 }
 
-/** Reads a history back, in the order in which it was written. */
+/**
+ * Reads a history back, in the order in which it was written.
+ *
+ * @throws {WrongUse} when it cannot be read, or is none.
+ */
 export function readHistory(file: string): HistoryLine[] {
-  return readFileSync(file, "utf8")
+  const lines = textOf(file)
     .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as HistoryLine);
+    .filter((line) => line !== "");
+  if (lines.length === 0) throw new WrongUse(`${file} is no history: it is empty`);
+  return lines.map((line, at) => {
+    const read = readLine(line);
+    if (read === undefined) throw new WrongUse(`${file} is no history: line ${at + 1} is not one of its lines`);
+    return read;
+  });
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new WrongUse(`the history cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}
+
+function readLine(line: string): HistoryLine | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null && "kind" in value ? (value as HistoryLine) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** `<run> <attempt number> <pid> start`, or `… end <code>`; undefined for anything else (a torn line of a full disk). */

@@ -1,5 +1,6 @@
 /** `npm run chaos`: what may go wrong goes wrong, at full size, with real processes, a real database and a real broker. */
-import { parseArgs } from "node:util";
+import { saidWrongUse } from "../kit/flags.ts";
+import { readAsked } from "./asked.ts";
 import { checkHistory } from "./checker.ts";
 import { readHistory } from "./history.ts";
 import { useOwnFolder } from "./own-folder.ts";
@@ -20,45 +21,30 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-function chosen(names: readonly string[]): readonly Scenario[] | string {
-  const unknown = names.find((name) => !scenarios.some((scenario) => scenario.name === name));
-  if (unknown !== undefined) return `there is no scenario ${JSON.stringify(unknown)}`;
-  return names.length === 0 ? scenarios : scenarios.filter(({ name }) => names.includes(name));
-}
-
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      rounds: { type: "string", default: "5" },
-      small: { type: "boolean" },
-      judge: { type: "string" },
-      help: { type: "boolean", short: "h" },
-    },
-  });
-  const rounds = Number(values.rounds);
-  const played = chosen(positionals);
-  if (values.help || typeof played === "string" || !Number.isSafeInteger(rounds) || rounds < 1) {
-    if (typeof played === "string") say(played);
-    else if (!values.help) say(`--rounds takes a whole number from 1, not ${values.rounds}`);
+  const asked = readAsked(process.argv.slice(2), scenarios);
+  if (asked.what === "help") {
     say(usage);
-    return values.help ? 0 : 2;
+    return 0;
   }
-  if (values.judge !== undefined) return judge(values.judge);
-  return await play(played, { kind: values.small ? "small" : "full", rounds });
+  return asked.what === "judge" ? judge(asked.file) : await play(asked.played, asked.size);
 }
 
 async function play(played: readonly Scenario[], size: Size): Promise<number> {
   const leave = useOwnFolder();
   try {
     let violations = 0;
+    let skipped = 0;
     for (const scenario of played) {
       say(`== ${scenario.name}: ${scenario.about}`);
       const missing = scenario.missing?.();
       if (missing === undefined) violations += tell(await scenario.play(size, (line) => say(`   ${line}`)));
-      else say(`   SKIPPED: ${missing}`);
+      else {
+        say(`   SKIPPED: ${missing}`);
+        skipped += 1;
+      }
     }
-    say(`${played.length} scenarios, ${violations} violations`);
+    say(`${played.length - skipped} scenarios${skipped > 0 ? ` (and ${skipped} SKIPPED)` : ""}, ${violations} violations`);
     return violations === 0 ? 0 : 1;
   } finally {
     leave();
@@ -79,4 +65,4 @@ function tell({ figures, violations }: Findings): number {
   return violations.length;
 }
 
-process.exitCode = await main();
+process.exitCode = await main().catch(saidWrongUse);

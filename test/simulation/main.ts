@@ -1,9 +1,9 @@
 /** `npm run simulate`: many seeds on all cores, or one seed with its story. */
 import { fork } from "node:child_process";
-import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { processClock } from "../../schema/kit/clock.ts";
+import { saidWrongUse } from "../kit/flags.ts";
+import { readAsked } from "./asked.ts";
 import { addTotals, neverCame, noTotals, playSeeds, type Totals } from "./batch.ts";
 import { explore } from "./explore/main.ts";
 import { keepPlan } from "./kept.ts";
@@ -40,35 +40,22 @@ function say(line: string): void {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: "string", default: "200" },
-      from: { type: "string", default: "1" },
-      processes: { type: "string", default: String(availableParallelism()) },
-      seed: { type: "string" },
-      child: { type: "boolean" },
-      explore: { type: "boolean" },
-      planted: { type: "boolean" },
-      record: { type: "boolean" },
-      only: { type: "string" },
-      help: { type: "boolean", short: "h" },
-    },
-  });
-  if (values.help) {
-    say(usage);
-    return 0;
+  const asked = readAsked(process.argv.slice(2));
+  switch (asked.what) {
+    case "help":
+      say(usage);
+      return 0;
+    case "child":
+      return await playForParent();
+    case "explore":
+      return await explore(say);
+    case "planted":
+      return await playPlanted(say, { ...asked, most: 2_000 });
+    case "one":
+      return await playOne(asked.seed);
+    case "many":
+      return await playMany(asked.from, asked.seeds, asked.processes);
   }
-  if (values.child) return await playForParent();
-  if (values.explore) return await explore(say);
-  if (values.planted) return await playPlanted(say, { most: 2_000, record: values.record ?? false, only: values.only });
-  const numbers = { seeds: values.seeds, from: values.from, processes: values.processes, seed: values.seed ?? "1" };
-  for (const [name, text] of Object.entries(numbers)) {
-    if (/^[1-9]\d{0,14}$/.test(text)) continue;
-    say(`--${name} takes a whole number from 1, not ${text}\n\n${usage}`);
-    return 2;
-  }
-  if (values.seed !== undefined) return await playOne(Number(values.seed));
-  return await playMany(Number(values.from), Number(values.seeds), Number(values.processes));
 }
 
 async function playOne(seed: number): Promise<number> {
@@ -167,4 +154,4 @@ async function tellFailure(product: Product, seed: number, violations: readonly 
   say("It is kept in test/simulation/seeds.json, which npm test plays. Run it whole: npm run simulate -- --seed " + String(seed));
 }
 
-process.exitCode = await main();
+process.exitCode = await main().catch(saidWrongUse);

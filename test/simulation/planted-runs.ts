@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { processClock } from "../../schema/kit/clock.ts";
+import { WrongUse } from "../kit/flags.ts";
 import { bugs } from "./bugs.ts";
 import { Explorer } from "./explore/explore.ts";
 import { loadParts } from "./explore/parts.ts";
@@ -90,9 +91,10 @@ export async function playPlanted(
   say: (line: string) => void,
   options: { readonly most: number; readonly record: boolean; readonly only?: string | undefined },
 ): Promise<number> {
-  const sound = await loadProduct(root);
   const { only } = options;
   const chosen = bugs.filter(({ name }) => only === undefined || name.includes(only));
+  if (chosen.length === 0) throw new WrongUse(`no planted bug has ${JSON.stringify(only)} in its name`);
+  const sound = await loadProduct(root);
   let caught = 0;
   for (const bug of chosen) {
     const beganMs = processClock.now().mono;
