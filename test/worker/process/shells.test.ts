@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, symlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { until } from "../../kit/until.ts";
 import { findLauncherShell, type LauncherShell } from "../../../worker/process/launcher.ts";
 import { onPath } from "../../../worker/process/who.ts";
@@ -12,9 +12,10 @@ import { clock, openRig, runs } from "./kit.ts";
 function busybox(): string {
   const found = onPath("busybox", process.env["PATH"] ?? "");
   if (found === undefined) return "busybox";
-  const sh = join(mkdtempSync(join(tmpdir(), "muster-busybox-")), "sh");
-  symlinkSync(found, sh);
-  return sh;
+  const folder = mkdtempSync(join(tmpdir(), "muster-busybox-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  symlinkSync(found, join(folder, "sh"));
+  return join(folder, "sh");
 }
 
 const setsid = "env --default-signal=INT,QUIT setsid";
