@@ -9,14 +9,11 @@ import { onPath } from "../../../worker/process/who.ts";
 import { clock, openRig, runs } from "./kit.ts";
 
 /** busybox is a sh when it is called by that name. */
-function busybox(): string {
-  const found = onPath("busybox", process.env["PATH"] ?? "");
-  if (found === undefined) return "busybox";
-  const folder = mkdtempSync(join(tmpdir(), "muster-busybox-"));
-  afterAll(() => rmSync(folder, { recursive: true }));
-  symlinkSync(found, join(folder, "sh"));
-  return join(folder, "sh");
-}
+const folder = mkdtempSync(join(tmpdir(), "muster-busybox-"));
+const busybox = join(folder, "sh");
+const found = onPath("busybox", process.env["PATH"] ?? "");
+if (found !== undefined) symlinkSync(found, busybox);
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const setsid = "env --default-signal=INT,QUIT setsid";
 const shells: readonly (readonly [name: string, shell: string, how: string])[] = [
@@ -24,7 +21,7 @@ const shells: readonly (readonly [name: string, shell: string, how: string])[] =
   ["dash with setsid", "/bin/dash", setsid],
   ["dash with a setsid alone", "/bin/dash", "setsid"],
   ["bash with setsid", "/bin/bash", setsid],
-  ["busybox with setsid", busybox(), "setsid"],
+  ["busybox with setsid", busybox, "setsid"],
 ];
 
 test("the shell that this host offers is one of them", () => {
@@ -34,7 +31,7 @@ test("the shell that this host offers is one of them", () => {
 
 test.for(["launcher.sh", "watchdog.sh"])("%s is plain POSIX sh to every shell that is here", (script) => {
   const file = new URL(`../../../worker/process/${script}`, import.meta.url).pathname;
-  const checked = [["/bin/dash"], ["/bin/bash", "--posix"], [busybox()]].filter(([shell]) => existsSync(shell as string));
+  const checked = [["/bin/dash"], ["/bin/bash", "--posix"], [busybox]].filter(([shell]) => existsSync(shell as string));
   expect(checked.length).toBeGreaterThan(0);
   for (const [shell, ...args] of checked)
     expect(spawnSync(shell as string, [...args, "-n", file], { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
