@@ -18,7 +18,7 @@ import { Furthest } from "./furthest.ts";
 import { Intake } from "./intake.ts";
 import { keepingLease, type KeptLease } from "./keep-lease.ts";
 import type { Lead } from "./lead.ts";
-import { LogAcks, type LogAck } from "./log-acks.ts";
+import { LogAcks, type LogAck, type LogAcksTaken } from "./log-acks.ts";
 import type { Waiting } from "./queue.ts";
 import { release } from "./release.ts";
 import { retakeLease } from "./retake.ts";
@@ -168,15 +168,17 @@ export class PoolEngine extends Service {
     const why = lead.takenBack;
     if (why !== undefined) taken.unshift({ input: { kind: "takenBack", why }, bytes: 0, arrivedMs: nowMs });
     lead.takenBack = undefined;
+    // What is stored from here on has the next batch's lease check: this one's begins before it (rule 15).
+    const logAcks = this.#logAcks.take();
     let onward: Onward = "lead";
     const end = await runTurn(
       lead.state,
       taken.map((waiting) => waiting.input),
       {
         ...this.#reading(lead, signal),
-        commit: (turn) => this.#commit(lead, turn, signal),
+        commit: (turn) => this.#commit(lead, turn, logAcks, signal),
         letOut: (held) => {
-          onward = this.#letOut(lead, taken, held);
+          onward = this.#letOut(lead, taken, held, logAcks);
         },
         onBroken: (error) => {
           if (!signal.aborted)
@@ -190,9 +192,9 @@ export class PoolEngine extends Service {
   }
 
   /** Commits a turn's changes as the next batch of the lead. */
-  async #commit(lead: Lead, turn: Decided, signal: AbortSignal): Promise<CommitOutcome["kind"]> {
+  async #commit(lead: Lead, turn: Decided, logAcks: LogAcksTaken, signal: AbortSignal): Promise<CommitOutcome["kind"]> {
     const { store, options, log, clock, timing } = this.#deps;
-    const speaks = turn.steps.some((step) => step.commands.length > 0 || step.answers.length > 0) || this.#logAcks.size > 0;
+    const speaks = turn.steps.some((step) => step.commands.length > 0 || step.answers.length > 0) || logAcks.size > 0;
     const begunMs = clock.now().mono;
     const isStale = begunMs - lead.keptMs >= timing.leaseRenewMs;
     // Nothing to write: where the OS lock is the lease, holding it is the check. Elsewhere an empty batch is, before anything
@@ -213,10 +215,10 @@ export class PoolEngine extends Service {
   }
 
   /** The batch holds: answers, commands and events go out, each input gets its log line. */
-  #letOut(lead: Lead, taken: readonly Waiting[], { steps, changes, times }: Turn): Onward {
+  #letOut(lead: Lead, taken: readonly Waiting[], { steps, changes, times }: Turn, logAcks: LogAcksTaken): Onward {
     const { clock, log, options, watch } = this.#deps;
     const now = clock.now();
-    const released = release(lead, taken, steps, this.#logAcks.take(), now, log);
+    const released = release(lead, taken, steps, logAcks, now, log);
     watch?.held({ pool: options.pool, taken, steps, changes: changes.length, times: { ...times, heldMs: now.mono } });
     for (const answer of released.answers) this.#intake.answer(answer);
     for (const command of released.commands) this.#deps.send(command.workerId, lead.term, command);
@@ -230,8 +232,8 @@ export class PoolEngine extends Service {
       engine: this.#deps,
       reload: () => this.#reload(lead, signal),
       stepOne: (input) => stepBatch(lead.state, [input], this.#reading(lead, signal)),
-      commit: (turn) => this.#commit(lead, turn, signal),
-      letOut: (waiting, turn) => this.#letOut(lead, [waiting], turn),
+      commit: (turn) => this.#commit(lead, turn, new Map(), signal),
+      letOut: (waiting, turn) => this.#letOut(lead, [waiting], turn, new Map()),
       failRequest: (ticket, reason) => this.#intake.fail(ticket, reason),
     });
   }

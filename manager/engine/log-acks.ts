@@ -3,6 +3,9 @@ import type { DownItem } from "../../schema/messages.ts";
 
 export type LogAck = Extract<DownItem, { readonly kind: "logsAck" }>;
 
+/** By worker. */
+export type LogAcksTaken = ReadonlyMap<string, readonly LogAck[]>;
+
 /**
  * Acknowledgements of stored output, which need no decision: they leave with the next batch and its lease check (rule 15).
  * Bounded, because output may be stored while no batch can be committed: of one stream only the newest counts, and what is
@@ -24,8 +27,8 @@ export class LogAcks {
     if (oldest !== undefined) acks.delete(oldest);
   }
 
-  /** All of them, by worker. */
-  take(): Map<string, readonly LogAck[]> {
+  /** All of them. */
+  take(): LogAcksTaken {
     const taken = new Map<string, readonly LogAck[]>();
     for (const [workerId, acks] of this.#byWorker) taken.set(workerId, [...acks.values()]);
     this.#byWorker = new Map();

@@ -5,6 +5,7 @@ import type { AsOf, DownItem } from "../../schema/messages.ts";
 import { asOfOf } from "../control/commands.ts";
 import type { Answer, Command, Step } from "../control/outputs.ts";
 import type { Lead } from "./lead.ts";
+import type { LogAcksTaken } from "./log-acks.ts";
 import type { Waiting } from "./queue.ts";
 
 export interface Released {
@@ -25,7 +26,7 @@ export function release(
   lead: Pick<Lead, "state">,
   taken: readonly Waiting[],
   steps: readonly Step[],
-  logAcks: ReadonlyMap<string, readonly DownItem[]>,
+  logAcks: LogAcksTaken,
   now: Now,
   log: Log,
 ): Released {

@@ -103,4 +103,21 @@ describe("rule 15: nothing is said to a worker without a lease check", () => {
     await until("it to lead again", () => (rig.engine.lead?.term ?? 0) > term);
     expect(rig.sent.slice(sent).flatMap((each) => each.items.filter((item) => item.kind === "logsAck"))).toEqual([]);
   });
+
+  test("nor one that comes while a commit is under way, which began before it", async () => {
+    const rig = await makeRig({ leaseIsRow: true });
+    rig.engine.post(hello("w1"), 500);
+    await until("the sync", () => rig.sent.length > 0);
+    const term = rig.engine.lead?.term ?? 0;
+    rig.fault = async (_batch, commit) => {
+      rig.fault = null;
+      const result = await commit();
+      await rig.store.takeLease("default", "somebody else", await rig.store.readLease("default"), 0);
+      rig.engine.acknowledgeLogs("w1", { kind: "logsAck", attempt: "a1", stream: "stdout", offset: 5 });
+      return result;
+    };
+    await rig.engine.ask(createTask("a"));
+    await until("it to lead again", () => (rig.engine.lead?.term ?? 0) > term);
+    expect(rig.sent.flatMap((each) => each.items.filter((item) => item.kind === "logsAck"))).toEqual([]);
+  });
 });

@@ -79,8 +79,8 @@ export const countBugs: readonly PlantedBug[] = [
         file: "manager/engine/engine.ts",
         edits: [
           {
-            find: "step.commands.length > 0 || step.answers.length > 0) || this.#logAcks",
-            replace: "step.commands.length > 0) || this.#logAcks",
+            find: "step.commands.length > 0 || step.answers.length > 0) || logAcks",
+            replace: "step.commands.length > 0) || logAcks",
           },
         ],
       },
