@@ -5,21 +5,22 @@ import type { Alarm } from "./core.ts";
 import type { ControlState } from "./state.ts";
 import { emit, type Turn } from "./turn.ts";
 
-/** An alarm that stands. One that nobody clears is over an hour after it was raised last: its event stays. */
+/** An alarm that stands. One that nobody clears or renews is over after `standsMs`: its event stays. */
 export interface StandingAlarm extends Alarm {
   readonly raisedMono: number;
+  readonly standsMs: number;
 }
 
 const alarmMs = 3_600_000;
 
-/** Raises an alarm, or changes the sentence of one that stands. The first time is an event. */
-export function raiseAlarm(turn: Turn, kind: AlarmKind, about: string, sentence: string): void {
+/** Raises an alarm, or renews one that stands, with this sentence. The first time is an event. */
+export function raiseAlarm(turn: Turn, kind: AlarmKind, about: string, sentence: string, standsMs: number = alarmMs): void {
   const { alarms } = turn.state;
   const key = `${kind} ${about}`;
   const before = alarms.get(key);
   const standing = before && isStanding(before, turn.now.mono) ? before : undefined;
   alarms.delete(key);
-  alarms.set(key, { kind, since: standing?.since ?? turn.now.wall, sentence, raisedMono: turn.now.mono });
+  alarms.set(key, { kind, since: standing?.since ?? turn.now.wall, sentence, raisedMono: turn.now.mono, standsMs });
   if (standing) return;
   emit(turn, "alarm", { data: { kind, about, sentence } });
   const oldest = alarms.keys().next();
@@ -31,5 +32,5 @@ export function clearAlarm(state: ControlState, kind: AlarmKind, about: string):
 }
 
 export function isStanding(alarm: StandingAlarm, nowMono: number): boolean {
-  return nowMono - alarm.raisedMono < alarmMs;
+  return nowMono - alarm.raisedMono < alarm.standsMs;
 }

@@ -89,6 +89,9 @@ function isCopy(turn: Turn, worker: WorkerCell, message: Hello, journal: string)
   return (message.seqAtStart ?? message.newestSeq) < (turn.state.journals.get(journalKey(worker.row.id, journal)) ?? 0);
 }
 
+/** How long the alarm about a refused agent stands at least after its last try. */
+const leastRefusedAlarmMs = 600_000;
+
 function refuseHello(turn: Turn, workerId: string, message: Hello, { why, newJournal }: Refusal): void {
   const { epoch, connection } = message;
   const worker = turn.state.workers.get(workerId);
@@ -99,9 +102,11 @@ function refuseHello(turn: Turn, workerId: string, message: Hello, { why, newJou
     items: [...stops, { kind: "sync", epoch, connection, refused: why, ...(newJournal ? { newJournal } : {}) }],
   });
   note(turn, "helloRefused", { workerId, detail: why });
+  // It comes again after each loss period. One that has stayed away for several has gone, or has been given another id.
+  const standsMs = Math.max(leastRefusedAlarmMs, 4 * turn.state.settings.workerLostMs);
+  raiseAlarm(turn, "workerRefused", workerId, `worker ${workerId} is refused: ${why}`, standsMs);
   if (worker?.refusedEpoch === epoch) return;
   if (worker) worker.refusedEpoch = epoch;
-  raiseAlarm(turn, "workerRefused", workerId, `worker ${workerId} is refused: ${why}`);
   emit(turn, "workerRefused", { workerId, data: { why, epoch } });
 }
 
@@ -160,6 +165,11 @@ export function listedBy(worker: WorkerCell | undefined, message: Hello): Hello[
 /** What the hello says of the worker itself. `whole`: it may be given work; else the rest of its ledger comes first. */
 function introduce(turn: Turn, worker: WorkerCell, message: Hello, whole: boolean): void {
   const successor = worker.row.epoch !== message.epoch;
+  // The lawful agent is heard anew each time that a second one takes its connection: that is no end of the matter.
+  if (successor || worker.refusedEpoch === message.epoch) {
+    worker.refusedEpoch = null;
+    clearAlarm(turn.state, "workerRefused", worker.row.id);
+  }
   if (successor) {
     worker.mono = null;
     worker.goneConnection = 0;
@@ -168,7 +178,6 @@ function introduce(turn: Turn, worker: WorkerCell, message: Hello, whole: boolea
   hear(turn, worker, message.mono);
   worker.synced = whole;
   worker.askDelayMs = 0;
-  worker.refusedEpoch = null;
   worker.refusals = 0;
   worker.restMono = null;
   worker.beatMs = Math.max(worker.beatMs, turn.state.settings.heartbeatMs);
@@ -182,6 +191,5 @@ function introduce(turn: Turn, worker: WorkerCell, message: Hello, whole: boolea
     http: message.http,
     lastSeenAt: turn.now.wall,
   });
-  clearAlarm(turn.state, "workerRefused", worker.row.id);
   becomeReachable(turn, worker);
 }

@@ -8,7 +8,7 @@ export interface Refusal {
 
 export const refusals = {
   duplicate: {
-    why: "duplicate worker id: another agent speaks under this id; give this one an id of its own, or remove the other worker. It is taken once the other is lost",
+    why: "duplicate worker id: another agent has this id, or this one has lost its journal; give it an id of its own, or remove the worker. It is taken once the worker is lost",
     newJournal: false,
   },
   clone: {
