@@ -1,8 +1,7 @@
 /** Stuck runs, of which there must be none: not terminal, no live worker, no stated reason to wait. */
 import type { Api } from "../api.ts";
-import { isTerminal } from "../../schema/run.ts";
+import { isTerminal, runStates, type RunState } from "../../schema/run.ts";
 import type { WorkerState } from "../../schema/worker.ts";
-import { runStates } from "../../schema/run.ts";
 import { fail, pass, skip, someOf, type Check } from "./finding.ts";
 import { runs, worker, type RunSummary } from "./views.ts";
 import { noToken } from "./workers.ts";
@@ -19,12 +18,12 @@ export function stuckBecause({ state, reason, workerId }: RunSummary, of: Worker
       return reason === null || of === "removed" || of === undefined
         ? `is unreachable on ${workerId ?? "no worker"}, which ${of === undefined ? "is not known" : `is ${of}`}, and nothing will end it`
         : undefined;
+    case "stopping":
+      // Asked of a worker that was lost already: the reason says until when it is waited for.
+      return of === "lost" && reason !== null ? undefined : ownerless(state, workerId, of);
     case "starting":
     case "running":
-    case "stopping":
-      return of === "online" || of === "draining" || of === "drained" || of === "unreachable"
-        ? undefined
-        : `is ${state} on ${workerId ?? "no worker"}, which ${of === undefined ? "is not known" : `is ${of}`}`;
+      return ownerless(state, workerId, of);
     case "succeeded":
     case "failed":
     case "timedOut":
@@ -32,6 +31,12 @@ export function stuckBecause({ state, reason, workerId }: RunSummary, of: Worker
     case "lost":
       return undefined;
   }
+}
+
+function ownerless(state: RunState, workerId: string | null, of: WorkerState | undefined): string | undefined {
+  return of === "online" || of === "draining" || of === "drained" || of === "unreachable"
+    ? undefined
+    : `is ${state} on ${workerId ?? "no worker"}, which ${of === undefined ? "is not known" : `is ${of}`}`;
 }
 
 export function runsCheck(api: (signal: AbortSignal) => Api): Check {

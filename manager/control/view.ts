@@ -7,7 +7,7 @@ import { missingLedgers } from "./hold.ts";
 import type { RunRecord } from "./records.ts";
 import { beyond, waiting } from "./queue.ts";
 import { whyQueued, whyRetrying, whyUnreachable } from "./reason.ts";
-import { heardSince, isHeld, isReachable, type ControlState, type WorkerCell } from "./state.ts";
+import { heardSince, isHeld, isReachable, type ControlState, type RunCell, type WorkerCell } from "./state.ts";
 
 /**
  * One sentence about a run that is not terminal, as the reader's committed row has it; null when there is nothing to say, or it
@@ -30,7 +30,7 @@ export function reasonOf(state: ControlState, shown: Pick<RunRecord, "id" | "sta
     case "unreachable":
       return run.attempt && whyUnreachable(state, run.attempt, now);
     case "stopping":
-      return `stop asked by ${run.row.stop?.by ?? "the manager"}; worker ${run.row.workerId ?? ""} has not said that it ended`;
+      return `stop asked by ${run.row.stop?.by ?? "the manager"}; ${whyStopping(state, run, now)}`;
     case "running":
     case "succeeded":
     case "failed":
@@ -39,6 +39,11 @@ export function reasonOf(state: ControlState, shown: Pick<RunRecord, "id" | "sta
     case "lost":
       return null;
   }
+}
+
+function whyStopping(state: ControlState, { row, attempt }: RunCell, now: Now): string {
+  if (attempt && !isReachable(attempt.worker)) return whyUnreachable(state, attempt, now);
+  return `worker ${row.workerId ?? ""} has not said that it ended`;
 }
 
 /** What only the leader knows of a worker; null for one that it does not have. */

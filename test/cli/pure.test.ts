@@ -47,7 +47,8 @@ describe("a run is stuck", () => {
     expect(stuckBecause(run("retrying", null), "online")).toContain("nobody says");
     expect(stuckBecause(run("running", null), "lost")).toBe("is running on w, which is lost");
     expect(stuckBecause(run("starting", null), undefined)).toContain("is not known");
-    expect(stuckBecause(run("stopping", null), "removed")).toContain("is removed");
+    expect(stuckBecause(run("stopping", "stop asked by ana"), "removed")).toContain("is removed");
+    expect(stuckBecause(run("stopping", null), "lost")).toBe("is stopping on w, which is lost");
     expect(stuckBecause(run("unreachable", "it is waited for"), "removed")).toContain("nothing will end it");
     expect(stuckBecause(run("unreachable", null), "lost")).toBeDefined();
   });
@@ -58,6 +59,8 @@ describe("a run is stuck", () => {
     // Its silence has just begun: the run becomes unreachable in the same breath, or the worker is back.
     expect(stuckBecause(run("running", null), "unreachable")).toBeUndefined();
     expect(stuckBecause(run("unreachable", "without it the run is called lost in 9 s"), "lost")).toBeUndefined();
+    // It was lost before it was to be stopped; as with any loss the reason says until when it is waited for.
+    expect(stuckBecause(run("stopping", "stop asked by ana; without it the run is called lost in 9 s"), "lost")).toBeUndefined();
     for (const state of ["succeeded", "failed", "timedOut", "stopped", "lost"] as const)
       expect(stuckBecause(run(state, null), undefined)).toBeUndefined();
   });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { reasonOf } from "../../../manager/control/view.ts";
-import { joined } from "./hand.ts";
+import { joined, running } from "./hand.ts";
 import { asker, attemptOf, itemsOf, kindsOf, makeTask, openBench, reasonNow, start, startOf } from "./kit.ts";
 
 test("a start is sent whole, and its reports make it succeed", async () => {
@@ -182,6 +182,21 @@ test("stop: a queued run at once, a retrying one too, a running one when its wor
   const again = await bench.ask({ kind: "stopRun", runId: running, graceSeconds: null, ...asker });
   expect(again.outcome).toMatchObject({ kind: "run", run: { state: "stopped" } });
   expect(again.changes).toBe(0);
+});
+
+test("a stop for a worker that is lost says so, and until when it is waited for", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const { run } = await running(bench, a, { giveUpAfterSeconds: 300 });
+  await bench.pass(80_000);
+  expect(bench.state.workers.get("a")?.row.state).toBe("lost");
+  await bench.ask({ kind: "stopRun", runId: run, graceSeconds: null, ...asker });
+  expect((await bench.run(run)).state).toBe("stopping");
+  expect(reasonNow(bench, run)).toBe(
+    "stop asked by ana; worker a has not been heard for 80 s; without it the run is called lost in 220 s",
+  );
+  await bench.pass(221_000);
+  expect((await bench.run(run)).state).toBe("lost");
 });
 
 test("a run that was told to stop is not retried and tells its true end", async () => {
