@@ -107,11 +107,7 @@ export class Forwarder {
     if (leader.kind === "here") return { outcome: await this.#deps.askHere(pool, request, gone), reasons: {} };
     if (leader.kind === "nobody") throw notTaken(`nobody leads the pool ${pool} now; try again`);
     const { name, address } = leader.holder;
-    if (address === null) {
-      throw notTaken(
-        `${name} leads the pool ${pool} and announces no address at which other managers reach it (MUSTER_MANAGER_ADDRESS)`,
-      );
-    }
+    if (address === null) throw notTaken(noAddress(pool, name));
     const ask: Ask = { v: peerVersion, pool, term: leader.term, request };
     const body = JSON.stringify(ask);
     const bytes = Buffer.byteLength(body);
@@ -156,9 +152,7 @@ export class Forwarder {
       case "unsent":
         throw notTaken(`${where}, cannot be reached: ${reply.why}`);
       case "elsewhere":
-        throw notTaken(
-          `${where}, cannot be reached: ${reply.by} answers there; MUSTER_MANAGER_ADDRESS of each manager must lead to it alone`,
-        );
+        throw notTaken(`${where}, cannot be reached: ${whoAnswers(reply.by, this.#deps.name)}`);
       case "broken":
         throw problem(
           "outcome-unknown",
@@ -211,6 +205,11 @@ export class Forwarder {
     if (!counts) this.#counts.set(pool, (counts = { answered: 0, notTaken: 0, outcomeUnknown: 0 }));
     counts[what] += 1;
   }
+}
+
+/** Why the leader of this name cannot be asked. */
+export function noAddress(pool: string, name: string): string {
+  return `${name} leads the pool ${pool} and announces no address at which other managers reach it (MUSTER_MANAGER_ADDRESS)`;
 }
 
 /** Why somebody else is where a leader says that it is. */

@@ -3,7 +3,7 @@ import type { Clock } from "../../schema/kit/clock.ts";
 import { peerLimits } from "../../schema/limits/peers.ts";
 import type { Leader, LeaderBook } from "./book.ts";
 import type { PeerCaller, Reply } from "./caller.ts";
-import { whoAnswers } from "./forward.ts";
+import { noAddress, whoAnswers } from "./forward.ts";
 import {
   peerVersion,
   viewPath,
@@ -48,8 +48,8 @@ export class LeaderViews {
       string,
       { readonly name: string; readonly address: string; readonly pools: Map<string, Elsewhere> }
     >();
-    for (const pool of questions.keys()) {
-      const leader = await this.#leaderOf(pool);
+    const leaders = await Promise.all([...questions.keys()].map(async (pool) => [pool, await this.#leaderOf(pool)] as const));
+    for (const [pool, leader] of leaders) {
       if ("why" in leader) seen.set(pool, { kind: "unknown", why: leader.why });
       else {
         const { name, address } = leader.holder;
@@ -87,9 +87,7 @@ export class LeaderViews {
     }
     if (leader.kind !== "elsewhere") return { why: `nobody leads the pool ${pool} now` };
     if (leader.holder.address !== null) return leader;
-    return {
-      why: `${leader.holder.name} leads the pool ${pool} and announces no address at which other managers reach it (MUSTER_MANAGER_ADDRESS)`,
-    };
+    return { why: noAddress(pool, leader.holder.name) };
   }
 
   async #askOne(

@@ -180,12 +180,15 @@ test("a request that was meant for another term is not taken", async () => {
   expect(leader.events).toEqual([]);
 });
 
-test("another manager at the leader's address is named, and has not taken the request", async () => {
-  const other = await leaderRig("manager-other");
+test.each([
+  ["manager-other", "manager-other answers there; MUSTER_MANAGER_ADDRESS of each manager must lead to it alone"],
+  ["manager-follower", "cannot be reached: that address is this manager's own"],
+])("%s at the leader's address is named, and has not taken the request", async (name, says) => {
+  const other = await leaderRig(name);
   const { forwarder } = followerRig(leaseOf("manager-leader", other.address));
   expect(await problemOf(forwarder.ask(pool, createTask("one")))).toMatchObject({
     code: "not-taken",
-    detail: expect.stringContaining("manager-other answers there; MUSTER_MANAGER_ADDRESS of each manager must lead to it alone"),
+    detail: expect.stringContaining(says),
   });
   expect(other.events).toEqual([]);
 });
