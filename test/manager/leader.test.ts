@@ -84,6 +84,36 @@ describe("rule 18: a candidate takes the next term only after the row stood stil
     expect(await other.pass(6_000)).toMatchObject({ holder: "candidate", term: 2 });
   });
 
+  test("not while the leader only proves its lease, as it does while it waits for a slow read", async () => {
+    const memory = openMemoryStore();
+    let row = await memory.takeLease(pool, "leader", null, 0);
+    const it = await candidate({ readLease: async () => row });
+    for (let beat = 1; beat <= 3; beat += 1) {
+      expect(await it.pass(5_000)).toBeUndefined();
+      row = row && { ...row, beat };
+      expect(await it.pass(0)).toBeUndefined();
+    }
+  });
+
+  test("above every term that it saw while it waited: what was put back meanwhile does not take back what workers obeyed", async () => {
+    const memory = openMemoryStore();
+    const row = await memory.takeLease(pool, "leader", null, 0);
+    let seen = row && { ...row, term: 9 };
+    const asked: number[] = [];
+    const it = await candidate({
+      readLease: async () => seen,
+      takeLease: async (name, holder, before, above) => {
+        asked.push(above);
+        return await memory.takeLease(name, holder, before, above);
+      },
+    });
+    expect(await it.pass(0)).toBeUndefined();
+    seen = row;
+    expect(await it.pass(0)).toBeUndefined();
+    expect(await it.pass(6_000)).toMatchObject({ holder: "candidate", term: 10 });
+    expect(asked).toEqual([9]);
+  });
+
   test("a database that does not answer is told of and proves nothing", async () => {
     let away = true;
     const memory = openMemoryStore();

@@ -72,6 +72,17 @@ describe("a batch is committed until it holds", () => {
     expect(await run(store)).toEqual({ kind: "deposed" });
   });
 
+  test("after an unknown outcome only our term and our number together say that it landed", async () => {
+    // Another leader has committed a batch of the same number: ours never landed.
+    const anothers = new ScriptedStore([fails("transient", false)]);
+    anothers.row = { ...anothers.row, term: 4, batch: 8 };
+    expect(await run(anothers)).toEqual({ kind: "deposed" });
+    // Our term, and not our number: a database that was taken back.
+    const takenBack = new ScriptedStore([fails("transient", false)]);
+    takenBack.row = { ...takenBack.row, batch: 5 };
+    expect(await run(takenBack)).toEqual({ kind: "deposed" });
+  });
+
   test("rows that cannot be are a failure, and their number is free", async () => {
     const store = new ScriptedStore([fails("permanent", true)]);
     expect(await run(store)).toMatchObject({ kind: "failed", numberUsed: false });

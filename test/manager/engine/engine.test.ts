@@ -79,6 +79,34 @@ describe("rule 19 and 20: a database in trouble", () => {
     expect(await rig.engine.ask(createTask("late"))).toMatchObject({ kind: "task" });
   });
 
+  test("who is not stepped learns at once that nothing happened, however long the next try takes", async () => {
+    const rig = await makeRig();
+    const { promise: first, resolve: failFirst } = Promise.withResolvers<void>();
+    const { promise: second, resolve: answerSecond } = Promise.withResolvers<void>();
+    let tries = 0;
+    rig.fault = async (_batch, commit) => {
+      tries += 1;
+      if (tries > 1) {
+        await second;
+        return await commit();
+      }
+      await first;
+      throw new StoreError("transient", true, "the database is away");
+    };
+    const held = rig.engine.ask(createTask("held"));
+    await until("the first try", () => tries === 1 || undefined);
+    const waiting = problemOf(rig.engine.ask(createTask("waiting")));
+    failFirst();
+    expect(await waiting).toBe("not-taken");
+    await until("the second try", () => tries === 2 || undefined);
+    // The door is closed while a try is under way that nobody has answered.
+    expect(await problemOf(async () => await rig.engine.ask(createTask("late")))).toBe("not-taken");
+    answerSecond();
+    expect(await held).toMatchObject({ kind: "task" });
+    expect(await rig.store.task("id-waiting")).toBeNull();
+    expect(await rig.store.task("id-late")).toBeNull();
+  });
+
   test("a commit that lands and answers with an error counts once", async () => {
     const rig = await makeRig();
     let lost = false;

@@ -115,3 +115,45 @@ test("two pools have a worker of one name: what one sends neither takes the othe
   expect(acknowledged.filter((one) => one[0] !== one.split(" ")[2]?.[0])).toEqual([]);
   expect(acknowledged).toContain("q w q0");
 });
+
+test("output of another worker's attempt, and of one that nobody knows, is neither stored nor acknowledged", async () => {
+  const stored: string[] = [];
+  const acknowledged: string[] = [];
+  const intake = new LogIntake({
+    logs: {
+      append: async (id, _stream, piece: LogPiece) => {
+        stored.push(id);
+        return piece.offset + 3;
+      },
+      read: async () => ({ pieces: [], end: 0 }),
+      remove: async () => undefined,
+    },
+    store: { attempt: async (id) => (id === "unknown" ? null : attempt({ id, workerId: "owner" })) },
+    log: silentLog(),
+    streamBytes: 1_000,
+    acknowledge: (_pool, workerId, item) => acknowledged.push(`${workerId} ${item.attempt}`),
+  });
+  const take = (workerId: string, id: string): void =>
+    intake.take("p", workerId, {
+      v: 1,
+      epoch: "AAAAAAAAAAAA.1.BBBBBBBBBBBB",
+      connection: 1,
+      mono: 1,
+      attempt: id,
+      start: 1,
+      stream: "stdout",
+      offset: 0,
+      bytes: "YWJj",
+    });
+  take("stranger", "a1");
+  take("owner", "unknown");
+  await intake.settled();
+  expect(stored).toEqual([]);
+  take("owner", "a1");
+  // Also once its owner is remembered.
+  take("stranger", "a1");
+  await intake.settled();
+  expect(stored).toEqual(["a1"]);
+  expect(acknowledged).toEqual(["owner a1"]);
+  expect(intake.figures.foreign).toBe(3);
+});
