@@ -116,7 +116,7 @@ async function assemble({ config, log, parts, tracing }: Ground): Promise<Omit<W
     signal: going.signal,
     log,
   });
-  const view = (): AgentView => viewOf(agent, clock.now());
+  const view = (): AgentView => viewOf(agent);
 
   parts.use(await startMetrics(config.metrics, () => ({ counts, view, link, shell, logs, version, ...options.capacity }), log));
   gate.open({ kind: "recovered", found: await recover({ journal, entries, host, logs, log }) });

@@ -2,6 +2,7 @@
 import { take } from "./capacity.ts";
 import { armRun } from "./due.ts";
 import { armLosses, fenceWaitMs, isUnproven } from "./loss.ts";
+import { doubledBackoffMs } from "./retry.ts";
 import { versionKey, type ControlState, type RunCell } from "./state.ts";
 import type { CompiledVersion } from "./versions.ts";
 
@@ -25,9 +26,7 @@ export function adoptVersion(state: ControlState, taskId: string, number: number
 
 /** Its pause begins anew, since nobody knows how much of it is over; a fence that may not have passed is waited for whole. */
 function resumeRetry(state: ControlState, run: RunCell): void {
-  const definition = run.version?.definition;
-  const backoffMs = (definition?.retry.backoffSeconds ?? 0) * 1_000 * 2 ** Math.min(16, Math.max(0, run.row.tries - 1));
   const fenceMs = isUnproven(run.lastEnd) ? fenceWaitMs(state, run) : 0;
   run.holdWhy = "the manager was started anew meanwhile";
-  armRun(state, run, state.lastStepMono + Math.max(Math.min(backoffMs, 86_400_000), fenceMs));
+  armRun(state, run, state.lastStepMono + Math.max(doubledBackoffMs(run), fenceMs));
 }

@@ -21,11 +21,16 @@ export function retriesLoss(run: RunCell): boolean {
   return !run.row.stop && run.version?.definition.onLost === "retry" && run.row.tries < requestLimits.attemptsMax;
 }
 
-/** The pause before the next try: backoffSeconds, doubled for each further try, and up to a quarter more by chance. */
-export function backoffMs(turn: Turn, run: RunCell): number {
+/** backoffSeconds, doubled for each further try. */
+export function doubledBackoffMs(run: RunCell): number {
   const baseMs = (run.version?.definition.retry.backoffSeconds ?? 0) * 1_000;
-  const doubled = Math.min(backoffMaxMs, baseMs * 2 ** Math.min(30, Math.max(0, run.row.tries - 1)));
-  return Math.floor(doubled + turn.dice.below(Math.floor(doubled / 4) + 1));
+  return Math.min(backoffMaxMs, baseMs * 2 ** Math.min(30, Math.max(0, run.row.tries - 1)));
+}
+
+/** The pause before the next try: up to a quarter more by chance. */
+function backoffMs(turn: Turn, run: RunCell): number {
+  const doubledMs = doubledBackoffMs(run);
+  return Math.floor(doubledMs + turn.dice.below(Math.floor(doubledMs / 4) + 1));
 }
 
 /** The run waits for its next try, at least `leastMs` (a fence that must pass first, rule 8). */

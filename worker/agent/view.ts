@@ -1,11 +1,10 @@
-import type { Now } from "../../schema/given.ts";
 import { unackedCount } from "./queue.ts";
 import { freeCapacity } from "./slots.ts";
 import type { AgentState } from "./state.ts";
 import type { AgentView } from "./types.ts";
 
-/** What a person may ask of a running agent. `_now` is not needed yet: nothing shown is an age. */
-export function viewOf(state: AgentState, _now: Now): AgentView {
+/** What a person may ask of a running agent. */
+export function viewOf(state: AgentState): AgentView {
   return {
     connected: state.link.connected,
     synced: state.link.synced,

@@ -101,7 +101,7 @@ export class LightWorker {
   }
 
   get figures(): LightFigures {
-    const { synced, live } = viewOf(this.#agent, clock.now());
+    const { synced, live } = viewOf(this.#agent);
     const { connection, figures } = this.#link;
     return {
       synced: synced ? 1 : 0,

@@ -69,7 +69,7 @@ test("the will and the view", () => {
   const agent = new TestAgent().connectAndSync().run("a1");
   agent.run("a2").ended("a2", { exit: { read: "code", code: 1 } });
   expect(willOf(agent.epoch, 3)).toEqual({ st: "gone", ep: agent.epoch, cn: 3 });
-  expect(viewOf(agent.state, agent.now())).toEqual({
+  expect(viewOf(agent.state)).toEqual({
     connected: true,
     synced: true,
     draining: false,
