@@ -87,7 +87,10 @@ describe("rule 18: a candidate takes the next term only after the row stood stil
   test("not while the leader only proves its lease, as it does while it waits for a slow read", async () => {
     const memory = openMemoryStore();
     let row = await memory.takeLease(pool, "leader", null, 0);
-    const it = await candidate({ readLease: async () => row });
+    const it = await candidate({
+      readLease: async () => row,
+      takeLease: async (_pool, holder) => row && { ...row, holder, term: row.term + 1 },
+    });
     for (let beat = 1; beat <= 3; beat += 1) {
       expect(await it.pass(5_000)).toBeUndefined();
       row = row && { ...row, beat };

@@ -82,7 +82,10 @@ export class SimDatabase {
       renewLease: (pool, term) =>
         this.#ask(asker, this.#fate(), async () => {
           const isOurs = await base.renewLease(pool, term);
-          if (isOurs) this.#beat += 1;
+          if (isOurs) {
+            this.#beat += 1;
+            this.#movedMs = this.#ends.schedule.nowMs;
+          }
           return isOurs;
         }),
       releaseLease: (pool, term) =>
