@@ -72,6 +72,15 @@ test("a fence that has passed is not taken back", () => {
   expect(only(agent.pass(7_000), "kill")).toHaveLength(1);
 });
 
+test("of a fence and a timeout that passed while the agent was away, the first was the reason", () => {
+  const fenceFirst = new TestAgent().connectAndSync().run("a1", { ...retry, timeoutSeconds: 101 });
+  fenceFirst.jump(200_000);
+  expect(fenceFirst.entry("a1")).toMatchObject({ state: "stopping", stopBy: "fence", timedOut: false });
+  const timeoutFirst = new TestAgent().connectAndSync().run("a1", { ...retry, timeoutSeconds: 99 });
+  timeoutFirst.jump(200_000);
+  expect(timeoutFirst.entry("a1")).toMatchObject({ state: "stopping", stopBy: null, timedOut: true });
+});
+
 test("a stop with a long grace does not outlive the fence", () => {
   const agent = new TestAgent().connectAndSync().run("a1", retry);
   agent.say({ kind: "stop", attempt: "a1", by: "ana", graceSeconds: 3_600 });

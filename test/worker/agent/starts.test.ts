@@ -129,6 +129,29 @@ test("a held start that is no longer fresh is refused, and is not launched when 
   expect(launched(agent.ended("r1"))).toEqual([]);
 });
 
+test("a held start is as old as the echo that it came with, not as its acceptance (rules 6, 7)", () => {
+  const agent = new TestAgent().connectAndSync().run("a1", { requires: { slots: 2, memoryMb: 0, cpus: 0 } });
+  const echo = agent.mono;
+  agent.pass(20_000);
+  agent.start("held", {}, { mono: echo });
+  agent.pass(startTtlMs - 20_000 - 1);
+  expect(agent.entry("held")?.state).toBe("accepted");
+  agent.pass(1);
+  expect(refusal(agent, "held")).toContain("stale");
+
+  // And so for whoever launches it: the room came in time, the launch may be held back by a full journal.
+  const other = new TestAgent().connectAndSync();
+  const older = other.mono;
+  other.pass(10_000);
+  expect(only(other.start("a2", {}, { mono: older }), "launch")[0]?.freshUntilMono).toBe(older + startTtlMs);
+});
+
+test("a start that echoes nothing is fresh to nobody, also where the host was booted a moment ago (rule 5)", () => {
+  const agent = new TestAgent({ mono: 20_000 }).connectAndSync();
+  agent.start("a1", {}, { mono: 0 });
+  expect(refusal(agent, "a1")).toContain("stale");
+});
+
 test("room that comes in the very step in which a held start goes stale launches nothing", () => {
   const agent = new TestAgent().connectAndSync();
   agent.run("r1").run("r2");
