@@ -2,6 +2,12 @@
 import type * as z from "zod";
 import { doctorLimits } from "../schema/limits/doctor.ts";
 
+/** Nobody answers at all: what the check of the API itself says. */
+export class ApiAway extends Error {}
+
+/** The token is not known, or may not. */
+export class TokenRefused extends Error {}
+
 export class Api {
   readonly url: string;
   readonly #token: string | null;
@@ -21,6 +27,8 @@ export class Api {
   async get<T extends z.ZodType>(path: string, schema: T, statuses: readonly number[] = [200]): Promise<z.infer<T>> {
     const response = await this.#fetch(path);
     const text = await response.text();
+    if (response.status === 401 || response.status === 403)
+      throw new TokenRefused(`${this.url} refuses the token${titleIn(text)}`);
     if (!statuses.includes(response.status)) throw new Error(`${this.url}${path} answers ${response.status}${titleIn(text)}`);
     const parsed = schema.safeParse(jsonIn(text));
     if (parsed.success) return parsed.data;
@@ -34,7 +42,7 @@ export class Api {
     try {
       return await fetch(`${this.url}${path}`, { headers, signal, redirect: "error" });
     } catch (error) {
-      throw new Error(`nobody answers at ${this.url}: ${whyOf(error)}`, { cause: error });
+      throw new ApiAway(`nobody answers at ${this.url}: ${whyOf(error)}`, { cause: error });
     }
   }
 

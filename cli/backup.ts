@@ -24,12 +24,12 @@ export function backupCommand(): Command {
 const allPages = 2_147_483_647;
 
 async function backUp({ databaseUrl }: CliConfig, to: string): Promise<void> {
-  if (to.startsWith("-")) throw new Error("backup: name the file first, then the flags");
+  if (to.startsWith("-")) throw new Error("name the file first, then the flags");
   if (!databaseUrl.startsWith("sqlite:"))
-    throw new Error("backup: only a SQLite database is copied this way; for MariaDB use mariadb-dump --single-transaction");
+    throw new Error("only a SQLite database is copied this way; for MariaDB use mariadb-dump --single-transaction");
   const from = databaseUrl.slice("sqlite:".length);
-  if (!existsSync(from)) throw new Error(`backup: there is no database at ${from} (MUSTER_DATA_DIR, MUSTER_DATABASE_URL)`);
-  if (existsSync(to)) throw new Error(`backup: ${to} is there already; give the copy a name of its own`);
+  if (!existsSync(from)) throw new Error(`there is no database at ${from} (MUSTER_DATA_DIR, MUSTER_DATABASE_URL)`);
+  if (existsSync(to)) throw new Error(`${to} is there already; give the copy a name of its own`);
   const part = `${to}.part`;
   const source = new DatabaseSync(from, { readOnly: true, timeout: 5_000 });
   try {

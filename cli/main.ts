@@ -9,12 +9,16 @@ import { restoredCommand } from "./restored.ts";
 const misuse = 2;
 
 function program(): Command {
-  return new Command("muster")
-    .description("Muster's own tools. What starts its parts (manager, worker, broker) is beside it: see README.md.")
-    .exitOverride()
-    .addCommand(backupCommand())
-    .addCommand(doctorCommand())
-    .addCommand(restoredCommand());
+  const muster = new Command("muster").description(
+    "Muster's own tools. What starts its parts (manager, worker, broker) is beside it: see README.md.",
+  );
+  for (const command of [backupCommand(), doctorCommand(), restoredCommand()]) muster.addCommand(command);
+  // Each by itself: a command that leaves its errors to commander ends with 1, which is for what is wrong with the system.
+  for (const command of [muster, ...muster.commands])
+    command.exitOverride().configureOutput({
+      outputError: (said, write) => write(said.replace(/^error: (.*)/, `muster ${command.name()}: $1; see --help`)),
+    });
+  return muster;
 }
 
 try {
@@ -27,7 +31,7 @@ try {
     (error.exitCode === 0 ? process.stdout : process.stderr).write(`${error.message}\n`);
     process.exitCode = error.exitCode;
   } else {
-    process.stderr.write(`muster: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`muster ${process.argv[2] ?? ""}: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;
   }
 }

@@ -5,13 +5,17 @@ const words: Readonly<Record<Status, string>> = { pass: "ok", warn: "warn", fail
 
 /** No text of `secrets` is in what this returns. */
 export function asText(found: readonly Finding[], secrets: readonly string[]): string {
+  const width = Math.max(0, ...found.map(({ name }) => name.length));
   const lines = found.flatMap(({ name, status, sentence, advice }) => [
-    `${words[status].padEnd(5)} ${name.padEnd(20)} ${sentence}`,
-    ...(advice === undefined ? [] : [`${" ".repeat(27)}→ ${advice}`]),
+    `${words[status].padEnd(5)} ${name.padEnd(width)} ${sentence}`,
+    ...(advice === undefined ? [] : [`${" ".repeat(7 + width)}→ ${advice}`]),
   ]);
   const count = (status: Status): number => found.filter((one) => one.status === status).length;
   const skipped = count("skip") > 0 ? `, ${count("skip")} not looked at` : "";
-  lines.push("", `${count("fail")} failed, ${count("warn")} warnings, ${count("pass")} are well${skipped}.`);
+  lines.push(
+    "",
+    `${count("fail")} failed, ${count("warn")} ${count("warn") === 1 ? "warning" : "warnings"}, ${count("pass")} well${skipped}.`,
+  );
   return `${without(lines.join("\n"), secrets)}\n`;
 }
 

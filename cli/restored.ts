@@ -35,12 +35,10 @@ export function restoredCommand(): Command {
 
 async function restored(config: CliConfig, options: Options): Promise<void> {
   const { databaseUrl, dataDir } = config;
-  if (databaseUrl === "memory:") throw new Error("restored: the database is memory:, which is never put back");
+  if (databaseUrl === "memory:") throw new Error("the database is memory:, which is never put back");
   const file = databaseUrl.startsWith("sqlite:") ? databaseUrl.slice("sqlite:".length) : undefined;
   if (file !== undefined && !existsSync(file))
-    throw new Error(
-      `restored: there is no database at ${file}; put the backup there first (MUSTER_DATA_DIR, MUSTER_DATABASE_URL)`,
-    );
+    throw new Error(`there is no database at ${file}; put the backup there first (MUSTER_DATA_DIR, MUSTER_DATABASE_URL)`);
   const openStore = await loadStore();
   const log = makeLog({ name: "restored", level: "warn" });
   // A visit: the managers' credentials stay where they are.

@@ -58,15 +58,21 @@ async function bothWays({ client, prefix }: Extract<BrokerAsked, { kind: "remote
     await sayAndHear(mqttConnector(client), prefix, signal, open);
     return pass("broker", `what is said at ${client.url} is heard there`);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
     return fail(
       "broker",
-      `the broker at ${client.url}: ${why}`,
+      brokerTrouble(client.url, error, signal.aborted && open.length < 2),
       "Does it run, and does it let the manager in and read and write its topics (deploy/)?",
     );
   } finally {
     await Promise.all(open.map((connection) => connection.close()));
   }
+}
+
+/** `late`: patience was over before there was a connection, which the error itself can only call given up. */
+export function brokerTrouble(url: string, error: unknown, late: boolean): string {
+  if (late) return `the broker at ${url} does not answer within ${doctorLimits.answerMs / 1_000} s`;
+  const said = error instanceof Error ? error.message : String(error);
+  return said.includes(url) ? said : `the broker at ${url}: ${said}`;
 }
 
 async function sayAndHear(connector: Connector, prefix: string, signal: AbortSignal, open: Connection[]): Promise<void> {

@@ -81,6 +81,12 @@ function locked(lease: LeaseRow, lockFile: string): Finding {
   );
 }
 
+/** With its address: the name is drawn at each start and tells nobody which host it is. */
+function named(holder: string): string {
+  const { name, address } = parseHolder(holder) ?? { name: "a manager", address: null };
+  return address === null ? name : `${name} at ${address}`;
+}
+
 /** A lease is somebody's only while it moves: a restored or forgotten one names its last holder for ever. */
 async function movingWithin(
   database: Inspected,
@@ -102,7 +108,7 @@ async function movingWithin(
 
 function renewed({ pool, holder, term }: LeaseRow, moves: boolean, withinMs: number): Finding {
   const name = `lease:${pool}`;
-  const who = parseHolder(holder)?.name ?? "a manager";
+  const who = holder === "" ? "a manager" : named(holder);
   if (moves) return pass(name, `${who} leads the pool ${pool} (term ${term}), and its lease moves`);
   return fail(
     name,

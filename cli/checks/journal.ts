@@ -21,11 +21,10 @@ export function journalCheck(folder: string): Check {
 function agentIn(folder: string): Finding {
   const { ok, sentence } = healthOf(folder, bootClock());
   if (ok) return pass("worker:agent", sentence);
-  return fail(
-    "worker:agent",
-    sentence,
-    `Start it (${commandOf("worker")}), or look at its log. What it started goes on meanwhile.`,
-  );
+  const advice = isHeld(join(folder, "lock.db"))
+    ? "It runs: its log says more, and docs/operations.md, Alarms, what to do when it is refused."
+    : `Start it (${commandOf("worker")}), or look at its log.`;
+  return fail("worker:agent", sentence, `${advice} What it started goes on meanwhile.`);
 }
 
 /** A running agent has its journal for itself, and has checked it at its start. */

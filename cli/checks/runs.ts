@@ -2,9 +2,9 @@
 import type { Api } from "../api.ts";
 import { isTerminal, runStates, type RunState } from "../../schema/run.ts";
 import type { WorkerState } from "../../schema/worker.ts";
-import { fail, pass, skip, someOf, type Check } from "./finding.ts";
+import { fail, pass, someOf, type Check } from "./finding.ts";
+import { askingCheck } from "./unasked.ts";
 import { runs, worker, type RunSummary } from "./views.ts";
-import { noToken } from "./workers.ts";
 
 const open = runStates.filter((state) => !isTerminal(state)).join(",");
 
@@ -40,29 +40,24 @@ function ownerless(state: RunState, workerId: string | null, of: WorkerState | u
 }
 
 export function runsCheck(api: (signal: AbortSignal) => Api): Check {
-  return {
-    name: "runs",
-    run: async (signal) => {
-      const asked = api(signal);
-      if (!asked.hasToken) return [skip("runs", `stuck runs were not looked for: ${noToken}`)];
-      const { items, whole } = await asked.list(`/runs?state=${open}&limit=200`, runs);
-      const states = new Map<string, WorkerState | undefined>();
-      for (const { workerId } of items)
-        if (workerId !== null && !states.has(workerId)) states.set(workerId, await stateOf(asked, workerId));
-      const suspects = stuckIn(items, states);
-      // Between two of these answers a run may have ended: who is stuck is so a second time.
-      const stuck = suspects.length === 0 ? [] : await stillStuck(asked, suspects, states);
-      const looked = `${whole ? "" : "the newest "}${items.length} runs that have not ended`;
-      if (stuck.length === 0) return [pass("runs", `none of ${looked} is stuck`)];
-      return [
-        fail(
-          "runs",
-          `${stuck.length} of ${looked} are stuck: ${someOf(stuck)}`,
-          "This is a bug of Muster's: please report it with the manager's log. POST /runs/<id>/stop ends one, DELETE /workers/<id>?stop=true all of a worker.",
-        ),
-      ];
-    },
-  };
+  return askingCheck("runs", "stuck runs were not looked for", api, async (asked) => {
+    const { items, whole } = await asked.list(`/runs?state=${open}&limit=200`, runs);
+    const states = new Map<string, WorkerState | undefined>();
+    for (const { workerId } of items)
+      if (workerId !== null && !states.has(workerId)) states.set(workerId, await stateOf(asked, workerId));
+    const suspects = stuckIn(items, states);
+    // Between two of these answers a run may have ended: who is stuck is so a second time.
+    const stuck = suspects.length === 0 ? [] : await stillStuck(asked, suspects, states);
+    const looked = `${whole ? "" : "the newest "}${items.length} runs that have not ended`;
+    if (stuck.length === 0) return [pass("runs", items.length === 0 ? "every run has ended" : `none of ${looked} is stuck`)];
+    return [
+      fail(
+        "runs",
+        `${stuck.length} of ${looked} are stuck: ${someOf(stuck)}`,
+        "This is a bug of Muster's: please report it with the manager's log. POST /runs/<id>/stop ends one, DELETE /workers/<id>?stop=true all of a worker.",
+      ),
+    ];
+  });
 }
 
 type Workers = ReadonlyMap<string, WorkerState | undefined>;

@@ -2,30 +2,23 @@
 import type { Api } from "../api.ts";
 import { doctorLimits } from "../../schema/limits/doctor.ts";
 import { fail, pass, skip, someOf, warn, type Check, type Finding } from "./finding.ts";
+import { askingCheck } from "./unasked.ts";
 import { offBy, skewOf, type Sighting } from "./skew.ts";
 import { events, run, runs, workers, type Worker } from "./views.ts";
 
-/** Asked of those who may read it. */
-export const noToken = "there is no token to ask with (MUSTER_TOKEN)";
-
 export function workersCheck(api: (signal: AbortSignal) => Api): Check {
-  return {
-    name: "workers",
-    run: async (signal) => {
-      const asked = api(signal);
-      if (!asked.hasToken) return [skip("workers", `workers and their clocks were not looked at: ${noToken}`)];
-      const { items, whole } = await asked.list("/workers?limit=200", workers);
-      const here = items.filter(({ state }) => state !== "removed");
-      const heard = here.filter(({ state }) => state === "online" || state === "draining" || state === "drained");
-      const shown = whole ? `${here.length}` : `the first ${here.length}`;
-      return [
-        pass("workers", `${heard.length} of ${shown} workers are heard`),
-        ...silent(here),
-        ...dying(heard),
-        ...(await clocks(asked, heard)),
-      ];
-    },
-  };
+  return askingCheck("workers", "workers and their clocks were not looked at", api, async (asked) => {
+    const { items, whole } = await asked.list("/workers?limit=200", workers);
+    const here = items.filter(({ state }) => state !== "removed");
+    const heard = here.filter(({ state }) => state === "online" || state === "draining" || state === "drained");
+    const shown = whole ? `${here.length}` : `the first ${here.length}`;
+    return [
+      pass("workers", `${heard.length} of ${shown} workers are heard`),
+      ...silent(here),
+      ...dying(heard),
+      ...(await clocks(asked, heard)),
+    ];
+  });
 }
 
 function silent(all: readonly Worker[]): Finding[] {
@@ -94,7 +87,7 @@ async function clocks(api: Api, heard: readonly Worker[]): Promise<Finding[]> {
       ),
     ];
   return known === 0
-    ? [skip("workers:clock", "no worker has run anything yet that would show its clock")]
+    ? [skip("workers:clock", "no worker that is heard has run anything that would show its clock")]
     : [pass("workers:clock", `the clocks of ${known} workers agree with the manager's`)];
 }
 

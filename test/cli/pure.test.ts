@@ -99,7 +99,14 @@ describe("what is printed", () => {
     const text = asText(found, []);
     expect(text).toMatch(/^ok {4}a +well\n/);
     expect(text).toContain("→ Do this.");
-    expect(text).toContain("1 failed, 1 warnings, 1 are well.");
+    expect(text).toContain("1 failed, 1 warning, 1 well.");
+  });
+
+  test("stands in columns, however long a name is", () => {
+    const text = asText([pass("a", "well"), warn("database:max_allowed_packet", "hm", "Do this.")], []);
+    const [first = "", second = "", third = ""] = text.split("\n");
+    expect(first.indexOf("well")).toBe(second.indexOf("hm"));
+    expect(third.indexOf("→")).toBe(second.indexOf("hm"));
   });
 
   test("shows no secret, as text or as JSON", () => {

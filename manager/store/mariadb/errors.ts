@@ -175,7 +175,8 @@ function reasonOf(error: DriverError): string {
   // A host with several addresses fails with one error for each of them.
   const { errors } = error as { readonly errors?: readonly { readonly message?: string }[] };
   return (
-    error.message ||
+    // Behind it comes more of the sentence.
+    error.message.replace(/\.$/, "") ||
     errors?.map((one) => one.message).join("; ") ||
     (typeof error.code === "string" ? error.code : "the connection failed")
   );
