@@ -65,6 +65,11 @@ class Life {
     return this.done.slice(before);
   }
 
+  /** What came in one turn of the loop: several steps, one write. */
+  round(inputs: readonly AgentInput[]): void {
+    this.#out.commit(inputs.map((input) => step(this.#state, input, this.#now())));
+  }
+
   pass(ms: number): readonly AgentAction[] {
     this.mono += ms;
     return this.put({ kind: "tick", load: { cpu: 0, memoryMb: 0 }, spoolBytes: 0 });
@@ -116,6 +121,20 @@ function successor(mono: number): Life {
 
 const inventoryOf = ({ inventory }: Hello) =>
   inventory.items.map(({ attempt, state, end }) => [attempt, state, ...(end ? [end.how] : [])]);
+
+test("an attempt that moves on several times in one turn is in the journal as it was last (rules 3, 23)", () => {
+  const life = new Life(1_000_000).run();
+  const asOf = { epoch: life.epoch, mono: life.mono };
+  life.round([
+    { kind: "commands", message: { v: 1, term: 1, asOf, items: [startOf("short"), startOf("long")] } },
+    { kind: "started", attempt: "short", process: processOf("short"), startedWall: 5 },
+    { kind: "started", attempt: "long", process: processOf("long"), startedWall: 5 },
+    ended("short"),
+  ]);
+  const { entry } = journal.durable();
+  expect(entry("short")).toMatchObject({ state: "ended", end: { how: "exited", code: 7 } });
+  expect(entry("long")).toMatchObject({ state: "running", process: processOf("long") });
+});
 
 describe("an agent that starts on a full disk", () => {
   test("says who it is and what the journal knows to run, beats, and tells the ends that it found when there is room", () => {

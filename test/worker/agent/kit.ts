@@ -61,6 +61,7 @@ export class TestAgent {
   put(input: AgentInput): readonly AgentAction[] {
     const made = step(this.state, input, this.now());
     this.writes = made.journal;
+    if (made.canWait) made.journal.forEach((write) => this.#checkWait(write));
     this.journal.write(made.journal);
     for (const action of made.actions) this.#check(action);
     this.actions = made.actions;
@@ -173,6 +174,13 @@ export class TestAgent {
 
   endOf(attempt: string): LedgerEntry["end"] | undefined {
     return this.entry(attempt)?.end;
+  }
+
+  /** Only acknowledgements may be acted on before they are durable. */
+  #checkWait(write: AgentStep["journal"][number]): void {
+    if (write.write === "acked" || write.write === "forget") return;
+    if (write.write !== "meta" || (write.set.highestTerm ?? 0) > this.journal.meta.highestTerm)
+      throw new Error(`a step that writes ${JSON.stringify(write)} is acted on before it is durable`);
   }
 
   #check(action: AgentAction): void {
