@@ -131,3 +131,15 @@ test("the longest sentences a message may carry still make messages that fit", (
   while ((seen.at(-1)?.seq ?? 0) < 200) seen.push(...reported(agent.ack(seen.at(-1)?.seq ?? 0)));
   expect(seen).toHaveLength(200);
 });
+
+test("an acknowledgement that comes together with a question: the answer is durable before it is sent (rule 12)", () => {
+  const agent = new TestAgent().connectAndSync().run("a1");
+  const seq = agent.state.nextSeq - 1;
+  const answered = agent.say([
+    { kind: "ack", journal: agent.state.journal, seq },
+    { kind: "ask", attempts: ["a1"] },
+  ]);
+  expect(reported(answered)).toMatchObject([{ seq: seq + 1, kind: "running" }]);
+  // An agent that died over it would give its number to another report, which the manager would pass over.
+  expect(agent.restart().state.nextSeq).toBe(seq + 2);
+});
