@@ -1,4 +1,5 @@
-import { managerLimits, wireLimits } from "../../schema/limits.ts";
+import { managerLimits } from "../../schema/limits.ts";
+import { inboxLimits } from "../../schema/limits/inbox.ts";
 import type { Input } from "../control/inputs.ts";
 import { requestBytes } from "./request-bytes.ts";
 
@@ -14,16 +15,13 @@ type Message = Extract<Input, { readonly workerId: string }>;
 
 type HelloInput = Extract<Input, { readonly kind: "hello" }>;
 
-/** What one worker has waiting: reports up to the wire's bound, the parts of its newest hello, and the newest heartbeat (rule 16). */
+/** What one worker has waiting, bounded by `inboxLimits`; of its heartbeats the newest (rule 16). */
 interface WorkerShare {
   reportBytes: number;
   hellos: Waiting[];
   statuses: number;
   heartbeat: Waiting | undefined;
 }
-
-const helloBytesMax = 40 * wireLimits.payloadBytes;
-const statusesMax = 20;
 
 /**
  * The inputs that the engine has not taken, in order of arrival, bounded. What is refused here is dropped and counted by the
@@ -68,13 +66,13 @@ export class InputQueue {
         this.#items.push(share.heartbeat);
         return true;
       case "reports":
-        if (share.reportBytes + bytes > 2 * wireLimits.unackedReportBytes) return false;
+        if (share.reportBytes + bytes > inboxLimits.reportBytes) return false;
         share.reportBytes += bytes;
         break;
       case "hello":
         return this.#pushHello(share, { input, bytes, arrivedMs });
       case "status":
-        if (share.statuses >= statusesMax) return false;
+        if (share.statuses >= inboxLimits.statuses) return false;
         share.statuses += 1;
         break;
     }
@@ -94,7 +92,7 @@ export class InputQueue {
       share.hellos = share.hellos.filter((each) => !dropped.has(each));
     }
     const bytes = share.hellos.reduce((sum, each) => sum + each.bytes, waiting.bytes);
-    if (bytes > helloBytesMax) return false;
+    if (bytes > inboxLimits.helloBytes) return false;
     share.hellos.push(waiting);
     this.#items.push(waiting);
     return true;

@@ -1,5 +1,6 @@
 /** Output of attempts on its way from the wire to the log store; acknowledged only when it is stored (rule 12's kin). */
 import type { Log } from "../../schema/kit/log.ts";
+import { inboxLimits } from "../../schema/limits/inbox.ts";
 import type { DownItem, Logs } from "../../schema/messages.ts";
 import type { LogPiece, LogStore } from "../store/logstore.ts";
 import type { ReadStore } from "../store/store.ts";
@@ -10,23 +11,13 @@ export interface LogIntakeDeps {
   readonly log: Log;
   /** Bytes of one stream that are kept; a worker that ignores its own bound gets a gap here. */
   readonly streamBytes: number;
-  /** Characters of output that may wait; `waitingChars` when not said. */
+  /** Characters of output that may wait; `inboxLimits.outputChars` when not said. */
   readonly waitingChars?: number;
   readonly acknowledge: (pool: string, workerId: string, item: Extract<DownItem, { readonly kind: "logsAck" }>) => void;
 }
 
-/**
- * Messages of one worker that may wait for the disk; what comes after is dropped and, being unacknowledged, comes again. A worker
- * keeps fewer on the wire (`workerLimits.logStreamsInFlight` and `logInFlightBytes`).
- */
-const waitingPerWorker = 32;
-/** Streams of one worker that are stored side by side: each waits for the disk, and a slow one must not be waited for by all. */
-const streamsAtOnce = 4;
-/** Characters of output that may wait for all workers together. */
-const waitingChars = 67_108_864;
 /** What a message takes in memory beside its output. */
 const messageChars = 1_000;
-const ownersKept = 10_000;
 
 /** What one worker has sent and is not stored. */
 interface Lane {
@@ -55,8 +46,8 @@ export class LogIntake {
     const key = laneOf(pool, workerId);
     const lane = this.#lanes.get(key) ?? { pool, workerId, waiting: [], busy: new Set() };
     const chars = charsOf(message);
-    const full = this.#waitingChars + chars > (this.#deps.waitingChars ?? waitingChars);
-    if (lane.waiting.length + lane.busy.size >= waitingPerWorker || full) {
+    const full = this.#waitingChars + chars > (this.#deps.waitingChars ?? inboxLimits.outputChars);
+    if (lane.waiting.length + lane.busy.size >= inboxLimits.outputs || full) {
       this.figures.dropped += 1;
       return;
     }
@@ -72,7 +63,7 @@ export class LogIntake {
   }
 
   #next(lane: Lane): void {
-    while (lane.busy.size < streamsAtOnce) {
+    while (lane.busy.size < inboxLimits.outputStreams) {
       const at = lane.waiting.findIndex((message) => !lane.busy.has(streamOf(message)));
       const [message] = at === -1 ? [] : lane.waiting.splice(at, 1);
       if (!message) break;
@@ -119,7 +110,7 @@ export class LogIntake {
     if (known !== undefined) return known;
     const attempt = await this.#deps.store.attempt(attemptId);
     if (!attempt) return undefined;
-    if (this.#owners.size >= ownersKept) {
+    if (this.#owners.size >= inboxLimits.outputOwners) {
       const [oldest] = this.#owners.keys();
       if (oldest !== undefined) this.#owners.delete(oldest);
     }
