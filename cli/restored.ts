@@ -1,12 +1,14 @@
 /** `muster restored`: says that the database was taken back, before the managers are started on it (rule 28). */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Command } from "commander";
 import { loadStore } from "../manager/store/load.ts";
+import { realPath } from "../manager/store/real-path.ts";
 import { markRestored } from "../manager/restored.ts";
 import { commandOf } from "../schema/command.ts";
 import { processClock } from "../schema/kit/clock.ts";
 import { makeLog } from "../schema/kit/log.ts";
+import { isHeld } from "./checks/lock.ts";
 import { readAccount, readCliConfig, type CliConfig } from "./config.ts";
 
 interface Options {
@@ -39,6 +41,8 @@ async function restored(config: CliConfig, options: Options): Promise<void> {
   const file = databaseUrl.startsWith("sqlite:") ? databaseUrl.slice("sqlite:".length) : undefined;
   if (file !== undefined && !existsSync(file))
     throw new Error(`there is no database at ${file}; put the backup there first (MUSTER_DATA_DIR, MUSTER_DATABASE_URL)`);
+  const folder = [...(file === undefined ? [] : [dirname(realPath(file))]), dataDir].find((one) => isHeld(join(one, "lock.db")));
+  if (folder !== undefined) throw new Error(`a manager runs on ${folder}; stop all managers first`);
   const openStore = await loadStore();
   const log = makeLog({ name: "restored", level: "warn" });
   // A visit: the managers' credentials stay where they are.

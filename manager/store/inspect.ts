@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { migrationsOf, migrationsToApply, type Applied } from "./migrations.ts";
+import { realPath } from "./real-path.ts";
 import { byShortWay } from "./short-way.ts";
 import type { LeaseRow, Store } from "./store.ts";
 
@@ -41,7 +42,7 @@ function inspectSqlite(file: string): Inspected {
           : [{ name: "durability", ok: false, sentence: `journal_mode is ${String(mode)}; the manager sets wal at its start.` }]),
       ],
       pending,
-      lockFile: join(dirname(file), "lock.db"),
+      lockFile: join(dirname(realPath(file)), "lock.db"),
       leases: async () => database.prepare(leasesText).all().map(Object.values).map(leaseOf),
       [Symbol.asyncDispose]: async () => database.close(),
     };

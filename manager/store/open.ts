@@ -4,6 +4,7 @@ import type { Log } from "../../schema/kit/log.ts";
 import { credentialsFileIn, credentialsIn, isMariadb, putSignpost, type OpenedCredentials } from "./credentials.ts";
 import { openFolderLogs } from "./folder-logs.ts";
 import { lockFolder } from "./lock.ts";
+import { realPath } from "./real-path.ts";
 import type { LogStore } from "./logstore.ts";
 import { parseMariadbUrl } from "./mariadb/address.ts";
 import { openMemoryStore } from "./memory.ts";
@@ -45,10 +46,10 @@ type WithoutCredentials = Omit<OpenedStore, "credentials">;
 
 async function openOnSqlite(databaseUrl: string, dataDir: string, log: Log): Promise<WithoutCredentials> {
   const logs = openFolderLogs(join(dataDir, "logs"));
-  const file = sqliteFileOf(databaseUrl, dataDir);
+  const file = realPath(sqliteFileOf(databaseUrl, dataDir));
   const onMigrated = (migration: string): void => log.info({ migration, file }, "the database was brought up to date");
   // The file's own folder is locked by opening it; the logs are the data folder's.
-  if (dirname(file) === dataDir) return { store: await openSqliteStore({ file, onMigrated }), logs };
+  if (dirname(file) === realPath(dataDir)) return { store: await openSqliteStore({ file, onMigrated }), logs };
   const lock = lockFolder(dataDir);
   try {
     return { store: releasing(await openSqliteStore({ file, onMigrated }), lock), logs };

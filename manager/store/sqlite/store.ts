@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import { codecsOf } from "../codecs.ts";
 import { lockFolder, type FolderLock } from "../lock.ts";
+import { realPath } from "../real-path.ts";
 import { migrationsOf, migrationsToApply, type Applied } from "../migrations.ts";
 import { sqliteBodies } from "./bodies.ts";
 import { openSqliteFile, type SqliteFile } from "./file.ts";
@@ -28,7 +29,9 @@ const oneManager =
  * store is disposed of. Rejects with a sentence when another process has it, when the data is of a newer release, or when
  * the file is no database.
  */
-export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
+export async function openSqliteStore(given: SqliteOptions): Promise<Store> {
+  // Under whatever name two managers come to one file: the lock lies beside the file itself.
+  const options = given.file === ":memory:" ? given : { ...given, file: realPath(given.file) };
   const lock = options.file === ":memory:" ? undefined : lockFolder(dirname(options.file), oneManager);
   try {
     const file = openSqliteFile(options.file, options.busyMs ?? 250);

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -57,6 +57,31 @@ describe("openStore", () => {
       openStore(`sqlite:${join(folder, "shared", "x.db")}`, { dataDir: join(folder, "b"), log: silentLog() }),
     ).rejects.toThrow(/^Another manager uses/);
     await opened("sqlite:", join(folder, "b"));
+  });
+
+  test("under whatever name a database file is led, it is led once", async () => {
+    const folder = temporaryFolder();
+    symlinkSync(join(folder, "disk", "x.db"), join(folder, "dangling.db"));
+    // Its folder is made by the first start, through the link.
+    await opened(`sqlite:${join(folder, "dangling.db")}`, join(folder, "a"));
+    expect(existsSync(join(folder, "disk", "x.db"))).toBe(true);
+    symlinkSync(join(folder, "disk"), join(folder, "mount"));
+    symlinkSync(join(folder, "mount", "x.db"), join(folder, "link.db"));
+    for (const name of ["disk/x.db", "mount/x.db", "link.db", "dangling.db"])
+      await expect(
+        openStore(`sqlite:${join(folder, name)}`, { dataDir: join(folder, "b"), log: silentLog() }),
+        name,
+      ).rejects.toThrow(/^Another manager uses/);
+  });
+
+  test("a data folder behind a link is one folder", async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "disk"));
+    symlinkSync(join(folder, "disk"), join(folder, "data"));
+    await opened("sqlite:", join(folder, "data"));
+    await expect(openStore("sqlite:", { dataDir: join(folder, "disk"), log: silentLog() })).rejects.toThrow(
+      /^Another manager uses/,
+    );
   });
 
   test("memory: begins with nothing, logs included", async () => {
