@@ -13,10 +13,14 @@ export interface Readiness {
 
 /** Whether requests for every pool would be taken now. */
 export async function readiness(deps: PlaneDeps): Promise<Readiness> {
+  const here: string[] = [];
   const elsewhere: string[] = [];
   for (const [pool, { trouble, lead }] of deps.engines) {
     if (trouble) return { ready: false, sentence: `pool ${pool}: the database is in trouble: ${trouble.sentence}` };
-    if (lead) continue;
+    if (lead) {
+      here.push(pool);
+      continue;
+    }
     if (!deps.peers) return { ready: false, sentence: `pool ${pool}: this manager does not lead it yet` };
     const seen = await deps.peers.views.health(pool);
     if (seen.kind === "unknown") return { ready: false, sentence: `pool ${pool}: ${seen.why}` };
@@ -24,10 +28,10 @@ export async function readiness(deps: PlaneDeps): Promise<Readiness> {
     if (apart !== undefined) return { ready: false, sentence: `pool ${pool}: ${apart}` };
     if (seen.view.trouble)
       return { ready: false, sentence: `pool ${pool}: the database is in trouble there: ${seen.view.trouble.sentence}` };
-    elsewhere.push(`${pool} (${seen.leader.holder.name})`);
+    elsewhere.push(`those for ${pool} are forwarded to ${seen.leader.holder.name}, which leads it`);
   }
-  if (elsewhere.length === 0) return { ready: true, sentence: "requests are taken" };
-  return { ready: true, sentence: `requests are taken; those for ${elsewhere.join(", ")} are forwarded to the leader` };
+  const led = here.length === 0 ? [] : [`this manager${ownName(deps)} leads ${here.join(", ")}`];
+  return { ready: true, sentence: ["requests are taken", ...led, ...elsewhere].join("; ") };
 }
 
 /** One line or two for each pool. */
@@ -41,11 +45,20 @@ export async function poolChecks(deps: PlaneDeps): Promise<Check[]> {
         sentence: `the last commit does not hold since ${new Date(trouble.sinceWall).toISOString()}: ${trouble.sentence}`,
       });
     else if (lead)
-      checks.push({ name: `leader:${pool}`, status: "pass", sentence: `leads with term ${lead.term}${reachedAt(deps)}` });
+      checks.push({
+        name: `leader:${pool}`,
+        status: "pass",
+        sentence: `leads with term ${lead.term}${ownName(deps)}${reachedAt(deps)}`,
+      });
     else if (deps.peers) checks.push(...elsewhereChecks(pool, deps.peers, await deps.peers.views.health(pool)));
     else checks.push({ name: `leader:${pool}`, status: "fail", sentence: "nobody leads the pool here yet" });
   }
   return checks;
+}
+
+/** The name that the other managers call it by. */
+function ownName({ peers }: PlaneDeps): string {
+  return peers ? ` (${peers.self.name})` : "";
 }
 
 function reachedAt({ peers }: PlaneDeps): string {

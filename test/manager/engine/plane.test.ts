@@ -105,9 +105,12 @@ test("health and readiness of a follower say who leads, and that requests are fo
   });
   expect(await here.ready()).toEqual({
     ready: true,
-    sentence: "requests are taken; those for default (manager-leader) are forwarded to the leader",
+    sentence: "requests are taken; those for default are forwarded to manager-leader, which leads it",
   });
-  expect(await planeOver(leader).ready()).toEqual({ ready: true, sentence: "requests are taken" });
+  expect(await planeOver(leader).ready()).toEqual({
+    ready: true,
+    sentence: "requests are taken; this manager leads default",
+  });
 });
 
 test("a follower is not ready, and says why, when nobody leads, the leader does not answer, or its database is in trouble", async () => {
