@@ -6,6 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { workerLimits } from "../../schema/limits.ts";
 import { unknownRun, type LedgerEntry } from "../../worker/agent/records.ts";
+import { openFile } from "../../worker/journal-file.ts";
 import { openJournal } from "../../worker/journal.ts";
 import { until } from "../kit/until.ts";
 
@@ -43,6 +44,14 @@ function entry(attempt: string, more: Partial<LedgerEntry> = {}): LedgerEntry {
 }
 const report = (seq: number) => ({ seq, attempt: `a${seq}`, body: `{"at":${seq}}` });
 const path = () => join(folder, "journal.db");
+
+test("what was written is on the disk when the call returns: a log that is synced at each commit", () => {
+  const { database, close } = openFile(path(), now.wall, []);
+  onTestFinished(close);
+  const setting = (name: string) => Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0];
+  // 2 is SQLite's number for FULL.
+  expect([setting("journal_mode"), setting("synchronous")]).toEqual(["wal", 2]);
+});
 
 test("each opening counts, with the same id; what was written is found again", () => {
   const first = openJournal(folder, now);

@@ -1,0 +1,50 @@
+/** Attempts that go on where nobody wants them any more, and snapshots that were put together from two. */
+import { expect, test } from "vitest";
+import { joined, type Hand } from "./hand.ts";
+import { asker, attemptOf, itemsOf, makeTask, openBench, start, type Bench } from "./kit.ts";
+
+async function runningOn(bench: Bench, hand: Hand): Promise<{ readonly run: string; readonly attempt: string }> {
+  const run = await start(bench, await makeTask(bench));
+  const attempt = (await attemptOf(bench, run)).id;
+  await hand.report(hand.next(attempt, "accepted"), hand.next(attempt, "running"));
+  return { run, attempt };
+}
+
+test("what a removed worker's next life still runs has ended here, and is stopped there (I8)", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const { attempt } = await runningOn(bench, a);
+  await bench.ask({ kind: "deleteWorker", workerId: "a", stop: true, ...asker });
+  // Long after, and under another leader: only the store knows the attempt.
+  await bench.pass(60_000);
+  await bench.takeOver();
+  a.restart();
+  expect(itemsOf(await a.join(), "sync")).toMatchObject([{ keep: [], stop: [attempt] }]);
+  // An end that is still to be told is none to stop.
+  a.live.set(attempt, { attempt, run: "r", start: 1, state: "ended", end: { how: "exited", code: 0 } });
+  a.connection += 1;
+  expect(itemsOf(await a.join(), "sync")).toMatchObject([{ keep: [], stop: [] }]);
+});
+
+test("rule 13: parts of two snapshots are not one inventory, though each number came", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const { run, attempt } = await runningOn(bench, a);
+  a.restart();
+  const item = { attempt, run, start: 1, state: "running" } as const;
+  await bench.pass(1_000);
+  const whole = [
+    a.helloInput({ inventory: { part: 1, of: 2, items: [] } }),
+    a.helloInput({ inventory: { part: 2, of: 2, items: [item] } }),
+  ];
+  // Repeated a while later, by when the attempts had changed places in it.
+  await bench.pass(2_000);
+  const again = [
+    a.helloInput({ inventory: { part: 1, of: 2, items: [item] } }),
+    a.helloInput({ inventory: { part: 2, of: 2, items: [] } }),
+  ];
+  const [firstOfOne, , , lastOfOther] = [...whole, ...again];
+  expect(itemsOf(await bench.batch(firstOfOne!, lastOfOther!), "sync")).toEqual([]);
+  expect((await bench.run(run)).state).toBe("running");
+  expect(itemsOf(await bench.batch(again[0]!), "sync")).toMatchObject([{ keep: [attempt] }]);
+});
