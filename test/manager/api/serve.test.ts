@@ -127,9 +127,8 @@ test("close ends streams cleanly and lets go of the port", async () => {
   const response = await fetch(`${base}/events`, { headers: { authorization, accept: "text/event-stream" } });
   const text = response.text();
   await until("the stream to be open", () => r.plane.listeners > 0);
-  const started = performance.now();
   await server.close();
-  expect(performance.now() - started).toBeLessThan(4_000);
+  // Whole, and not cut off when the time for answers was up.
   expect(await text).toContain("retry: 3000");
   await expect(fetch(`${base}/livez`)).rejects.toThrow();
   server = await serveApi(r.app, { host: "127.0.0.1", port: server.port, log: silentLog() });
