@@ -13,18 +13,19 @@ export interface StandingAlarm extends Alarm {
 
 const alarmMs = 3_600_000;
 
-/** Raises an alarm, or renews one that stands, with this sentence. The first time is an event. */
-export function raiseAlarm(turn: Turn, kind: AlarmKind, about: string, sentence: string, standsMs: number = alarmMs): void {
+/** Raises an alarm, or renews one that stands, with this sentence. The first time is an event, and true. */
+export function raiseAlarm(turn: Turn, kind: AlarmKind, about: string, sentence: string, standsMs: number = alarmMs): boolean {
   const { alarms } = turn.state;
   const key = `${kind} ${about}`;
   const before = alarms.get(key);
   const standing = before && isStanding(before, turn.now.mono) ? before : undefined;
   alarms.delete(key);
   alarms.set(key, { kind, since: standing?.since ?? turn.now.wall, sentence, raisedMono: turn.now.mono, standsMs });
-  if (standing) return;
+  if (standing) return false;
   emit(turn, "alarm", { data: { kind, about, sentence } });
   const oldest = alarms.keys().next();
   if (alarms.size > managerLimits.alarms && !oldest.done) alarms.delete(oldest.value);
+  return true;
 }
 
 export function clearAlarm(state: ControlState, kind: AlarmKind, about: string): void {

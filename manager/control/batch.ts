@@ -13,10 +13,11 @@ export function beginBatch(state: ControlState): void {
   state.previous = state.batch;
   state.batch = makeBatchMemory();
   state.queue.paged = false;
-  const { runs, attempts, liveRuns } = state.loaded;
+  const { runs, attempts, liveRuns, poolOfWorker } = state.loaded;
   runs.clear();
   attempts.clear();
   liveRuns.clear();
+  poolOfWorker.clear();
   trim(state.tasks);
   trim(state.names);
   trim(state.versions);

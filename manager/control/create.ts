@@ -59,7 +59,7 @@ function emptyState(options: ControlOptions, live: LiveState, now: Now): Control
     lacking: new Map(),
     batch: makeBatchMemory(),
     previous: makeBatchMemory(),
-    loaded: { runs: new Map(), attempts: new Map(), liveRuns: new Map(), asked: [] },
+    loaded: { runs: new Map(), attempts: new Map(), liveRuns: new Map(), poolOfWorker: new Map(), asked: [] },
     batchEnded: false,
     batchNumber: 1,
     sentNow: [],

@@ -12,12 +12,12 @@ import { followJournal, heardOf } from "./ledger.ts";
 import { becomeReachable, hear } from "./reach.ts";
 import { journalKey, type ControlState, type WorkerCell } from "./state.ts";
 import { emit, note, type Turn } from "./turn.ts";
-import { refusals, type Refusal } from "./refusals.ts";
+import { refusals, refusedFrom, type Refusal } from "./refusals.ts";
 
 export function takeHello(turn: Turn, workerId: string, message: Hello): void {
   const { state } = turn;
   let worker = state.workers.get(workerId);
-  const refused = wrongVersion(message) ?? (worker ? wrongEpoch(turn, worker, message) : tooManyWorkers(turn));
+  const refused = wrongVersion(message) ?? (worker ? wrongEpoch(turn, worker, message) : notToBeTaken(turn, workerId));
   if (refused !== undefined) {
     refuseHello(turn, workerId, message, refused);
     return;
@@ -55,8 +55,11 @@ function wrongVersion(message: Hello): Refusal | undefined {
   };
 }
 
-function tooManyWorkers(turn: Turn): Refusal | undefined {
-  if (turn.state.workers.size < managerLimits.workers) return undefined;
+/** Why a worker that this pool does not know cannot join it. */
+function notToBeTaken({ state }: Turn, workerId: string): Refusal | undefined {
+  const pool = state.loaded.poolOfWorker.get(workerId) ?? null;
+  if (pool !== null) return refusedFrom(pool);
+  if (state.workers.size < managerLimits.workers) return undefined;
   return { why: `the pool has ${managerLimits.workers} workers already, the most that it may have`, newJournal: false };
 }
 
@@ -104,8 +107,9 @@ function refuseHello(turn: Turn, workerId: string, message: Hello, { why, newJou
   note(turn, "helloRefused", { workerId, detail: why });
   // It comes again after each loss period. One that has stayed away for several has gone, or has been given another id.
   const standsMs = Math.max(leastRefusedAlarmMs, 4 * turn.state.settings.workerLostMs);
-  raiseAlarm(turn, "workerRefused", workerId, `worker ${workerId} is refused: ${why}`, standsMs);
-  if (worker?.refusedEpoch === epoch) return;
+  const isNew = raiseAlarm(turn, "workerRefused", workerId, `worker ${workerId} is refused: ${why}`, standsMs);
+  // Of one that is none of this pool nothing is remembered but the alarm.
+  if (worker ? worker.refusedEpoch === epoch : !isNew) return;
   if (worker) worker.refusedEpoch = epoch;
   emit(turn, "workerRefused", { workerId, data: { why, epoch } });
 }

@@ -100,7 +100,9 @@ export type Need =
   /** Queued runs whose order is above `after`, oldest first. */
   | { readonly need: "queuePage"; readonly after: number; readonly limit: number }
   /** The attempts named, whatever their state (a report about one that is not live). */
-  | { readonly need: "attempts"; readonly ids: readonly string[] };
+  | { readonly need: "attempts"; readonly ids: readonly string[] }
+  /** The pool of the worker, which may be another one: an id is one worker's in the whole database. */
+  | { readonly need: "poolOfWorker"; readonly id: string };
 
 export type Loaded =
   | { readonly need: "task"; readonly id: string; readonly found: TaskRecord | null }
@@ -114,4 +116,5 @@ export type Loaded =
   | { readonly need: "key"; readonly taskId: string; readonly key: string; readonly found: KeyRecord | null }
   | { readonly need: "liveRunsOfTask"; readonly taskId: string; readonly found: readonly string[] }
   | { readonly need: "queuePage"; readonly after: number; readonly found: readonly RunRecord[] }
-  | { readonly need: "attempts"; readonly found: readonly AttemptRecord[] };
+  | { readonly need: "attempts"; readonly found: readonly AttemptRecord[] }
+  | { readonly need: "poolOfWorker"; readonly id: string; readonly found: string | null };

@@ -32,6 +32,7 @@ export function needsOf(state: ControlState, input: Input): readonly Need[] {
       wantForRequest(state, wanted, input.request);
       break;
     case "hello":
+      wantPool(state, wanted, input.workerId);
       wantForHello(state, wanted, listedBy(state.workers.get(input.workerId), input.message));
       break;
     case "reports":
@@ -132,6 +133,11 @@ function wantForHello(state: ControlState, wanted: Wanted, items: readonly Inven
   }
 }
 
+function wantPool(state: ControlState, wanted: Wanted, workerId: string): void {
+  if (state.workers.has(workerId) || state.loaded.poolOfWorker.has(workerId)) return;
+  wanted.set("poolOfWorker", { need: "poolOfWorker", id: workerId });
+}
+
 function wantForPlace(state: ControlState, wanted: Wanted): void {
   const sweep = sweepToContinue(state);
   if (sweep) wantLiveRuns(state, wanted, sweep.taskId);
@@ -224,6 +230,9 @@ function admitOne(state: ControlState, each: Loaded): void {
       return;
     case "queuePage":
       admitPage(state, each.after, each.found);
+      return;
+    case "poolOfWorker":
+      state.loaded.poolOfWorker.set(each.id, each.found);
       return;
     case "attempts":
       for (const id of state.loaded.asked) state.loaded.attempts.set(id, null);

@@ -32,3 +32,9 @@ export const refusals = {
     newJournal: true,
   },
 } as const satisfies Record<string, Refusal>;
+
+/** Its id is another pool's: attempts and history hang on it there. */
+export function refusedFrom(pool: string): Refusal {
+  const why = `this worker id belongs to pool ${pool}, also after it was removed there; give this worker an id of its own (MUSTER_WORKER_ID)`;
+  return { why, newJournal: false };
+}

@@ -183,6 +183,8 @@ export interface ControlState {
     readonly runs: Map<string, RunRecord | null>;
     readonly attempts: Map<string, AttemptRecord | null>;
     readonly liveRuns: Map<string, readonly string[]>;
+    /** Of workers that are none of this pool. */
+    readonly poolOfWorker: Map<string, string | null>;
     /** Attempts that are being read; what is not found of them does not exist. */
     asked: readonly string[];
   };

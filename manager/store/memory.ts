@@ -97,6 +97,8 @@ function loadNeed(tables: MemoryTables, pool: string, need: Need): Loaded {
         .slice(0, need.limit);
       return { need: "queuePage", after: need.after, found };
     }
+    case "poolOfWorker":
+      return { ...need, found: tables.workers.get(need.id)?.pool ?? null };
     case "attempts":
       return { need: "attempts", found: need.ids.flatMap((id) => tables.attempts.get(id) ?? []) };
   }

@@ -31,6 +31,10 @@ export async function loadNeeds(from: Read, codecs: Codecs, pool: string, needs:
       }
       case "attempts":
         return { need: "attempts", found: need.ids.flatMap((id) => found.attempts.get(id) ?? []) };
+      case "poolOfWorker": {
+        const [row] = await from.read("SELECT `pool` FROM `workers` WHERE `id` = ?", [need.id]);
+        return { ...need, found: (row?.[0] as string | undefined) ?? null };
+      }
       case "liveRunsOfTask":
         return await liveRunsOfTask(from, need.taskId, need.limit);
       case "queuePage":

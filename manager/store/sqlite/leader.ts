@@ -123,6 +123,10 @@ function loadNeed(file: SqliteFile, codecs: Codecs, pool: string, need: Need): L
         found: file.all(text, [pool, need.after, need.limit]).map(codecs.run.decode),
       };
     }
+    case "poolOfWorker": {
+      const row = file.get("SELECT `pool` FROM `workers` WHERE `id` = ?", [need.id]);
+      return { ...need, found: (row?.[0] as string | undefined) ?? null };
+    }
     case "attempts": {
       const rows = need.ids.map((id) => file.get(`${codecs.attempt.select} WHERE \`id\` = ?`, [id]));
       return { need: "attempts", found: rows.flatMap((row) => (row ? [codecs.attempt.decode(row)] : [])) };

@@ -17,6 +17,7 @@ export function needContract(open: OpenForTest): void {
         { op: "insertAttempt", row: attempt({ id: "a2", number: 2 }) },
         { op: "insertAttempt", row: attempt({ id: "a1", number: 1, state: "ended" }) },
         { op: "insertKey", row: key() },
+        { op: "insertWorker", row: worker() },
       );
       const attempts = [attempt({ id: "a1", number: 1, state: "ended" }), attempt({ id: "a2", number: 2 })];
       expect(
@@ -33,6 +34,8 @@ export function needContract(open: OpenForTest): void {
           { need: "key", taskId: "t1", key: "k1" },
           { need: "key", taskId: "t2", key: "k1" },
           { need: "attempts", ids: ["a2", "none", "a1"] },
+          { need: "poolOfWorker", id: "w1" },
+          { need: "poolOfWorker", id: "none" },
         ]),
       ).toEqual([
         { need: "task", id: "t1", found: task() },
@@ -47,6 +50,8 @@ export function needContract(open: OpenForTest): void {
         { need: "key", taskId: "t1", key: "k1", found: key() },
         { need: "key", taskId: "t2", key: "k1", found: null },
         { need: "attempts", found: [attempts[1], attempts[0]] },
+        { need: "poolOfWorker", id: "w1", found: pool },
+        { need: "poolOfWorker", id: "none", found: null },
       ]);
     });
 

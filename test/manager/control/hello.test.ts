@@ -75,28 +75,6 @@ test("rule 1: another journal under a known id is refused until the old one is l
   expect(alarms(bench.state, bench.now)).toEqual([]);
 });
 
-test("the alarm about a second agent stands while that one tries, whoever else comes again, and ends when it stays away", async () => {
-  const bench = await openBench();
-  const a = await joined(bench, "a");
-  const other = new Hand(bench, "a");
-  other.epoch = epochOf("other", 1);
-  const kinds = (): string[] => alarms(bench.state, bench.now).map((alarm) => alarm.kind);
-  const told: string[] = kindsOf(await other.join());
-  // A broker with one connection for each name cuts the first agent off when the second one comes: it is back within a second.
-  for (let tries = 0; tries < 60; tries += 1) {
-    await a.join();
-    expect(kinds(), `after ${tries} tries`).toEqual(["workerRefused"]);
-    await bench.pass(70_000);
-    told.push(...kindsOf(await other.join()));
-  }
-  expect(told.filter((kind) => kind === "alarm" || kind === "workerRefused")).toHaveLength(2);
-  await a.join();
-  await bench.pass(599_000);
-  expect(kinds()).toEqual(["workerRefused"]);
-  await bench.pass(2_000);
-  expect(kinds()).toEqual([]);
-});
-
 test("rule 1: a copy of the journal, a lower epoch and a journal that was given up must make new ones", async () => {
   const bench = await openBench();
   const a = await joined(bench, "a");
