@@ -152,3 +152,35 @@ test("what a worker says beside an end is the run's last word, and changes nothi
   await a.report(a.next(attempt, "end", { end: { how: "exited", code: 0 }, message }));
   expect(await bench.run(run)).toMatchObject({ state: "succeeded", result: null, progress: { percent: 90, message } });
 });
+
+test("rule 12: the newest report that was applied changes nothing either when it comes again", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const run = await start(bench, await makeTask(bench));
+  const attempt = (await attemptOf(bench, run)).id;
+  const half = a.next(attempt, "progress", { percent: 50 });
+  expect(kindsOf(await a.report(half))).toContain("runProgress");
+  const again = await a.report(half);
+  expect(kindsOf(again)).toEqual([]);
+  expect(again.changes).toBe(0);
+});
+
+test("rule 12: reports of another journal than their epoch's are neither applied nor acknowledged", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const run = await start(bench, await makeTask(bench));
+  const input = a.reportInput(a.next((await attemptOf(bench, run)).id, "end", { end: { how: "exited", code: 0 } }));
+  if (input.kind !== "reports") throw new Error("no reports");
+  const said = await bench.batch({ ...input, message: { ...input.message, journal: "another-jour" } });
+  expect(itemsOf(said, "ack")).toEqual([]);
+  expect((await bench.run(run)).state).toBe("starting");
+});
+
+test("an end that says nothing of how it ended is lost, and no success", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const run = await start(bench, await makeTask(bench));
+  const attempt = (await attemptOf(bench, run)).id;
+  await a.report(a.next(attempt, "accepted"), a.next(attempt, "running"), a.next(attempt, "end"));
+  expect(await bench.run(run)).toMatchObject({ state: "lost", end: { how: "lost" } });
+});

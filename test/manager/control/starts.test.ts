@@ -37,6 +37,18 @@ test("a repeated key gives the same run, in the same batch, later, and under a n
   });
 });
 
+test("a key is its task's: another task's start with the same one makes a run of its own, also under a new leader", async () => {
+  const bench = await openBench();
+  const [one, other] = [await makeTask(bench), await makeTask(bench)];
+  const first = startOf(one, { idempotencyKey: "k", bodyHash: "same" });
+  const second = startOf(other, { idempotencyKey: "k", bodyHash: "same" });
+  const ask = async (item: typeof first) => (await bench.ask({ kind: "startRun", item, ...asker })).outcome;
+  expect(await ask(first)).toMatchObject({ repeated: false, run: { id: first.runId, taskId: one } });
+  expect(await ask(second)).toMatchObject({ repeated: false, run: { id: second.runId, taskId: other } });
+  await bench.takeOver();
+  expect(await ask({ ...second, runId: "another" })).toMatchObject({ repeated: true, run: { id: second.runId } });
+});
+
 test("a request of unknown outcome, repeated, makes one run", async () => {
   const bench = await openBench();
   const task = await makeTask(bench);

@@ -48,3 +48,14 @@ test("rule 13: parts of two snapshots are not one inventory, though each number 
   expect((await bench.run(run)).state).toBe("running");
   expect(itemsOf(await bench.batch(again[0]!), "sync")).toMatchObject([{ keep: [attempt] }]);
 });
+
+test("a stop that was lost on the wire is said again, whatever else the worker tells meanwhile (I9)", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  const { run, attempt } = await runningOn(bench, a);
+  const asked = await bench.ask({ kind: "stopRun", runId: run, graceSeconds: 1, ...asker });
+  expect(itemsOf(asked, "stop")).toMatchObject([{ attempt }]);
+  const news = await a.report(a.next(attempt, "progress", { percent: 50 }));
+  expect(itemsOf(news, "stop")).toEqual([]);
+  expect(itemsOf(await bench.pass(3_000), "stop")).toMatchObject([{ attempt }]);
+});
