@@ -91,18 +91,18 @@ function decideRun(turn: Turn, run: RunCell, end: End, set: RunUpdate): void {
       return;
     case "stopped":
       // Its own host stopped it because nobody had spoken to it: a loss, and proof that it is over (rule 8).
-      if (end.by === stoppedByFence && retriesLoss(run)) retryRun(turn, run, end, {});
+      if (end.by === stoppedByFence && retriesLoss(run)) retryRun(turn, run, end);
       else endRun(turn, run, "stopped", end, set);
       return;
     case "timedOut":
-      if (mayRetry(run, "timedOut")) retryRun(turn, run, end, {});
+      if (mayRetry(run, "timedOut")) retryRun(turn, run, end);
       else endRun(turn, run, "timedOut", end, set);
       return;
     case "exited":
     case "signalled":
     case "failedToStart": {
       const state = terminalStateOf(end) ?? "failed";
-      if (state === "failed" && mayRetry(run, "failed")) retryRun(turn, run, end, {});
+      if (state === "failed" && mayRetry(run, "failed")) retryRun(turn, run, end);
       else endRun(turn, run, state, end, set);
       return;
     }
@@ -111,7 +111,7 @@ function decideRun(turn: Turn, run: RunCell, end: End, set: RunUpdate): void {
 
 /** The run's attempt is lost and over: another one, or the run's end. */
 export function loseRun(turn: Turn, run: RunCell, end: End, set: RunUpdate = {}, leastMs = 0): void {
-  if (retriesLoss(run)) retryRun(turn, run, end, {}, leastMs);
+  if (retriesLoss(run)) retryRun(turn, run, end, leastMs);
   else endRun(turn, run, "lost", end, set);
 }
 

@@ -10,7 +10,7 @@ import { insertWorker } from "./join.ts";
 import { adoptInventory } from "./inventory.ts";
 import { followJournal, heardOf } from "./ledger.ts";
 import { becomeReachable, hear } from "./reach.ts";
-import { journalKey, type ControlState, type WorkerCell } from "./state.ts";
+import { appliedSeq, journalKey, type ControlState, type WorkerCell } from "./state.ts";
 import { emit, note, type Turn } from "./turn.ts";
 import { refusals, refusedFrom, type Refusal } from "./refusals.ts";
 
@@ -89,7 +89,7 @@ function wrongEpoch(turn: Turn, worker: WorkerCell, message: Hello): Refusal | u
 
 /** A successor that knew less at its start than what was applied was restored from a copy, whatever it has written since. */
 function isCopy(turn: Turn, worker: WorkerCell, message: Hello, journal: string): boolean {
-  return (message.seqAtStart ?? message.newestSeq) < (turn.state.journals.get(journalKey(worker.row.id, journal)) ?? 0);
+  return (message.seqAtStart ?? message.newestSeq) < appliedSeq(turn.state, worker.row.id, journal);
 }
 
 /** How long the alarm about a refused agent stands at least after its last try. */

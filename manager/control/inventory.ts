@@ -9,7 +9,7 @@ import { adoptLost, endFromLedger } from "./ledger.ts";
 import { loseMissing, unproven } from "./loss.ts";
 import { advance, markKnown } from "./progress.ts";
 import { armAttempt } from "./due.ts";
-import { isKnown, journalKey, recentAttempt, type AttemptCell, type WorkerCell } from "./state.ts";
+import { appliedSeq, isKnown, recentAttempt, type AttemptCell, type WorkerCell } from "./state.ts";
 import { note, send, type Turn } from "./turn.ts";
 
 /**
@@ -73,7 +73,7 @@ function takePresent(turn: Turn, attempt: AttemptCell, message: Hello, item: Inv
 
 function everythingApplied(turn: Turn, worker: WorkerCell, message: Hello): boolean {
   const { journal } = parseEpoch(message.epoch);
-  return (turn.state.journals.get(journalKey(worker.row.id, journal)) ?? 0) >= message.newestSeq;
+  return appliedSeq(turn.state, worker.row.id, journal) >= message.newestSeq;
 }
 
 /** An attempt that does not live here: one that has ended for us is to be stopped there, an unknown one is left alone (rule 14). */
@@ -90,7 +90,7 @@ function sendSync(turn: Turn, worker: WorkerCell, message: Hello, keep: readonly
   const { state } = turn;
   const { epoch, connection } = message;
   const { journal } = parseEpoch(epoch);
-  const ack = { journal, seq: state.journals.get(journalKey(worker.row.id, journal)) ?? 0 };
+  const ack = { journal, seq: appliedSeq(state, worker.row.id, journal) };
   const parts = Math.max(1, Math.ceil(Math.max(keep.length, stop.length) / managerLimits.idsPerSync));
   for (let part = 0; part < parts; part += 1) {
     const cut = (ids: readonly string[]): string[] =>

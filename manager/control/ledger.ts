@@ -13,7 +13,15 @@ import { dequeue } from "./queue.ts";
 import { instant } from "./reports.ts";
 import { inMemory, updateRun } from "./runs.ts";
 import { knownRun } from "./starts.ts";
-import { journalKey, versionKey, type AttemptCell, type ControlState, type RunCell, type WorkerCell } from "./state.ts";
+import {
+  appliedSeq,
+  journalKey,
+  versionKey,
+  type AttemptCell,
+  type ControlState,
+  type RunCell,
+  type WorkerCell,
+} from "./state.ts";
 import { emit, send, type Turn } from "./turn.ts";
 
 /** How far a hello, with the ledger that it may carry, brings us. */
@@ -36,7 +44,7 @@ export function heardOf(state: ControlState, worker: WorkerCell, message: Hello)
 }
 
 function appliedOf(state: ControlState, worker: WorkerCell, message: Hello): number {
-  return state.journals.get(journalKey(worker.row.id, parseEpoch(message.epoch).journal)) ?? 0;
+  return appliedSeq(state, worker.row.id, parseEpoch(message.epoch).journal);
 }
 
 /** Where its reports go on. More acknowledged than was ever applied: history was lost; the rest of its ledger is asked for. */

@@ -6,7 +6,7 @@ import { askHello, askStranger } from "./ask.ts";
 import { becomeLost, becomeReachable, becomeUnreachable, hear, watch } from "./reach.ts";
 import { mayLose } from "./brake.ts";
 import { armWorker } from "./due.ts";
-import { heardSince, isReachable, journalKey, type WorkerCell } from "./state.ts";
+import { appliedSeq, heardSince, isReachable, type WorkerCell } from "./state.ts";
 import { note, send, type Turn } from "./turn.ts";
 
 /** Beats in a row whose digest differs before the whole inventory is asked for. */
@@ -84,7 +84,7 @@ function needsEcho(turn: Turn, worker: WorkerCell): boolean {
 /** The ack that stands, as the carrier of a fresh `asOf`. */
 function echo(turn: Turn, worker: WorkerCell, epochText: string): void {
   const { journal } = parseEpoch(epochText);
-  send(turn, worker, { kind: "ack", journal, seq: turn.state.journals.get(journalKey(worker.row.id, journal)) ?? 0 });
+  send(turn, worker, { kind: "ack", journal, seq: appliedSeq(turn.state, worker.row.id, journal) });
 }
 
 export function takeStatus(turn: Turn, workerId: string, message: Status): void {

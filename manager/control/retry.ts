@@ -2,7 +2,6 @@
 import { endSentence, type End } from "../../schema/end.ts";
 import { requestLimits } from "../../schema/limits.ts";
 import type { RetryOn } from "../../schema/run.ts";
-import type { RunUpdate } from "./changes.ts";
 import { hold, updateRun } from "./runs.ts";
 import type { RunCell } from "./state.ts";
 import { emit, type Turn } from "./turn.ts";
@@ -34,9 +33,9 @@ function backoffMs(turn: Turn, run: RunCell): number {
 }
 
 /** The run waits for its next try, at least `leastMs` (a fence that must pass first, rule 8). */
-export function retryRun(turn: Turn, run: RunCell, end: End, set: RunUpdate, leastMs = 0): void {
+export function retryRun(turn: Turn, run: RunCell, end: End, leastMs = 0): void {
   const delayMs = Math.max(leastMs, backoffMs(turn, run));
-  updateRun(turn, run, { ...set, state: "retrying" });
+  updateRun(turn, run, { state: "retrying" });
   emit(turn, "runRetrying", { taskId: run.row.taskId, runId: run.row.id, data: { after: end, tries: run.row.tries, delayMs } });
   run.refusals = 0;
   hold(turn, run, delayMs, endSentence(end));

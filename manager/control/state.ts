@@ -221,6 +221,11 @@ export function journalKey(workerId: string, journal: string): string {
   return `${workerId}\n${journal}`;
 }
 
+/** Up to which seq the worker's reports of this journal are applied; 0 before the first. */
+export function appliedSeq(state: ControlState, workerId: string, journal: string): number {
+  return state.journals.get(journalKey(workerId, journal)) ?? 0;
+}
+
 export function keyKey(taskId: string, key: string): string {
   return `${taskId}\n${key}`;
 }
