@@ -122,3 +122,23 @@ test("rule 10: a gap of more than two intervals in our own steps is our absence,
     expect((await bench.store.worker("a"))?.state).toBe(state);
   }
 });
+
+test("workers that die one by one, hours apart, and those that are back, are no fleet that fell silent", async () => {
+  const bench = await openBench();
+  const hands: Hand[] = [];
+  for (let at = 0; at < 6; at += 1) hands.push(await joined(bench, `w${at}`));
+  const beating = async (alive: readonly Hand[]) => await bench.batch(...alive.map((hand) => hand.beatInput()));
+  // Each is away for a moment, one after the other, and heard again.
+  for (const hand of hands.slice(0, 5)) {
+    await bench.pass(1_000);
+    await bench.batch(hand.statusInput("gone"));
+    hand.connection += 1;
+    await hand.join();
+  }
+  expect(poolLive(bench.state).brake).toBeNull();
+  for (let dead = 1; dead <= 5; dead += 1) {
+    const said = await bench.pass(200_000, () => beating(hands.slice(dead)));
+    expect(kindsOf(said).filter((kind) => kind === "workerLost")).toHaveLength(1);
+    expect(poolLive(bench.state).brake).toBeNull();
+  }
+});

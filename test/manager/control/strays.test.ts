@@ -59,3 +59,17 @@ test("a stop that was lost on the wire is said again, whatever else the worker t
   expect(itemsOf(news, "stop")).toEqual([]);
   expect(itemsOf(await bench.pass(3_000), "stop")).toMatchObject([{ attempt }]);
 });
+
+test("the last will of an earlier life is no news of the present one, however many connections that life had (rule 1)", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  a.connection = 5;
+  await a.join();
+  const will = a.statusInput("gone");
+  a.restart();
+  await a.join();
+  await bench.batch(will);
+  await bench.pass(1_000);
+  await a.beat();
+  expect((await bench.store.worker("a"))?.state).toBe("online");
+});

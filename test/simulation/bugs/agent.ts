@@ -235,6 +235,22 @@ export const agentBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "act on what can be written later",
+    rule: 23,
+    breaks: "what an agent launched, or told, is not in its journal when it dies",
+    changes: [
+      {
+        file: "worker/agent/turn.ts",
+        edits: [
+          {
+            find: "const canWait = turn.acked && !turn.termRaised && !turn.unheard && turn.touched.size === 0 && turn.reports.length === 0;",
+            replace: "const canWait = turn.reports.length === 0;",
+          },
+        ],
+      },
+    ],
+  },
+  {
     name: "say of a reboot that it never ran",
     rule: 23,
     breaks: "what ran when the host went down is placed again and runs a second time",

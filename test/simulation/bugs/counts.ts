@@ -71,6 +71,17 @@ export const countBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "take a lease whose beat moves",
+    rule: 18,
+    breaks: "a leader that waits for a slow read, and proves its lease meanwhile, is deposed",
+    changes: [
+      {
+        file: "manager/leader.ts",
+        edits: [{ find: "a?.batch === b?.batch && a?.beat === b?.beat", replace: "a?.batch === b?.batch" }],
+      },
+    ],
+  },
+  {
     name: "answer without a lease check",
     rule: 15,
     breaks: "a deposed leader that has nothing to write answers as if it led",

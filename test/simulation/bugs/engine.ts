@@ -167,6 +167,22 @@ export const engineBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "set a bad report aside without its number",
+    rule: 19,
+    breaks: "one report that the store refuses comes again for ever, and with it everything that follows",
+    changes: [
+      {
+        file: "manager/engine/salvage.ts",
+        edits: [
+          {
+            find: 'if (input.kind === "reports" && item) {',
+            replace: 'if (input.kind === "reports" && item && first.why === "") {',
+          },
+        ],
+      },
+    ],
+  },
+  {
     name: "call it not taken when nobody knows",
     rule: 20,
     breaks: "a client that is told to try again without its key makes a second run",
