@@ -15,6 +15,9 @@ export function onCommands(turn: Turn, message: Commands): void {
   const { state } = turn;
   if (message.term < state.highestTerm) {
     note(turn, "lowerTerm", { detail: `term ${message.term}, but ${state.highestTerm} was obeyed already` });
+    // Telling obeys nothing, and only the hello says which term was obeyed: a leader on a database that was taken back learns
+    // from it that it must lead with a higher one (rule 28), while the worker's connection has never broken.
+    if (message.items.some((item) => item.kind === "ask" && item.hello === true)) askedHello(turn);
     return;
   }
   if (message.asOf.epoch !== state.options.epoch) {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { timing } from "../../../schema/limits.ts";
 import { launched, notes, only, reported, startOf, startTtlMs, TestAgent } from "./kit.ts";
 
 const otherEpoch = "journal00001.9.nonceOTHER00";
@@ -23,6 +24,24 @@ test("a lower term than was obeyed is dropped, also after a restart (rule 15)", 
   later.recover();
   expect(notes(later.start("a2", {}, { term: 6 }))).toEqual(["lowerTerm"]);
   expect(launched(later.start("a3", {}, { term: 7 }))).toEqual(["a3"]);
+});
+
+test("a leader of a lower term that asks who this is hears it, with the term that was obeyed, and nothing else of it is done", () => {
+  const agent = new TestAgent().connectAndSync();
+  agent.start("a1", {}, { term: 7 });
+  agent.pass(timing.helloSpacingMs);
+  const [stop, ask] = [
+    { kind: "stop", attempt: "a1", by: "old leader", graceSeconds: 1 } as const,
+    { kind: "ask", hello: true } as const,
+  ];
+  const actions = agent.say([stop, ask], { term: 6 });
+  expect(notes(actions)).toEqual(["lowerTerm"]);
+  expect(actions.filter((one) => one.action === "publish").map((one) => one.what)).toEqual(["hello"]);
+  expect(actions).toContainEqual(
+    expect.objectContaining({ action: "publish", what: "hello", message: expect.objectContaining({ highestTerm: 7 }) }),
+  );
+  expect(agent.entry("a1")?.stopBy).toBeNull();
+  expect(agent.journal.meta.highestTerm).toBe(7);
 });
 
 test("a higher term sends unacknowledged output out again, once: the leader before took what was on the wire with it", () => {
