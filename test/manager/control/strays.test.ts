@@ -73,3 +73,27 @@ test("the last will of an earlier life is no news of the present one, however ma
   await a.beat();
   expect((await bench.store.worker("a"))?.state).toBe("online");
 });
+
+test("rule 13: a new leader gives nothing to a worker that beats and has not said hello to it", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  await bench.takeOver();
+  await bench.pass(1_000);
+  await a.beat();
+  const run = await start(bench, await makeTask(bench));
+  expect((await bench.run(run)).state).toBe("queued");
+  a.connection += 1;
+  await a.join();
+  expect((await bench.run(run)).state).toBe("starting");
+});
+
+test("rule 28: a page of a ledger that begins above what was applied leaves a hole, and is not the whole of it", async () => {
+  const bench = await openBench();
+  const a = await joined(bench, "a");
+  a.acked = 9;
+  a.seq = 9;
+  a.connection += 1;
+  const said = await a.join({ ledger: { above: 5, upTo: 9, forgotten: 0 } });
+  expect(itemsOf(said, "sync")).toEqual([]);
+  expect(itemsOf(said, "ask").map(({ ledger }) => ledger)).toContainEqual({ journal: a.epoch.slice(0, 12), above: 0 });
+});
