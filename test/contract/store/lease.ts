@@ -31,6 +31,15 @@ export function leaseContract(open: OpenForTest): void {
       expect(await store.takeLease(pool, "m2", seen, 0)).toBeNull();
     });
 
+    test("is not taken when its leader has proved it after it was seen; where an OS lock is the lease nothing moves", async () => {
+      const { store } = await openFor(open);
+      const leader = await lead(store);
+      const seen = await store.readLease(pool);
+      expect(await store.renewLease(pool, leader.term)).toBe(true);
+      if (store.leaseIsLock) expect(await store.readLease(pool)).toEqual(seen);
+      else expect(await store.takeLease(pool, "m2", seen, 0)).toBeNull();
+    });
+
     test("goes above a term that a worker has obeyed", async () => {
       const { store } = await openFor(open);
       expect(await store.takeLease(pool, "m1", null, 41)).toMatchObject({ term: 42 });
