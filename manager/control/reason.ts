@@ -66,7 +66,7 @@ const plurals: readonly (readonly [string, string])[] = [
 
 function plural(gap: string): string {
   const found = plurals.find(([one]) => gap.startsWith(one));
-  return found ? found[1] + gap.slice(found[0].length) : gap;
+  return found ? (found[1] + gap.slice(found[0].length)).replace(" itself ", " themselves ") : gap;
 }
 
 /** For a run on a worker that nobody hears. */

@@ -94,6 +94,15 @@ test("the reason counts workers by what keeps them", async () => {
   expect(reasonNow(bench, run)).toBe("3 workers: 2 lack label zone, 1 is draining");
 });
 
+test("the reason speaks of several workers as of several", async () => {
+  const bench = await openBench();
+  await joined(bench, "a");
+  await joined(bench, "b");
+  await bench.takeOver();
+  const run = await start(bench, await makeTask(bench));
+  expect(reasonNow(bench, run)).toBe("2 workers: 2 have not introduced themselves yet");
+});
+
 test("drivers, interpreters and large bodies are placement reasons, not failures", async () => {
   const bench = await openBench();
   await joined(bench, "a", { http: false, facts: { drivers: ["exec", "script"], interpreters: { sh: "1" } } });
