@@ -27,6 +27,7 @@ interface Claim {
   readonly startTicks: number;
   readonly group: number;
   readonly session: number;
+  readonly boot?: string;
 }
 
 test.for<readonly [string, (leader: Stat, child: Stat) => Claim]>([
@@ -42,13 +43,17 @@ test.for<readonly [string, (leader: Stat, child: Stat) => Claim]>([
     "the leader has the number of the attempt's shim, and was started later",
     ({ pid, group, session, startTicks }) => ({ pid, startTicks: startTicks - 1, group, session }),
   ],
+  [
+    "all numbers are the same, under another boot",
+    ({ group, session }) => ({ pid: 4_194_000, startTicks: 1, group, session, boot: "another-boot" }),
+  ],
 ])("%s", async ([, claimOf]) => {
   const { leader, child } = await strangers();
   await using rig = await openRig();
   const folder = rig.host.folderOf("old");
   mkdirSync(folder);
-  const { pid, startTicks, group, session } = claimOf(leader, child);
-  writeFileSync(join(folder, "started"), `old ${pid} ${startTicks} ${bootId} ${group} ${session} end\n`);
+  const { pid, startTicks, group, session, boot = bootId } = claimOf(leader, child);
+  writeFileSync(join(folder, "started"), `old ${pid} ${startTicks} ${boot} ${group} ${session} end\n`);
   writeFileSync(join(folder, "exit"), "old 3 end\n".padEnd(64));
   expect(await rig.host.recover([ask("old")])).toMatchObject([{ found: "exited", exit: { read: "code", code: 3 } }]);
   for (const { pid: one } of [leader, child]) expect(isAlive(readStat(one))).toBe(true);
