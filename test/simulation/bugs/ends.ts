@@ -56,4 +56,57 @@ export const endBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "kill whoever has got the number of the group",
+    rule: 25,
+    breaks: "a stranger whose processes took over a group's number is killed with what is left of an attempt",
+    changes: [
+      {
+        file: "worker/process/tree.ts",
+        edits: [
+          {
+            find: "    if (started.group === started.pid && leader !== undefined && leader.startTicks !== started.startTicks) continue;\n",
+            replace: "    void leader;\n",
+          },
+        ],
+      },
+    ],
+    caughtBy: { test: "test/worker/process/strangers.test.ts" },
+  },
+  {
+    name: "watch over a pid alone",
+    rule: 25,
+    breaks: "the watchdog ends a stranger's processes when the deadline of an attempt passes that is long gone",
+    changes: [{ file: "worker/process/watchdog.sh", edits: [{ find: '[ "${20}" = "$ticks" ] && ', replace: "" }] }],
+    caughtBy: { test: "test/worker/process/strangers.test.ts" },
+  },
+  {
+    name: "free output that is on its way",
+    rule: "promise 4",
+    breaks: "output that is lost on the wire is not on the disk any more",
+    changes: [
+      {
+        file: "worker/logs/stream.ts",
+        edits: [
+          {
+            find: "Math.min(Math.max(stream.acked, stream.floor), stream.cap) - stream.freed",
+            replace: "Math.min(Math.max(stream.sent, stream.floor), stream.cap) - stream.freed",
+          },
+        ],
+      },
+    ],
+    caughtBy: { test: "test/worker/logs/stream.test.ts" },
+  },
+  {
+    name: "answer before it is written down beside an ack",
+    rule: 12,
+    breaks: "the number of a report that was told is given to another one, and an end is passed over",
+    changes: [
+      {
+        file: "worker/agent/turn.ts",
+        edits: [{ find: " && turn.touched.size === 0 && turn.reports.length === 0;", replace: " && turn.touched.size === 0;" }],
+      },
+    ],
+    caughtBy: { test: "test/worker/agent/reports.test.ts" },
+  },
 ];
