@@ -94,7 +94,7 @@ export const decidedBugs: readonly PlantedBug[] = [
       {
         file: "manager/control/ends.ts",
         edits: [
-          { find: "if (end.by === stoppedByFence && retriesLoss(run)) retryRun(turn, run, end, {});\n      else ", replace: "" },
+          { find: "if (end.by === stoppedByFence && retriesLoss(run))", replace: 'if (end.by === "" && retriesLoss(run))' },
         ],
       },
     ],
