@@ -52,6 +52,10 @@ export const workerView = z.strictObject({
   load: load.nullable(),
   attempts: z.int().describe("attempts that have not ended"),
   lastSeenAt: instant.nullable(),
+  clockAheadMs: z
+    .strictObject({ least: z.number(), most: z.number() })
+    .nullable()
+    .describe("its wall clock minus the manager's lies between these; null until its agent has reported to this leader"),
   heartbeatSeconds: z.number(),
   survives: z.boolean().nullable().describe("whether tasks outlive the agent's death on this host"),
   http: z.boolean().nullable().describe("whether the worker can fetch large bodies from the manager"),

@@ -16,6 +16,7 @@ export const worker = z.object({
   state: z.enum(workerStates),
   reason: z.string().nullable(),
   survives: z.boolean().nullable(),
+  clockAheadMs: z.object({ least: z.number(), most: z.number() }).nullable(),
 });
 export type Worker = z.infer<typeof worker>;
 export const workers = z.object({ items: z.array(worker), next: z.string().nullable() });
@@ -28,15 +29,3 @@ export const runSummary = z.object({
 });
 export type RunSummary = z.infer<typeof runSummary>;
 export const runs = z.object({ items: z.array(runSummary), next: z.string().nullable() });
-
-export const event = z.object({ kind: z.string(), at: z.iso.datetime(), attemptId: z.string().nullable() });
-export const events = z.object({ items: z.array(event), next: z.string().nullable().optional() });
-
-export const attempt = z.object({
-  id: z.string(),
-  workerId: z.string(),
-  sentAt: z.iso.datetime(),
-  startedAt: z.iso.datetime().nullable(),
-  endedAt: z.iso.datetime().nullable(),
-});
-export const run = z.object({ id: z.string(), attempts: z.array(attempt) });

@@ -3,8 +3,7 @@ import type { Api } from "../api.ts";
 import { doctorLimits } from "../../schema/limits/doctor.ts";
 import { fail, pass, skip, someOf, warn, type Check, type Finding } from "./finding.ts";
 import { askingCheck } from "./unasked.ts";
-import { offBy, skewOf, type Sighting } from "./skew.ts";
-import { events, run, runs, workers, type Worker } from "./views.ts";
+import { workers, type Worker } from "./views.ts";
 
 export function workersCheck(api: (signal: AbortSignal) => Api): Check {
   return askingCheck("workers", "workers and their clocks were not looked at", api, async (asked) => {
@@ -12,12 +11,7 @@ export function workersCheck(api: (signal: AbortSignal) => Api): Check {
     const here = items.filter(({ state }) => state !== "removed");
     const heard = here.filter(({ state }) => state === "online" || state === "draining" || state === "drained");
     const shown = whole ? `${here.length}` : `the first ${here.length}`;
-    return [
-      pass("workers", `${heard.length} of ${shown} workers are heard`),
-      ...silent(here),
-      ...dying(heard),
-      ...(await clocks(asked, heard)),
-    ];
+    return [pass("workers", `${heard.length} of ${shown} workers are heard`), ...silent(here), ...dying(heard), ...clocks(heard)];
   });
 }
 
@@ -66,18 +60,11 @@ function dying(heard: readonly Worker[]): Finding[] {
 }
 
 /** Never more than a warning: nothing that Muster decides hangs on a worker's wall clock. */
-async function clocks(api: Api, heard: readonly Worker[]): Promise<Finding[]> {
-  const looked = heard.slice(0, doctorLimits.clockWorkers);
-  const off: string[] = [];
-  let known = 0;
-  for (const { id } of looked) {
-    const skew = skewOf(await sightings(api, id));
-    if (!skew) continue;
-    known += 1;
-    const ms = offBy(skew);
-    if (Math.abs(ms) >= doctorLimits.clockSkewMs)
-      off.push(`${id} is ${ms > 0 ? "ahead" : "behind"} by ${Math.round(Math.abs(ms) / 1_000)} s`);
-  }
+function clocks(heard: readonly Worker[]): Finding[] {
+  const known = heard.flatMap(({ id, clockAheadMs }) => (clockAheadMs ? [{ id, ms: offBy(clockAheadMs) }] : []));
+  const off = known
+    .filter(({ ms }) => Math.abs(ms) >= doctorLimits.clockSkewMs)
+    .map(({ id, ms }) => `${id} is ${ms > 0 ? "ahead" : "behind"} by ${Math.round(Math.abs(ms) / 1_000)} s`);
   if (off.length > 0)
     return [
       warn(
@@ -86,29 +73,13 @@ async function clocks(api: Api, heard: readonly Worker[]): Promise<Finding[]> {
         "Set them (chrony, systemd-timesyncd). Only the times that are shown hang on them.",
       ),
     ];
-  return known === 0
-    ? [skip("workers:clock", "no worker that is heard has run anything that would show its clock")]
-    : [pass("workers:clock", `the clocks of ${known} workers agree with the manager's`)];
+  return known.length === 0
+    ? [skip("workers:clock", "no worker that is heard has run anything since its manager leads, which would show its clock")]
+    : [pass("workers:clock", `the clocks of ${known.length} workers agree with the manager's`)];
 }
 
-async function sightings(api: Api, workerId: string): Promise<Sighting[]> {
-  const newest = await api.get(`/runs?workerId=${workerId}&limit=${doctorLimits.clockRuns}`, runs);
-  const found: Sighting[] = [];
-  for (const { id } of newest.items) {
-    const [{ attempts }, { items }] = await Promise.all([
-      api.get(`/runs/${id}`, run),
-      api.get(`/events?runId=${id}&kind=attemptRunning,attemptEnded&limit=200`, events),
-    ]);
-    for (const attempt of attempts) {
-      if (attempt.workerId !== workerId || attempt.startedAt === null) continue;
-      const noted = items.find(({ attemptId }) => attemptId === attempt.id);
-      if (noted)
-        found.push({
-          sentAt: Date.parse(attempt.sentAt),
-          startedAt: Date.parse(attempt.startedAt),
-          notedAt: Date.parse(noted.at),
-        });
-    }
-  }
-  return found;
+/** How far off a clock is at the least, ms, ahead positive; 0 while it may be right. */
+export function offBy({ least, most }: NonNullable<Worker["clockAheadMs"]>): number {
+  if (least > 0) return least;
+  return most < 0 ? most : 0;
 }

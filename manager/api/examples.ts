@@ -128,6 +128,7 @@ export const workerExample = {
   load: { cpu: 0.12, memoryMb: 5_120 },
   attempts: 1,
   lastSeenAt: "2026-11-20T12:00:00.000Z",
+  clockAheadMs: { least: -12, most: 35 },
   heartbeatSeconds: 10,
   survives: true,
   http: true,

@@ -100,6 +100,7 @@ export function workerViewOf(worker: WorkerRecord, live: Partial<WorkerLive> | n
     load: live?.load ?? null,
     attempts: live?.attempts ?? 0,
     lastSeenAt: instantOrNull(live?.lastSeenWall ?? worker.lastSeenAt),
+    clockAheadMs: live?.clockAhead ?? null,
     heartbeatSeconds: (live?.heartbeatMs ?? timing.heartbeatMs) / 1_000,
     survives: worker.survives,
     http: worker.http,

@@ -11,6 +11,7 @@
  */
 import type { AlarmKind } from "../../schema/alarm.ts";
 import type { Placement } from "./placement/placement.ts";
+import type { ClockAhead } from "./worker-clock.ts";
 
 export interface ControlTiming {
   readonly heartbeatMs: number;
@@ -48,6 +49,7 @@ export interface WorkerLive {
   readonly load: { readonly cpu: number; readonly memoryMb: number } | null;
   readonly attempts: number;
   readonly lastSeenWall: number | null;
+  readonly clockAhead: ClockAhead | null;
   readonly heartbeatMs: number;
   readonly reason: string | null;
 }

@@ -12,6 +12,7 @@ export function makeWorker(state: ControlState, row: WorkerRecord, heardMono: nu
     used: { slots: 0, memoryMb: 0, cpus: 0 },
     heardMono,
     heardWall: null,
+    clockAhead: null,
     mono: null,
     synced: false,
     told: false,

@@ -13,6 +13,7 @@ import type { AttemptRecord } from "./records.ts";
 import { updateRun } from "./runs.ts";
 import { journalKey, recentAttempt, type AttemptCell, type WorkerCell } from "./state.ts";
 import { emit, note, send, type Turn } from "./turn.ts";
+import { seeClock } from "./worker-clock.ts";
 
 type Item =
   | { readonly seq: number; readonly report: Report }
@@ -90,6 +91,8 @@ function applyReport(turn: Turn, worker: WorkerCell, message: Reports, report: R
     return;
   }
   markKnown(turn, attempt, message.epoch, message.mono);
+  // The time of an end is its files', whose clock is the kernel's: the agent's own may be another.
+  if (report.kind !== "end") seeClock(turn, attempt, instant(report.at));
   switch (report.kind) {
     case "accepted":
       advance(turn, attempt, "accepted");

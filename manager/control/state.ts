@@ -10,6 +10,7 @@ import type { OpenSet, WorkerInView } from "./openset.ts";
 import type { Queue } from "./queue.ts";
 import type { AttemptRecord, HoldRecord, KeyRecord, RunRecord, TaskRecord, WorkerRecord } from "./records.ts";
 import type { CompiledVersion, Requires } from "./versions.ts";
+import type { ClockAhead } from "./worker-clock.ts";
 
 /** A run that is not terminal and in memory. */
 export interface RunCell {
@@ -77,6 +78,8 @@ export interface WorkerCell {
   /** When it was last heard, by our clock. */
   heardMono: number;
   heardWall: number | null;
+  /** By what its agent reported to this leader; null before the first report. */
+  clockAhead: ClockAhead | null;
   /** Newest mono of its current epoch; null before the first of this leader's life. */
   mono: number | null;
   /** A whole hello of its epoch came in this leader's own term (rule 13). */

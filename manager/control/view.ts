@@ -55,6 +55,7 @@ export function workerLive(state: ControlState, workerId: string, now: Now): Wor
     load: worker.view.load ?? null,
     attempts: worker.attempts.size,
     lastSeenWall: worker.heardWall,
+    clockAhead: worker.clockAhead,
     heartbeatMs: worker.beatMs,
     reason: whyNotOnline(state, worker, now),
   };

@@ -6,9 +6,6 @@ export const doctorLimits = {
   answerMs: 5_000,
   /** Pages of 200 that are read of workers, and of runs that have not ended. */
   pages: 10,
-  /** Workers whose clock is looked at, and runs of each. */
-  clockWorkers: 50,
-  clockRuns: 3,
   /** Things of one kind that are named; the rest are counted. */
   named: 10,
   /** A worker's clock that is off by more is worth a word; nothing that Muster decides hangs on it. */

@@ -38,6 +38,7 @@ test("a worker is the stored row overlaid by what the leader knows", async () =>
     used: { slots: 0 },
     attempts: 0,
     lastSeenAt: "1970-01-01T00:00:05.000Z",
+    clockAheadMs: null,
     heartbeatSeconds: 10,
     reason: null,
   });
@@ -46,6 +47,7 @@ test("a worker is the stored row overlaid by what the leader knows", async () =>
     load: { cpu: 0.5, memoryMb: 10 },
     attempts: 3,
     lastSeenWall: 9_000,
+    clockAhead: { least: -20, most: 5 },
     heartbeatMs: 2_000,
     reason: "no heartbeat for 25 s",
   };
@@ -54,6 +56,7 @@ test("a worker is the stored row overlaid by what the leader knows", async () =>
     used: { slots: 3 },
     attempts: 3,
     lastSeenAt: "1970-01-01T00:00:09.000Z",
+    clockAheadMs: { least: -20, most: 5 },
     heartbeatSeconds: 2,
     reason: "no heartbeat for 25 s",
   });

@@ -113,6 +113,7 @@ test("what only the leader knows of a worker", async () => {
     load: { cpu: 0.25, memoryMb: 77 },
     attempts: 1,
     lastSeenWall: bench.now.wall,
+    clockAhead: null,
     heartbeatMs: 10_000,
     reason: null,
   });
