@@ -6,6 +6,7 @@ import { Managers } from "../kit/managers.ts";
 import { MariadbServer, mariadbMissing } from "../kit/mariadb.ts";
 import { mosquittoMissing, startMosquitto } from "../kit/mosquitto.ts";
 import { until } from "../kit/until.ts";
+import { WallClock, wallClockMissing } from "../kit/wall-clock.ts";
 
 interface Done {
   readonly code: number | null;
@@ -22,11 +23,11 @@ async function doctor(args: readonly string[], env: Readonly<Record<string, stri
   return { code, text };
 }
 
-test("all is well; then the broker and the database are gone, and the doctor says what and what to do", async (ctx) => {
-  const missing = mariadbMissing() ?? mosquittoMissing;
+test("all is well; then a clock is a day off; then the broker and the database are gone, and the doctor says what and what to do", async (ctx) => {
+  const missing = mariadbMissing() ?? mosquittoMissing ?? wallClockMissing();
   if (missing !== undefined) return ctx.skip(missing);
   await using server = await MariadbServer.start();
-  await using broker = await startMosquitto({ workers: ["edge-a"] });
+  await using broker = await startMosquitto({ workers: ["edge-a", "edge-b"] });
   await using fleet = await Managers.start({ server, broker }, ["m1"]);
   await fleet.startWorker("edge-a");
   const task = await fleet.client.task({ name: "quick", run: { driver: "exec", program: "/bin/true" } });
@@ -54,6 +55,14 @@ test("all is well; then the broker and the database are gone, and the doctor say
   expect(said("workers")).toBe("1 of 1 workers are heard");
   expect(said("workers:clock")).toContain("agree with the manager's");
   expect(said("runs")).toBe("every run has ended");
+
+  const clock = new WallClock(join(fleet.folder, "clock-edge-b"));
+  clock.set(86_400);
+  await fleet.startWorker("edge-b", clock.env);
+  for (const id of await fleet.client.startRuns(task, 1, { workerId: "edge-b" })) await fleet.client.ended(id);
+  const off = await doctor([], env);
+  expect(off.code).toBe(0);
+  expect(off.text).toMatch(/^warn +workers:clock +clocks differ from the manager's: edge-b is ahead by 86(39|40)\d s$/m);
 
   await broker.kill();
   await server.kill();
