@@ -13,20 +13,27 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 /** The oldest Node that brings Muster up, the oldest npm, and the oldest Node that runs Muster itself. */
 const needs = { node: "20.19.0", npm: "10.0.0", runtime: "24.15.0" };
 
-/** What each command runs. A `lasting` one gets a process group of its own, so that a signal reaches it once. */
+/**
+ * What each command runs. A `lasting` one gets a process group of its own, so that a signal reaches it once. Those without
+ * `about` are for work on Muster itself.
+ */
 const commands = {
-  start: { run: ["scripts/start.ts"], lasting: true },
-  manager: { run: ["manager/main.ts"], lasting: true },
-  worker: { run: ["worker/main.ts"], lasting: true },
-  broker: { run: ["broker/main.ts"], lasting: true },
-  token: { run: ["scripts/token.ts"] },
-  "worker:add": { run: ["scripts/worker-add.ts"] },
-  "mosquitto:users": { run: ["scripts/mosquitto-users.ts"] },
-  health: { run: ["scripts/health.ts"] },
-  demo: { run: ["scripts/demo.ts"] },
-  doctor: { run: ["cli/main.ts", "doctor"] },
-  restored: { run: ["cli/main.ts", "restored"] },
-  backup: { run: ["cli/main.ts", "backup"] },
+  start: { run: ["scripts/start.ts"], lasting: true, about: "the whole system on this machine: manager, broker, a worker" },
+  manager: {
+    run: ["manager/main.ts"],
+    lasting: true,
+    about: "a manager: the HTTP API, the scheduler, and a broker unless MUSTER_BROKER_URL names one",
+  },
+  worker: { run: ["worker/main.ts"], lasting: true, about: "a worker: runs tasks on this host" },
+  broker: { run: ["broker/main.ts"], lasting: true, about: "the MQTT broker alone" },
+  token: { run: ["scripts/token.ts"], about: "makes a new admin token, and revokes the old one" },
+  "worker:add": { run: ["scripts/worker-add.ts"], about: "makes a password for a worker, and the line with which it joins" },
+  "mosquitto:users": { run: ["scripts/mosquitto-users.ts"], about: "writes the password file of Mosquitto" },
+  health: { run: ["scripts/health.ts"], about: "says whether the part of this data folder is alive; exit code 0 or 1" },
+  demo: { run: ["scripts/demo.ts"], about: "runs a few tasks and shows what happens" },
+  doctor: { run: ["cli/main.ts", "doctor"], about: "checks a running system and a data folder, and says what to do" },
+  restored: { run: ["cli/main.ts", "restored"], about: "marks a database that was put back, so that nothing runs twice" },
+  backup: { run: ["cli/main.ts", "backup"], about: "copies a SQLite database while its manager runs" },
   simulate: { run: ["test/simulation/main.ts"] },
   chaos: { run: ["test/chaos/main.ts"] },
   check: { run: ["scripts/check.ts"] },
@@ -53,9 +60,20 @@ function atLeast(have, want) {
   return true;
 }
 
-function fail(sentence) {
+function fail(sentence, code) {
   process.stderr.write("muster: " + sentence + "\n");
-  process.exit(1);
+  process.exit(code || 1);
+}
+
+function help() {
+  const names = Object.keys(commands);
+  const lines = ["Usage: muster <command> [options], or npm run <command> -- [options]", ""];
+  names.forEach((name) => {
+    if (commands[name].about) lines.push("  " + (name + " ".repeat(17)).slice(0, 17) + commands[name].about);
+  });
+  const others = names.filter((name) => !commands[name].about);
+  lines.push("", "For work on Muster itself: " + others.join(", ") + ".", "Most commands say more with --help.", "");
+  return lines.join("\n");
 }
 
 /** The Nodes that may run Muster, best first. The `.bin` link is not used: npm 9 and 10 leave it out. */
@@ -147,8 +165,16 @@ function main() {
   guard();
   const name = process.argv[2];
   const command = Object.prototype.hasOwnProperty.call(commands, name || "") ? commands[name] : undefined;
+  if (name === "--help" || name === "-h" || name === "help") {
+    process.stdout.write(help());
+    return;
+  }
+  if (name === undefined) {
+    process.stderr.write(help());
+    return process.exit(2);
+  }
   if (command === undefined)
-    fail("knows no command " + JSON.stringify(name || "") + "; it knows " + Object.keys(commands).join(", ") + ".");
+    fail("knows no command " + JSON.stringify(name) + "; it knows " + Object.keys(commands).join(", ") + ".", 2);
   const candidates = runtimes();
   if (candidates.length === 0) {
     fail(

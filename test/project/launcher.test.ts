@@ -88,8 +88,16 @@ test("without node_modules it says npm ci", () => {
 
 test("an unknown command names those it knows", () => {
   const done = run(tree(""), ["mnager"]);
-  expect(done.status).toBe(1);
+  expect(done.status).toBe(2);
   expect(done.stderr).toContain('knows no command "mnager"; it knows start, manager, worker, broker, token');
+});
+
+test("without a command, or asked for help, it says what each is for", () => {
+  const folder = tree("");
+  const help = run(folder, ["--help"]);
+  expect(help).toMatchObject({ status: 0, stderr: "" });
+  expect(help.stdout).toMatch(/^ {2}doctor +checks a running system and a data folder/m);
+  expect(run(folder, [])).toMatchObject({ status: 2, stdout: "", stderr: help.stdout });
 });
 
 const counting = `
