@@ -13,8 +13,8 @@ export default defineConfig({
           testTimeout: 20_000,
           hookTimeout: 20_000,
           pool: "forks",
-          // By default one worker fewer than there are cores: on two cores, one.
-          maxWorkers: 2,
+          // One more than there are cores: those of the process host and of the brokers mostly wait.
+          maxWorkers: 3,
           // Files share a process: loading the libraries anew for each file would be most of the time.
           isolate: false,
           sequence: { groupOrder: 0 },
