@@ -11,7 +11,7 @@
  */
 import type { AlarmKind } from "../../schema/alarm.ts";
 import type { Placement } from "./placement/placement.ts";
-import type { ClockAhead } from "./worker-clock.ts";
+import type { ClockAhead } from "./fleet/worker-clock.ts";
 
 export interface ControlTiming {
   readonly heartbeatMs: number;

@@ -1,19 +1,19 @@
 /** A new leader's state. It takes over rows, never clocks: every worker counts as heard now (rule 18). */
 import type { Now } from "../../schema/given.ts";
-import { keepAttempt, makeAttempt } from "./attempts.ts";
+import { keepAttempt, makeAttempt } from "./runs/attempts.ts";
 import { makeBatchMemory } from "./batch.ts";
-import { brakeAtTakeover } from "./brake.ts";
+import { brakeAtTakeover } from "./fleet/brake.ts";
 import { makeCache } from "./cache.ts";
-import { refreshWorker } from "./capacity.ts";
+import { refreshWorker } from "./queue/capacity.ts";
 import type { ControlOptions } from "./core.ts";
 import { armAttempt, makeDueHeap } from "./due.ts";
-import { makeWorker } from "./join.ts";
-import { makeOpenSet } from "./openset.ts";
-import { makeQueue } from "./queue.ts";
+import { makeWorker } from "./fleet/join.ts";
+import { makeOpenSet } from "./queue/openset.ts";
+import { makeQueue } from "./queue/queue.ts";
 import type { AttemptRecord, LiveState, RunRecord } from "./records.ts";
-import { watch } from "./reach.ts";
-import { keepRun, makeRun } from "./runs.ts";
-import { settingsFor } from "./settings.ts";
+import { watch } from "./fleet/reach.ts";
+import { keepRun, makeRun } from "./runs/runs.ts";
+import { settingsFor } from "./fleet/settings.ts";
 import { isReachable, journalKey, versionKey, type AttemptCell, type ControlState, type RunCell } from "./state.ts";
 
 /** `live` is what the store held when the term was taken; the versions of its runs are the first needs. */

@@ -8,16 +8,16 @@
 import { managerLimits } from "../../schema/limits.ts";
 import type { InventoryItem } from "../../schema/messages.ts";
 import { isTerminal } from "../../schema/run.ts";
-import { adoptVersion } from "./adopt.ts";
+import { adoptVersion } from "./runs/adopt.ts";
 import { beginBatch } from "./batch.ts";
 import { offer, recall } from "./cache.ts";
-import { listedBy } from "./hello.ts";
+import { listedBy } from "./fleet/hello.ts";
 import type { Input, Loaded, Need, Request, StartItem } from "./inputs.ts";
-import { knownRun } from "./starts.ts";
+import { knownRun } from "./requests/starts.ts";
 import { isKnown, keyKey, recentAttempt, recentRun, versionKey, type ControlState } from "./state.ts";
-import { sweepToContinue } from "./stops.ts";
+import { sweepToContinue } from "./requests/stops.ts";
 import { compileVersion } from "./versions.ts";
-import { admitPage, pageSize } from "./window.ts";
+import { admitPage, pageSize } from "./queue/window.ts";
 
 /** Needs of one input so far, each once. */
 type Wanted = Map<string, Need>;

@@ -1,7 +1,7 @@
 /** Why a run waits, in one sentence (promise 7). */
 import type { Now } from "../../schema/given.ts";
 import { recall } from "./cache.ts";
-import { gapOf } from "./feasible.ts";
+import { gapOf } from "./queue/feasible.ts";
 import { heardSince, isHeld, versionKey, type AttemptCell, type ControlState, type RunCell } from "./state.ts";
 import type { CompiledVersion } from "./versions.ts";
 

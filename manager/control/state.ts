@@ -6,11 +6,11 @@ import type { Cache } from "./cache.ts";
 import type { ControlOptions } from "./core.ts";
 import type { DueHeap } from "./due.ts";
 import type { Asker } from "./inputs.ts";
-import type { OpenSet, WorkerInView } from "./openset.ts";
-import type { Queue } from "./queue.ts";
+import type { OpenSet, WorkerInView } from "./queue/openset.ts";
+import type { Queue } from "./queue/queue.ts";
 import type { AttemptRecord, HoldRecord, KeyRecord, RunRecord, TaskRecord, WorkerRecord } from "./records.ts";
 import type { CompiledVersion, Requires } from "./versions.ts";
-import type { ClockAhead } from "./worker-clock.ts";
+import type { ClockAhead } from "./fleet/worker-clock.ts";
 
 /** A run that is not terminal and in memory. */
 export interface RunCell {

@@ -1,21 +1,21 @@
 /** One input, one step: the switch that says who decides what. */
 import type { Dice, Now } from "../../schema/given.ts";
 import { beginBatch } from "./batch.ts";
-import { holdForLostHistory } from "./hold.ts";
+import { holdForLostHistory } from "./recovery/hold.ts";
 import type { Input, Request } from "./inputs.ts";
-import { takeHello } from "./hello.ts";
-import { takeHeartbeat, takeStatus } from "./liveness.ts";
+import { takeHello } from "./fleet/hello.ts";
+import { takeHeartbeat, takeStatus } from "./fleet/liveness.ts";
 import type { Step } from "./outputs.ts";
-import { placeAll } from "./place.ts";
-import { releasePool } from "./release-pool.ts";
-import { takeReports } from "./reports.ts";
-import { rerun, startRun, startRuns } from "./starts.ts";
+import { placeAll } from "./queue/place.ts";
+import { releasePool } from "./recovery/release-pool.ts";
+import { takeReports } from "./runs/reports.ts";
+import { rerun, startRun, startRuns } from "./requests/starts.ts";
 import type { ControlState } from "./state.ts";
-import { continueSweeps, deleteTask, signalRun, stopRun, stopTask } from "./stops.ts";
-import { changeTask, createTask, putTaskByName } from "./tasks.ts";
+import { continueSweeps, deleteTask, signalRun, stopRun, stopTask } from "./requests/stops.ts";
+import { changeTask, createTask, putTaskByName } from "./requests/tasks.ts";
 import { noteTime, takeTick } from "./tick.ts";
 import { finishTurn, makeTurn, type Turn } from "./turn.ts";
-import { deleteWorker, drainWorker, labelWorker } from "./workers.ts";
+import { deleteWorker, drainWorker, labelWorker } from "./requests/workers.ts";
 
 /**
  * Decides one input. Changes the state in place; what it returns may be let out only once its changes are durable. Before it,

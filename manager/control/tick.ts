@@ -1,13 +1,13 @@
 /** Time has passed: what is due is done, each thing by its own file. */
 import { managerLimits, requestLimits } from "../../schema/limits.ts";
-import { remind } from "./attempts.ts";
-import { checkBrake } from "./brake.ts";
-import { placeInSets } from "./capacity.ts";
-import { checkHold } from "./hold.ts";
+import { remind } from "./runs/attempts.ts";
+import { checkBrake } from "./fleet/brake.ts";
+import { placeInSets } from "./queue/capacity.ts";
+import { checkHold } from "./recovery/hold.ts";
 import { takeDue } from "./due.ts";
-import { lookAtWorker } from "./liveness.ts";
-import { decideLoss } from "./loss.ts";
-import { enqueue, unblockRun } from "./queue.ts";
+import { lookAtWorker } from "./fleet/liveness.ts";
+import { decideLoss } from "./runs/loss.ts";
+import { enqueue, unblockRun } from "./queue/queue.ts";
 import type { RunCell } from "./state.ts";
 import type { Turn } from "./turn.ts";
 

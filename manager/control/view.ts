@@ -1,11 +1,11 @@
 /** The leader's memory for people: what lists and pages show beside the stored rows. Reading changes nothing. */
 import type { Now } from "../../schema/given.ts";
 import { isStanding } from "./alarms.ts";
-import { brakeView } from "./brake.ts";
+import { brakeView } from "./fleet/brake.ts";
 import type { Alarm, Figures, PoolLive, WorkerLive } from "./core.ts";
-import { missingLedgers } from "./hold.ts";
+import { missingLedgers } from "./recovery/hold.ts";
 import type { RunRecord } from "./records.ts";
-import { beyond, waiting } from "./queue.ts";
+import { beyond, waiting } from "./queue/queue.ts";
 import { whyQueued, whyRetrying, whyUnreachable } from "./reason.ts";
 import { heardSince, isHeld, isReachable, type ControlState, type RunCell, type WorkerCell } from "./state.ts";
 

@@ -4,7 +4,7 @@ import { reading, type Family, type MetricSpec, type Put } from "../../schema/ki
 import { attemptStates, isTerminal, runStates } from "../../schema/run.ts";
 import { workerStates } from "../../schema/worker.ts";
 import { alarms } from "../control/view.ts";
-import { beyond } from "../control/queue.ts";
+import { beyond } from "../control/queue/queue.ts";
 import { isReachable, type ControlState, type RunCell } from "../control/state.ts";
 import type { PoolEngine } from "../engine/engine.ts";
 

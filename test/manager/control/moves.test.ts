@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { runMoves, type RunState } from "../../../schema/run.ts";
 import type { RunRecord } from "../../../manager/control/records.ts";
-import { makeRun, updateRun } from "../../../manager/control/runs.ts";
+import { makeRun, updateRun } from "../../../manager/control/runs/runs.ts";
 import { makeTurn } from "../../../manager/control/turn.ts";
 import { openBench, seededDice } from "./kit.ts";
 

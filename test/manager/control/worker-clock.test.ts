@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { workerLive } from "../../../manager/control/view.ts";
-import { narrowed } from "../../../manager/control/worker-clock.ts";
+import { narrowed } from "../../../manager/control/fleet/worker-clock.ts";
 import { joined } from "./hand.ts";
 import { attemptOf, makeTask, openBench, start } from "./kit.ts";
 

@@ -8,7 +8,7 @@ export const countBugs: readonly PlantedBug[] = [
     breaks: "the next report is dropped before it was applied: an end that nobody ever hears of",
     changes: [
       {
-        file: "manager/control/reports.ts",
+        file: "manager/control/runs/reports.ts",
         edits: [
           {
             find: 'send(turn, worker, { kind: "ack", journal: message.journal, seq: applied });',
@@ -48,7 +48,7 @@ export const countBugs: readonly PlantedBug[] = [
     breaks: "an attempt that was accepted in a later step of that instant is lost",
     changes: [
       {
-        file: "manager/control/inventory.ts",
+        file: "manager/control/runs/inventory.ts",
         edits: [{ find: "message.mono <= known.mono", replace: "message.mono < known.mono" }],
       },
     ],
@@ -130,7 +130,7 @@ export const countBugs: readonly PlantedBug[] = [
     breaks: "a run that succeeded runs a second time",
     changes: [
       {
-        file: "manager/control/ends.ts",
+        file: "manager/control/runs/ends.ts",
         edits: [{ find: 'if (state === "failed" && mayRetry(run, "failed"))', replace: 'if (mayRetry(run, "failed"))' }],
       },
     ],
@@ -141,7 +141,7 @@ export const countBugs: readonly PlantedBug[] = [
     breaks: "a run is tried more often than its task allows",
     changes: [
       {
-        file: "manager/control/retry.ts",
+        file: "manager/control/runs/retry.ts",
         edits: [{ find: "run.row.tries < retry.attempts;", replace: "run.row.tries <= retry.attempts;" }],
       },
     ],

@@ -8,7 +8,7 @@ export const decidedBugs: readonly PlantedBug[] = [
     breaks: "a start that is repeated with the key of an unknown outcome is refused, though its run was made",
     changes: [
       {
-        file: "manager/control/starts.ts",
+        file: "manager/control/requests/starts.ts",
         edits: [
           {
             find: "const run = item.mayExist ? knownRun(turn.state, item.runId) : null;",
@@ -24,7 +24,7 @@ export const decidedBugs: readonly PlantedBug[] = [
     breaks: "a rerun that is repeated with its Idempotency-Key makes a second run",
     changes: [
       {
-        file: "manager/control/starts.ts",
+        file: "manager/control/requests/starts.ts",
         edits: [
           {
             find: "  const earlier = earlierRun(turn, of.taskId, request.idempotencyKey, request.bodyHash);\n  if (earlier) return earlier;\n",
@@ -40,7 +40,7 @@ export const decidedBugs: readonly PlantedBug[] = [
     breaks: "a run that was decided is changed by a stop that comes later",
     changes: [
       {
-        file: "manager/control/stops.ts",
+        file: "manager/control/requests/stops.ts",
         edits: [{ find: "  if (isTerminal(known.state)) {\n", replace: '  if (known.state === "succeeded") {\n' }],
       },
     ],
@@ -51,7 +51,7 @@ export const decidedBugs: readonly PlantedBug[] = [
     breaks: "a run that is to be stopped is placed again because its worker had refused it",
     changes: [
       {
-        file: "manager/control/ends.ts",
+        file: "manager/control/runs/ends.ts",
         edits: [{ find: "  if (run.row.stop) {\n    endRun", replace: "  if (run.row.stop && turn.now.mono < 0) {\n    endRun" }],
       },
     ],
@@ -62,7 +62,7 @@ export const decidedBugs: readonly PlantedBug[] = [
     breaks: "a run that is to be stopped begins another attempt when its worker is lost",
     changes: [
       {
-        file: "manager/control/retry.ts",
+        file: "manager/control/runs/retry.ts",
         edits: [
           { find: "return !run.row.stop && run.version?.definition.onLost", replace: "return run.version?.definition.onLost" },
         ],
@@ -73,7 +73,9 @@ export const decidedBugs: readonly PlantedBug[] = [
     name: "forget the stop of what is heard again",
     rule: "I9",
     breaks: "a run that is to be stopped is shown as running when its worker comes back",
-    changes: [{ file: "manager/control/runs.ts", edits: [{ find: '  if (run.row.stop) return "stopping";\n', replace: "" }] }],
+    changes: [
+      { file: "manager/control/runs/runs.ts", edits: [{ find: '  if (run.row.stop) return "stopping";\n', replace: "" }] },
+    ],
   },
   {
     name: "place at once what a worker came back without",
@@ -81,7 +83,7 @@ export const decidedBugs: readonly PlantedBug[] = [
     breaks: "an attempt that nobody can say has ended goes on beside the next one",
     changes: [
       {
-        file: "manager/control/loss.ts",
+        file: "manager/control/runs/loss.ts",
         edits: [{ find: "loseRun(turn, run, end, {}, fenceWaitMs(turn.state, run));", replace: "loseRun(turn, run, end, {});" }],
       },
     ],
@@ -92,7 +94,7 @@ export const decidedBugs: readonly PlantedBug[] = [
     breaks: "a run that asked to be tried again is stopped for good, and nobody had asked for that",
     changes: [
       {
-        file: "manager/control/ends.ts",
+        file: "manager/control/runs/ends.ts",
         edits: [
           { find: "if (end.by === stoppedByFence && retriesLoss(run))", replace: 'if (end.by === "" && retriesLoss(run))' },
         ],
@@ -105,7 +107,7 @@ export const decidedBugs: readonly PlantedBug[] = [
     breaks: "the leader believes in slots that the worker does not have, and its starts are refused",
     changes: [
       {
-        file: "manager/control/capacity.ts",
+        file: "manager/control/queue/capacity.ts",
         edits: [{ find: "  worker.used.slots -= requires.slots;\n", replace: "  worker.used.slots -= 2 * requires.slots;\n" }],
       },
     ],
@@ -116,7 +118,7 @@ export const decidedBugs: readonly PlantedBug[] = [
     breaks: "runs beyond the queue's window are never read",
     changes: [
       {
-        file: "manager/control/window.ts",
+        file: "manager/control/queue/window.ts",
         edits: [
           { find: "const isLast = rows.length < queue.pageLimit;", replace: "const isLast = rows.length <= queue.pageLimit;" },
         ],

@@ -162,7 +162,7 @@ export const elsewhereBugs: readonly (PlantedBug & { readonly caughtBy: { readon
     breaks: "a database that was taken back waits for reports that the worker has dropped",
     changes: [
       {
-        file: "manager/control/ledger.ts",
+        file: "manager/control/recovery/ledger.ts",
         edits: [{ find: "  if (acked > applied) {\n", replace: "  if (acked < 0) {\n" }],
       },
     ],
@@ -174,7 +174,7 @@ export const elsewhereBugs: readonly (PlantedBug & { readonly caughtBy: { readon
     breaks: "a worker that was restored speaks for attempts that its successor has ended",
     changes: [
       {
-        file: "manager/control/hello.ts",
+        file: "manager/control/fleet/hello.ts",
         edits: [{ find: "    if (other.n < known.n) {\n", replace: "    if (other.n < 0) {\n" }],
       },
     ],
@@ -203,7 +203,7 @@ export const elsewhereBugs: readonly (PlantedBug & { readonly caughtBy: { readon
     breaks: "a start that was never launched uses up the tries of its run",
     changes: [
       {
-        file: "manager/control/ends.ts",
+        file: "manager/control/runs/ends.ts",
         edits: [{ find: "const tries = Math.max(0, run.row.tries - 1);", replace: "const tries = run.row.tries;" }],
       },
     ],

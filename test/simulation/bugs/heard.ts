@@ -6,13 +6,13 @@ export const heardBugs: readonly PlantedBug[] = [
     name: "hear a successor by the clock of the life before",
     rule: 1,
     breaks: "a host that was rebooted, and so begins its boot clock anew, is not heard, and is lost while it speaks",
-    changes: [{ file: "manager/control/hello.ts", edits: [{ find: "    worker.mono = null;\n", replace: "" }] }],
+    changes: [{ file: "manager/control/fleet/hello.ts", edits: [{ find: "    worker.mono = null;\n", replace: "" }] }],
   },
   {
     name: "take a successor's first connection for one that is gone",
     rule: 13,
     breaks: "a worker whose agent was restarted stays unreachable while it beats",
-    changes: [{ file: "manager/control/hello.ts", edits: [{ find: "    worker.goneConnection = 0;\n", replace: "" }] }],
+    changes: [{ file: "manager/control/fleet/hello.ts", edits: [{ find: "    worker.goneConnection = 0;\n", replace: "" }] }],
   },
   {
     name: "send again what is no fresher than its proof",
@@ -20,7 +20,7 @@ export const heardBugs: readonly PlantedBug[] = [
     breaks: "a start that was sent again is proven never to have run while that copy is fresh",
     changes: [
       {
-        file: "manager/control/attempts.ts",
+        file: "manager/control/runs/attempts.ts",
         edits: [
           {
             find: "      sendStart(turn, attempt, run.version);\n    else",
@@ -36,7 +36,7 @@ export const heardBugs: readonly PlantedBug[] = [
     breaks: "an inventory that was taken before the start came proves that it never ran, and then it is obeyed",
     changes: [
       {
-        file: "manager/control/attempts.ts",
+        file: "manager/control/runs/attempts.ts",
         edits: [{ find: "(attempt.worker.mono ?? 0) + state.settings.startTtlMs);", replace: "(attempt.worker.mono ?? 0));" }],
       },
     ],
@@ -47,7 +47,7 @@ export const heardBugs: readonly PlantedBug[] = [
     breaks: "what a leader echoes and applies is of an agent that it has not let in",
     changes: [
       {
-        file: "manager/control/reports.ts",
+        file: "manager/control/runs/reports.ts",
         edits: [{ find: "    worker.row.epoch !== message.epoch ||\n    worker.row.state", replace: "    worker.row.state" }],
       },
     ],
@@ -58,7 +58,7 @@ export const heardBugs: readonly PlantedBug[] = [
     breaks: "a report that was repeated is applied anew, and the ack falls behind what was dropped",
     changes: [
       {
-        file: "manager/control/reports.ts",
+        file: "manager/control/runs/reports.ts",
         edits: [{ find: "    if (item.seq <= applied) {", replace: "    if (item.seq < 0) {" }],
       },
     ],
@@ -69,7 +69,7 @@ export const heardBugs: readonly PlantedBug[] = [
     breaks: "a late word on an attempt takes it back to where it was, and its run with it",
     changes: [
       {
-        file: "manager/control/progress.ts",
+        file: "manager/control/runs/progress.ts",
         edits: [{ find: "const forward = order[to] > order[row.state];", replace: "const forward = to !== row.state;" }],
       },
     ],
@@ -80,7 +80,7 @@ export const heardBugs: readonly PlantedBug[] = [
     breaks: "a run whose end nobody could read is called succeeded",
     changes: [
       {
-        file: "manager/control/reports.ts",
+        file: "manager/control/runs/reports.ts",
         edits: [
           { find: '{ how: "lost", why: boundedSentence(`unreadable end: ${why}`) }', replace: '{ how: "exited", code: 0 }' },
         ],
@@ -93,7 +93,7 @@ export const heardBugs: readonly PlantedBug[] = [
     breaks: "a fleet that goes within a beat or two passes for workers that died one by one",
     changes: [
       {
-        file: "manager/control/brake.ts",
+        file: "manager/control/fleet/brake.ts",
         edits: [
           {
             find: "const windowMs = withinBeats * state.settings.heartbeatMs;",
@@ -120,7 +120,7 @@ export const heardBugs: readonly PlantedBug[] = [
     breaks: "a host that is heard all the time stops its attempts, because nobody tells it so",
     changes: [
       {
-        file: "manager/control/liveness.ts",
+        file: "manager/control/fleet/liveness.ts",
         edits: [{ find: "  if (needsEcho(turn, worker)) echo(turn, worker, message.epoch);\n", replace: "" }],
       },
     ],
@@ -131,7 +131,7 @@ export const heardBugs: readonly PlantedBug[] = [
     breaks: "an epoch that the leader has not let in keeps its fences alive and finds starts fresh",
     changes: [
       {
-        file: "manager/control/ask.ts",
+        file: "manager/control/fleet/ask.ts",
         edits: [{ find: "return { epoch, mono: 0 };", replace: "return { epoch, mono: 1e15 };" }],
       },
     ],
@@ -142,7 +142,7 @@ export const heardBugs: readonly PlantedBug[] = [
     breaks: "a worker whose agent was restarted is unreachable while it beats, until it connects anew",
     changes: [
       {
-        file: "manager/control/liveness.ts",
+        file: "manager/control/fleet/liveness.ts",
         edits: [
           {
             find: "if (!worker || worker.row.epoch !== ep || cn < worker.row.connection) {",
@@ -159,7 +159,7 @@ export const heardBugs: readonly PlantedBug[] = [
     breaks: "a stop that was lost on the wire is never said again once its worker has told anything else",
     changes: [
       {
-        file: "manager/control/progress.ts",
+        file: "manager/control/runs/progress.ts",
         edits: [
           {
             find: "if (!attempt.orphan && attempt.run.row.stop === null) armAttempt",

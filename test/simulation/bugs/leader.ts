@@ -8,7 +8,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "an attempt that nobody answered for is placed again while it runs",
     changes: [
       {
-        file: "manager/control/attempts.ts",
+        file: "manager/control/runs/attempts.ts",
         edits: [
           { find: 'import { aboutAttempt } from "./ends.ts";', replace: 'import { aboutAttempt, endAttempt } from "./ends.ts";' },
           {
@@ -25,7 +25,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "a start that is still fresh is placed again, and both are obeyed",
     changes: [
       {
-        file: "manager/control/inventory.ts",
+        file: "manager/control/runs/inventory.ts",
         edits: [{ find: "message.mono >= attempt.provableMono && ", replace: "" }],
       },
     ],
@@ -36,7 +36,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "what an earlier leader sent is placed again while its start is still on its way",
     changes: [
       {
-        file: "manager/control/inventory.ts",
+        file: "manager/control/runs/inventory.ts",
         edits: [{ find: " && (!attempt.inherited || obeysUs(turn, message))", replace: "" }],
       },
     ],
@@ -47,7 +47,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "an attempt that runs is lost because an older snapshot does not list it",
     changes: [
       {
-        file: "manager/control/inventory.ts",
+        file: "manager/control/runs/inventory.ts",
         edits: [{ find: "} else if (!mayBeOlder(turn, attempt, message)) {", replace: "} else {" }],
       },
     ],
@@ -58,7 +58,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "a second host with the same id takes the place of the first, whose runs are lost or doubled",
     changes: [
       {
-        file: "manager/control/hello.ts",
+        file: "manager/control/fleet/hello.ts",
         edits: [
           {
             find: 'if (row.state !== "lost" && row.state !== "removed" && row.state !== "neverSeen") return refusals.duplicate;',
@@ -74,7 +74,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "a worker whose journal was taken back starts again what it has forgotten, and its reports are passed over",
     changes: [
       {
-        file: "manager/control/hello.ts",
+        file: "manager/control/fleet/hello.ts",
         edits: [
           {
             find: "return isCopy(turn, worker, message, other.journal) ? refusals.copy : undefined;",
@@ -90,7 +90,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "another attempt begins while the host that was lost has not stopped the first",
     changes: [
       {
-        file: "manager/control/loss.ts",
+        file: "manager/control/runs/loss.ts",
         edits: [
           {
             find: 'if (definition?.onLost !== "retry" || definition.attemptOverlap === "allow") return 0;',
@@ -105,7 +105,9 @@ export const leaderBugs: readonly PlantedBug[] = [
     name: "count the wait for the fence from before the last beat",
     rule: 8,
     breaks: "a lost worker that beats again has its fence moved by the echo, and another attempt begins before it passes",
-    changes: [{ file: "manager/control/loss.ts", edits: [{ find: "if (dueMono > now.mono) {", replace: "if (dueMono < 0) {" }] }],
+    changes: [
+      { file: "manager/control/runs/loss.ts", edits: [{ find: "if (dueMono > now.mono) {", replace: "if (dueMono < 0) {" }] },
+    ],
     caughtBy: { test: "test/manager/control/loss.test.ts" },
   },
   {
@@ -131,7 +133,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "a cut of the wire loses the whole fleet's runs at once",
     changes: [
       {
-        file: "manager/control/brake.ts",
+        file: "manager/control/fleet/brake.ts",
         edits: [{ find: "return gone > Math.max(leastGone, partGone * (state.reachable + gone));", replace: "return false;" }],
       },
     ],
@@ -175,7 +177,10 @@ export const leaderBugs: readonly PlantedBug[] = [
     rule: 12,
     breaks: "a report that was lost is taken for applied, and its end never comes",
     changes: [
-      { file: "manager/control/reports.ts", edits: [{ find: "if (item.seq > applied + 1) {", replace: "if (item.seq < 0) {" }] },
+      {
+        file: "manager/control/runs/reports.ts",
+        edits: [{ find: "if (item.seq > applied + 1) {", replace: "if (item.seq < 0) {" }],
+      },
     ],
   },
   {
@@ -184,7 +189,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "the next leader knows nothing of what was acknowledged: it asks for reports that the worker has dropped",
     changes: [
       {
-        file: "manager/control/reports.ts",
+        file: "manager/control/runs/reports.ts",
         edits: [
           {
             find: 'else turn.changes.push({ op: "updateJournal", workerId: worker.row.id, journal, applied });',
@@ -200,7 +205,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "a leader that was away while the broker was up never learns what its workers have",
     changes: [
       {
-        file: "manager/control/ask.ts",
+        file: "manager/control/fleet/ask.ts",
         edits: [{ find: 'send(turn, worker, { kind: "ask", hello: true });', replace: "" }],
       },
     ],
@@ -211,7 +216,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "a stop that is lost is never said again, and what it was for goes on",
     changes: [
       {
-        file: "manager/control/attempts.ts",
+        file: "manager/control/runs/attempts.ts",
         edits: [{ find: "if (stopping) sendStop(turn, attempt);", replace: "if (stopping) return;" }],
       },
     ],
@@ -222,7 +227,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "a run that was decided changes when the end of a superseded attempt arrives",
     changes: [
       {
-        file: "manager/control/ends.ts",
+        file: "manager/control/runs/ends.ts",
         edits: [
           {
             find: '  if (attempt.orphan) {\n    emit(turn, "lateEnd", { ...aboutAttempt(attempt), data: { end } });\n    return;\n  }\n',
@@ -238,7 +243,7 @@ export const leaderBugs: readonly PlantedBug[] = [
     breaks: "a start that is repeated with its Idempotency-Key in the same batch makes a second run",
     changes: [
       {
-        file: "manager/control/starts.ts",
+        file: "manager/control/requests/starts.ts",
         edits: [
           {
             find: "const used = key === null ? null : recall(turn.state.keys, keyKey(taskId, key));",

@@ -8,7 +8,7 @@ export const lossBugs: readonly PlantedBug[] = [
     breaks: "another attempt begins while the watchdog of the first is still at its KILL",
     changes: [
       {
-        file: "manager/control/loss.ts",
+        file: "manager/control/runs/loss.ts",
         edits: [
           {
             find: "return (definition.lostAfterSeconds + definition.killGraceSeconds) * 1_000 + marginTicks * state.options.timing.watchdogTickMs;",
@@ -24,7 +24,7 @@ export const lossBugs: readonly PlantedBug[] = [
     breaks: "a worker that was removed while it was cut off runs its attempt beside the next one",
     changes: [
       {
-        file: "manager/control/workers.ts",
+        file: "manager/control/requests/workers.ts",
         edits: [{ find: "loseRun(turn, run, end, {}, fenceWaitMs(turn.state, run));", replace: "loseRun(turn, run, end, {});" }],
       },
     ],
@@ -35,7 +35,7 @@ export const lossBugs: readonly PlantedBug[] = [
     breaks: "a new leader places again what the one before had lost a moment ago",
     changes: [
       {
-        file: "manager/control/adopt.ts",
+        file: "manager/control/runs/adopt.ts",
         edits: [{ find: "isUnproven(run.lastEnd) ? fenceWaitMs(state, run) : 0", replace: "0" }],
       },
     ],
@@ -73,7 +73,7 @@ export const lossBugs: readonly PlantedBug[] = [
     breaks: "a run that should wait for its worker is lost with it",
     changes: [
       {
-        file: "manager/control/loss.ts",
+        file: "manager/control/runs/loss.ts",
         edits: [
           {
             find: "return Math.max(nowMono, since + (definition?.giveUpAfterSeconds ?? defaults.giveUpAfterSeconds) * 1_000);",
@@ -89,7 +89,7 @@ export const lossBugs: readonly PlantedBug[] = [
     breaks: "a run waits for ever for a worker that is gone for good",
     changes: [
       {
-        file: "manager/control/loss.ts",
+        file: "manager/control/runs/loss.ts",
         edits: [{ find: "?? defaults.giveUpAfterSeconds) * 1_000);", replace: "?? defaults.giveUpAfterSeconds) * 1_000_000);" }],
       },
     ],
@@ -100,7 +100,7 @@ export const lossBugs: readonly PlantedBug[] = [
     breaks: "nobody is declared lost any more once the fleet fell silent",
     changes: [
       {
-        file: "manager/control/brake.ts",
+        file: "manager/control/fleet/brake.ts",
         edits: [
           {
             find: "if (!brake.releasing && now.mono < brake.untilMono) return brake.untilMono;",
@@ -117,7 +117,7 @@ export const lossBugs: readonly PlantedBug[] = [
     breaks: "when the brake lets go the whole fleet's runs are lost in one moment",
     changes: [
       {
-        file: "manager/control/brake.ts",
+        file: "manager/control/fleet/brake.ts",
         edits: [
           {
             find: "brake.nextReleaseMono = Math.max(brake.nextReleaseMono, now.mono) + 1_000 / state.options.timing.brakeReleasePerSecond;",

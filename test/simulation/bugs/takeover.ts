@@ -83,7 +83,7 @@ export const takeoverBugs: readonly PlantedBug[] = [
     breaks: "a new leader fills workers beyond their slots",
     changes: [
       {
-        file: "manager/control/adopt.ts",
+        file: "manager/control/runs/adopt.ts",
         edits: [{ find: "      take(state, attempt.worker, attempt.requires);\n", replace: "" }],
       },
     ],
