@@ -36,7 +36,7 @@ export class Life implements Asker {
     this.wallOffMs = ends.chance.between(-5_000, 5_000);
     this.clock = {
       now: () => ({
-        mono: baseMs + this.#schedule.nowMs - this.#frozenMs,
+        mono: baseMs + (this.#frozenSinceMs ?? this.#schedule.nowMs) - this.#frozenMs,
         wall: 1_800_000_000_000 + this.#schedule.nowMs + this.wallOffMs,
       }),
     };

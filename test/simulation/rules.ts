@@ -99,7 +99,7 @@ export class Rules {
     const life = asker as Life;
     seen.tookLeaseMono = life.clock.now().mono;
     seen.heard.clear();
-    seen.brake.tookLease();
+    seen.brake.tookLease(seen.tookLeaseMono);
   }
 
   committing(life: Life, batch: Batch): Batch {
@@ -141,7 +141,7 @@ export class Rules {
       this.#countNotes(step);
       for (const change of step.changes) if (change.op === "insertEvent") this.#event(life, seen, change.row, batch.times);
     }
-    seen.brake.look();
+    if (batch.taken.some(({ input }) => input.kind === "tick")) seen.brake.look();
     seen.brake.lookForOverdue(life, seen, batch.times.inputsMs);
   }
 

@@ -43,3 +43,20 @@ test("whoever may have been noted more than two beats later is not certainly one
 test("whoever was heard in between did not vanish together with the others", () => {
   expect(violations(at(1_000), (brake) => brake.noteBack("w3"))).toBe(0);
 });
+
+test("whoever takes over a fleet that is silent holds it from then on (seed 11864)", () => {
+  const witness = new Witness();
+  const brake = new SeenBrake({
+    plan,
+    witness,
+    counters: new Counters(),
+    workerRow: () => ({ state: "unreachable" }),
+    workerStates: () => ["unreachable", "unreachable", "unreachable", "unreachable", "online"],
+  });
+  brake.tookLease(1_000);
+  brake.lost(life, fourth, 46_000);
+  expect(witness.violations).toEqual([]);
+  brake.tookLease(1_000);
+  brake.lost(life, fourth, 45_999);
+  expect(witness.violations.length).toBeGreaterThan(0);
+});

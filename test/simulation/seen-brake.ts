@@ -43,11 +43,13 @@ export class SeenBrake {
     this.#ends = ends;
   }
 
-  tookLease(): void {
+  /** Whoever finds a silent fleet holds at once: after it took the lease, and before its first batch. */
+  tookLease(atMono: number): void {
     this.#gone.clear();
-    this.#pulledMono = undefined;
-    this.#untilMono = undefined;
     this.#releasing = undefined;
+    this.#pulledMono = this.#isFleet(this.#silent()) ? atMono : undefined;
+    this.#untilMono = this.#pulledMono === undefined ? undefined : atMono + this.#ends.plan.timing.brakeHoldMs;
+    this.#certainMono = Number.POSITIVE_INFINITY;
   }
 
   /** A person's word, about those that are gone so far. */
@@ -94,12 +96,9 @@ export class SeenBrake {
     this.#certainMono = span.inputsMs;
   }
 
-  /** With each batch that holds: whether most are back. */
+  /** With each tick that holds: whether most are back. */
   look(): void {
-    if (this.#pulledMono === undefined) return;
-    let silent = 0;
-    for (const state of this.#ends.workerStates()) if (state === "unreachable") silent += 1;
-    if (this.#isFleet(silent)) return;
+    if (this.#pulledMono === undefined || this.#isFleet(this.#silent())) return;
     this.#pulledMono = undefined;
     if (this.#untilMono !== undefined) this.#ends.counters.happened("the fleet brake let go");
     this.#untilMono = undefined;
@@ -117,6 +116,7 @@ export class SeenBrake {
     if (atMono - this.#steppedMono > 2 * heartbeatMs) this.#presentMono = atMono;
     this.#steppedMono = atMono;
     if (this.#untilMono === undefined) return;
+    this.#certainMono = Math.min(this.#certainMono, atMono);
     const leastMono = Math.max(
       this.#certainMono + brakeHoldMs,
       this.#presentMono + 7.5 * heartbeatMs,
@@ -147,6 +147,12 @@ export class SeenBrake {
       witness.violated(
         `${life.name} declares ${lost} workers lost within ${Math.round(atMono - sinceMono)} ms of its brake (rule 11)`,
       );
+  }
+
+  #silent(): number {
+    let silent = 0;
+    for (const state of this.#ends.workerStates()) if (state === "unreachable") silent += 1;
+    return silent;
   }
 
   #isFleet(gone: number): boolean {
