@@ -204,7 +204,7 @@ export const report = z.object({
   attempt: id,
   start: z.int().min(1),
   kind: z.enum(reportKinds),
-  /** Wall clock of the worker's host, milliseconds since 1970: shown, never compared with another host's. */
+  /** Wall clock of the worker's host, milliseconds since 1970: shown, and how far it is off; nothing is decided by it. */
   at: z.number(),
   pid: z.int().optional(),
   /** Wall clock at which the process started, with `running` and `end`. */

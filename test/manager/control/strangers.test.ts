@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { alarms } from "../../../manager/control/view.ts";
 import { epochOf, Hand, joined } from "./hand.ts";
-import type { WorkerRecord } from "../../../manager/control/records.ts";
 import { itemsOf, kindsOf, openBench } from "./kit.ts";
+import { worker } from "../../contract/store/rows.ts";
 
 test("rules 7 and 8: who is not taken for the worker is echoed nothing: its fences must not move, nor a start get fresher by its side", async () => {
   const bench = await openBench();
@@ -62,7 +62,7 @@ test("the alarm about a second agent stands while that one tries, whoever else c
 test("a worker id that another pool has is refused with a sentence, and said once; the pool goes on", async () => {
   const bench = await openBench();
   const lease = await bench.store.takeLease("east", "somebody", null, 0);
-  const row = { ...insertedRow, id: "a", pool: "east" };
+  const row = worker({ id: "a", pool: "east", state: "removed" });
   await bench.store.commit({ pool: "east", term: lease?.term ?? 0, batch: 1, changes: [{ op: "insertWorker", row }] });
   const moved = new Hand(bench, "a");
   const said = await moved.join();
@@ -73,21 +73,3 @@ test("a worker id that another pool has is refused with a sentence, and said onc
   expect((await bench.store.worker("a"))?.pool).toBe("east");
   expect((await joined(bench, "b")).bench.state.workers.get("b")?.row.state).toBe("online");
 });
-
-const insertedRow: WorkerRecord = {
-  id: "",
-  pool: "",
-  createdAt: 1,
-  epoch: null,
-  connection: 0,
-  facts: null,
-  ownLabels: {},
-  apiLabels: {},
-  capacity: null,
-  draining: false,
-  survives: null,
-  http: null,
-  state: "removed",
-  stateSince: 1,
-  lastSeenAt: null,
-};

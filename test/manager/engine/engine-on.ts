@@ -1,5 +1,6 @@
 import { onTestFinished } from "vitest";
 import roundRobin from "../../../manager/control/placement/round-robin.ts";
+import type { EngineDeps } from "../../../manager/engine/deps.ts";
 import { PoolEngine } from "../../../manager/engine/engine.ts";
 import type { LeaderStore } from "../../../manager/store/store.ts";
 import { processClock } from "../../../schema/kit/clock.ts";
@@ -10,6 +11,17 @@ import { timing } from "../../../schema/limits.ts";
 /** Of a lease in memory, ms. A real database is given more. */
 export const quickLease = { leaseRenewMs: 20, leaseStillMs: 200 };
 
+/** The pool `default`, small. */
+export function poolOptions(): EngineDeps["options"] {
+  return {
+    pool: "default",
+    timing: { ...timing },
+    limits: { queueWindow: 100, waitingRuns: 1_000, prefetch: 2, taskCache: 10, logStreamBytes: 1_000 },
+    placement: roundRobin(),
+    sign: () => "signature",
+  };
+}
+
 /** An engine, started, that wants to lead the pool `default`, with short times; it is stopped at the test's end. */
 export function engineOn(store: LeaderStore, holder: string, lease = quickLease): PoolEngine {
   const engine = new PoolEngine({
@@ -18,13 +30,7 @@ export function engineOn(store: LeaderStore, holder: string, lease = quickLease)
     dice: systemDice,
     log: silentLog(),
     holder,
-    options: {
-      pool: "default",
-      timing: { ...timing },
-      limits: { queueWindow: 100, waitingRuns: 1_000, prefetch: 2, taskCache: 10, logStreamBytes: 1_000 },
-      placement: roundRobin(),
-      sign: () => "signature",
-    },
+    options: poolOptions(),
     timing: { ...lease, tickMs: lease.leaseRenewMs, answerWithinMs: 60_000 },
     send: () => undefined,
     onEvents: () => undefined,

@@ -3,19 +3,18 @@ import { onTestFinished } from "vitest";
 import { silentLog, type Log } from "../../../schema/kit/log.ts";
 import { processClock } from "../../../schema/kit/clock.ts";
 import { systemDice } from "../../../schema/kit/random.ts";
-import { timing } from "../../../schema/limits.ts";
 import { ProblemError, type ProblemCode } from "../../../schema/problem.ts";
 import { taskInput } from "../../../schema/task.ts";
 import type { Request } from "../../../manager/control/inputs.ts";
 import type { Outcome } from "../../../manager/control/outputs.ts";
 import type { EventRecord } from "../../../manager/control/records.ts";
-import roundRobin from "../../../manager/control/placement/round-robin.ts";
 import { PoolEngine } from "../../../manager/engine/engine.ts";
 import type { EngineWatch } from "../../../manager/engine/watch.ts";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
 import type { Batch, CommitResult, Store } from "../../../manager/store/store.ts";
 import { until } from "../../kit/until.ts";
 import { newcomer } from "../../kit/hello.ts";
+import { poolOptions } from "./engine-on.ts";
 
 type Fault = (batch: Batch, commit: () => Promise<CommitResult>) => Promise<CommitResult>;
 
@@ -76,13 +75,7 @@ export function startRig(options: RigOptions = {}): Rig {
     dice: systemDice,
     log: options.log ?? silentLog(),
     holder: "test",
-    options: {
-      pool: "default",
-      timing: { ...timing },
-      limits: { queueWindow: 100, waitingRuns: 1_000, prefetch: 2, taskCache: 10, logStreamBytes: 1_000 },
-      placement: roundRobin(),
-      sign: () => "signature",
-    },
+    options: poolOptions(),
     timing: { leaseRenewMs: 20, leaseStillMs: 40, tickMs: 20, answerWithinMs: options.answerWithinMs ?? 60_000 },
     send: (workerId, _term, command) => rig.sent.push({ workerId, items: command.items }),
     onEvents: (events) => {
