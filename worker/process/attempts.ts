@@ -15,7 +15,8 @@ import { claimVoid, makeVoid, markOver, readExit, readStarted, shimAlive, type E
 import { readResult } from "./result.ts";
 import type { Shims } from "./shims.ts";
 import { track, type Tracked } from "./tracked.ts";
-import type { Around, Reaper } from "./tree.ts";
+import type { Around } from "./look.ts";
+import type { Reaper } from "./tree.ts";
 
 export interface AttemptsOptions {
   readonly attemptsFolder: string;

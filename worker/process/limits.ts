@@ -14,6 +14,11 @@ export const processLimits = {
   launchGivenUpMs: 60_000,
   /** Between two scans of /proc at least this many times the processor time of the last one. */
   scanRest: 3,
+  /** How often one look goes after processes that were born during it, or are between two programs, and how soon again. */
+  looksAfterNewborn: 200,
+  lookAgainMs: 1,
+  /** After this an attempt of which nothing is found ends, although other processes come and go too fast to look at each. */
+  lookGivenUpMs: 2_000,
   /** First and longest wait before a tree that is not yet empty is scanned again; then it is also said in the log. */
   scanAgainMs: 5,
   scanAgainMaxMs: 1_000,

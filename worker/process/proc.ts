@@ -14,6 +14,8 @@ export interface Stat {
   readonly startTicks: number;
   /** Fields 19, 40 and 41: nice value, realtime priority, policy. */
   readonly scheduling: string;
+  /** Its program and its environment are in place, and there is nothing in the latter: fields 26, 50, 51. */
+  readonly bare: boolean;
 }
 
 /** PF_KTHREAD in field 9 (include/linux/sched.h). */
@@ -57,6 +59,7 @@ export function parseStat(line: string): Stat | undefined {
     kernel: (Number(fields[6]) & kernelThread) !== 0,
     startTicks: Number(fields[19]),
     scheduling: `${fields[16]} ${fields[37]} ${fields[38]}`,
+    bare: Number(fields[23]) > 1 && Number(fields[48]) > 0 && fields[48] === fields[47],
   };
   return Number.isSafeInteger(stat.pid) && Number.isSafeInteger(stat.startTicks) && stat.state !== "" ? stat : undefined;
 }
@@ -106,11 +109,12 @@ export function someoneWorksIn(folder: string): boolean {
 
 /**
  * The value that follows `prefix` in the environment a process was started with, up to the next `/` or its end; undefined
- * when there is none or the process is not ours to read.
+ * when there is none or the process is not ours to read. Null: it is becoming another program just now, and nobody can tell.
  */
-export function readTag(pid: number, prefix: Buffer): string | undefined {
+export function readTag(pid: number, prefix: Buffer): string | undefined | null {
   const path = `/proc/${pid}/environ`;
   let bytes = readSmall(path);
+  if (bytes?.length === 0) return isBecoming(readStat(pid)) ? null : undefined;
   if (bytes?.length === buffer.length) {
     // A task's environment may be larger than the buffer.
     try {
@@ -125,6 +129,15 @@ export function readTag(pid: number, prefix: Buffer): string | undefined {
   let to = from;
   while (to < bytes.length && bytes[to] !== 0 && bytes[to] !== 47) to++;
   return bytes.toString("latin1", from, to);
+}
+
+/**
+ * Of a process whose environment was read as empty. During execve(2) it is so until the new program's is in place, and so is
+ * what was opened before (fs/proc/base.c, environ_read). Of what can be seen the program's address is set last
+ * (fs/binfmt_elf.c, load_elf_binary).
+ */
+function isBecoming(stat: Stat | undefined): boolean {
+  return isAlive(stat) && !stat.kernel && !stat.bare;
 }
 
 /** This boot's id; undefined where the system has none. */

@@ -62,7 +62,7 @@ export const endBugs: readonly PlantedBug[] = [
     breaks: "a stranger whose processes took over a group's number is killed with what is left of an attempt",
     changes: [
       {
-        file: "worker/process/tree.ts",
+        file: "worker/process/look.ts",
         edits: [
           {
             find: "    if (started.group === started.pid && leader !== undefined && leader.startTicks !== started.startTicks) continue;\n",
@@ -72,6 +72,46 @@ export const endBugs: readonly PlantedBug[] = [
       },
     ],
     caughtBy: { test: "test/worker/process/strangers.test.ts" },
+  },
+  {
+    name: "take who is becoming another for a stranger",
+    rule: 25,
+    breaks: "a process that left its group and is executing another program goes on after the end of its attempt was told",
+    changes: [
+      {
+        file: "worker/process/look.ts",
+        edits: [
+          {
+            find: 'if (tagged === null) return "again";\n      if (tagged === undefined) {',
+            replace: "if (tagged === undefined || tagged === null) {",
+          },
+        ],
+      },
+      {
+        file: "worker/process/proc.ts",
+        edits: [
+          { find: "return isBecoming(readStat(pid)) ? null : undefined;", replace: "return void isBecoming(readStat(pid));" },
+        ],
+      },
+    ],
+    caughtBy: { test: "test/worker/process/escape.test.ts" },
+  },
+  {
+    name: "look at those alone who were there when the look began",
+    rule: 25,
+    breaks: "who forks and ends is never found, and its child goes on after the end of the attempt was told",
+    changes: [
+      {
+        file: "worker/process/look.ts",
+        edits: [
+          {
+            find: "if (again.length + born.length === 0) return true;",
+            replace: "if (again.length + born.length >= 0) return true;",
+          },
+        ],
+      },
+    ],
+    caughtBy: { test: "test/worker/process/escape.test.ts" },
   },
   {
     name: "watch over a pid alone",

@@ -33,6 +33,7 @@ describe("/proc", () => {
       kernel: false,
       startTicks: 4711,
       scheduling: "10 113 114",
+      bare: false,
     });
     expect(parseStat("")).toBeUndefined();
     expect(parseStat("42 (x) S")).toBeUndefined();
