@@ -1,5 +1,5 @@
 /** What a check found: one line for people, one object for programs. */
-import { pause } from "../../schema/kit/backoff.ts";
+import { patience } from "../../schema/kit/backoff.ts";
 import { doctorLimits } from "../../schema/limits/doctor.ts";
 
 /** `skip`: it was not looked at, and the sentence says why. Only `fail` makes the whole fail. */
@@ -38,7 +38,7 @@ export interface Check {
 /** Makes a check within its time. */
 export async function made(check: Check, withinMs: number = doctorLimits.checkMs): Promise<readonly Finding[]> {
   const over = new AbortController();
-  const late = pause(withinMs, over.signal).then((): Finding[] => [
+  const late = patience(withinMs, over.signal).then((): Finding[] => [
     fail(
       check.name,
       `this check was not finished within ${withinMs / 1_000} s`,

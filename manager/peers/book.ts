@@ -1,5 +1,5 @@
 /** Who leads which pool, as far as this manager knows: of pools that it serves from its engines, of others from the store. */
-import { pause } from "../../schema/kit/backoff.ts";
+import { patience } from "../../schema/kit/backoff.ts";
 import type { Clock } from "../../schema/kit/clock.ts";
 import { peerLimits } from "../../schema/limits/peers.ts";
 import type { PoolEngine } from "../engine/engine.ts";
@@ -82,7 +82,7 @@ export class LeaderBook {
   async #inTime(pool: string, row: Promise<LeaseRow | null>): Promise<LeaseRow | null> {
     const lookMs = this.#deps.lookMs ?? peerLimits.lookMs;
     const enough = new AbortController();
-    const late = pause(lookMs, enough.signal).then(() => "late" as const);
+    const late = patience(lookMs, enough.signal).then(() => "late" as const);
     try {
       const read = await Promise.race([row, late]);
       if (read !== "late") return read;

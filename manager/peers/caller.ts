@@ -2,6 +2,7 @@
 import { Agent as PlainAgent, request as plainRequest, type ClientRequest, type IncomingMessage } from "node:http";
 import { Agent as TlsAgent, request as tlsRequest } from "node:https";
 import { sha256Hex } from "../../schema/digest.ts";
+import { patience } from "../../schema/kit/backoff.ts";
 import { peerLimits } from "../../schema/limits/peers.ts";
 import { answerHeader, openAnswer, questionHeader, sealQuestion, type Question } from "./seal.ts";
 
@@ -45,7 +46,7 @@ export class PeerCaller {
     const question: Question = { path, from: this.#name, to: to.name, number: this.#number, bodyHash: sha256Hex(body) };
     const exchange = new Exchange(() => this.#request(to.address, question, body));
     const giveUp = (): void => exchange.end(signal?.reason instanceof Error ? signal.reason.message : "nobody waits for it");
-    const timer = setTimeout(() => exchange.end(`no answer within ${withinMs} ms`), withinMs);
+    const takeBack = afterPatience(withinMs, () => exchange.end(`no answer within ${withinMs} ms`));
     signal?.addEventListener("abort", giveUp, { once: true });
     if (signal?.aborted) giveUp();
     try {
@@ -58,7 +59,7 @@ export class PeerCaller {
       const why = error instanceof Error ? error.message || error.name : String(error);
       return { kind: exchange.sent ? "broken" : "unsent", why };
     } finally {
-      clearTimeout(timer);
+      takeBack();
       signal?.removeEventListener("abort", giveUp);
     }
   }
@@ -117,11 +118,12 @@ class Exchange {
         this.sent = true;
         return;
       }
-      const slow = setTimeout(() => this.end(`no connection within ${peerLimits.connectMs} ms`), peerLimits.connectMs);
-      socket.once("close", () => clearTimeout(slow));
+      const { connectMs } = peerLimits;
+      const stands = afterPatience(connectMs, () => this.end(`no connection within ${connectMs} ms`));
+      socket.once("close", stands);
       // Over TLS the request waits for the handshake, which may fail.
       socket.once("encrypted" in socket ? "secureConnect" : "connect", () => {
-        clearTimeout(slow);
+        stands();
         this.sent = true;
       });
     });
@@ -132,6 +134,15 @@ class Exchange {
   end(why: string): void {
     this.#request?.destroy(new Error(why));
   }
+}
+
+/** Calls `act` once when the patience is over; what it returns takes that back. */
+function afterPatience(ms: number, act: () => void): () => void {
+  const takenBack = new AbortController();
+  void patience(ms, takenBack.signal).then(() => {
+    if (!takenBack.signal.aborted) act();
+  });
+  return () => takenBack.abort();
 }
 
 async function receive(response: IncomingMessage): Promise<Received> {

@@ -1,5 +1,5 @@
 /** Requests for pools that another manager leads: sent to it once, and answered truthfully whatever becomes of it. */
-import { pause } from "../../schema/kit/backoff.ts";
+import { patience, pause } from "../../schema/kit/backoff.ts";
 import { peerLimits } from "../../schema/limits/peers.ts";
 import { problem, ProblemError } from "../../schema/problem.ts";
 import type { Request } from "../control/inputs.ts";
@@ -196,7 +196,7 @@ export class Forwarder {
     // Under a higher term it is still the same process: it answers all whom it has taken (rule 19), and has not taken what is late.
     if (now.kind === "elsewhere" && now.holder.name === holder.name) return;
     // A leader that steps down answers everybody before it gives the lease back: what it said may still be on its way.
-    await pause(peerLimits.lastWordsMs, one.ending.signal);
+    await patience(peerLimits.lastWordsMs, one.ending.signal);
     one.ending.abort(new Error(`${holder.name} does not lead any more`));
   }
 

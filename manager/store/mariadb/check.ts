@@ -1,5 +1,5 @@
 /** What the store relies on in the server, and whether it holds: sentences for `/health` that say what to set (rules 17, 19, 21). */
-import { pause } from "../../../schema/kit/backoff.ts";
+import { patience } from "../../../schema/kit/backoff.ts";
 import { mariadbLimits } from "../../../schema/limits/mariadb.ts";
 import type { Store } from "../store.ts";
 import type { Connections } from "./connection.ts";
@@ -28,12 +28,12 @@ const names = [
 
 /** Asks the server. A server that does not answer, or not soon, is a check that fails, and no error. */
 export async function checkMariadb(connections: Connections, withinMs: number = mariadbLimits.checkMs): Promise<Check[]> {
-  const patience = new AbortController();
-  const late = pause(withinMs, patience.signal).then((): Check[] => [
+  const over = new AbortController();
+  const late = patience(withinMs, over.signal).then((): Check[] => [
     { name: "database", ok: false, sentence: `MariaDB at ${connections.address.shown} does not answer within ${withinMs} ms.` },
   ]);
   const checks = await Promise.race([ask(connections), late]);
-  patience.abort();
+  over.abort();
   return checks;
 }
 

@@ -4,7 +4,7 @@
  * known exactly, and an endpoint that is away costs this much memory and no more.
  */
 import { tracingLimits } from "../../limits/tracing.ts";
-import { doubledDelayMs, pause } from "../backoff.ts";
+import { doubledDelayMs, patience, pause } from "../backoff.ts";
 import type { Log } from "../log.ts";
 import type { TracingFigures } from "../tracing.ts";
 
@@ -51,7 +51,7 @@ export class SpanQueue {
     clearTimeout(this.#timer);
     this.#closing.abort();
     const enough = new AbortController();
-    await Promise.race([this.#lastWords(enough.signal), pause(this.#limits.closeMs, enough.signal)]);
+    await Promise.race([this.#lastWords(enough.signal), patience(this.#limits.closeMs, enough.signal)]);
     enough.abort();
     const left = this.#waiting.splice(0).length;
     if (left > 0) {

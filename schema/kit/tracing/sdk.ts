@@ -15,7 +15,7 @@ import {
 } from "@opentelemetry/api";
 import { NodeSDK } from "@opentelemetry/sdk-node";
 import { formatTraceparent, parseTraceparent } from "../../trace.ts";
-import { pause } from "../backoff.ts";
+import { patience } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { tracingLimits } from "../../limits/tracing.ts";
@@ -58,7 +58,7 @@ export function startTracing(settings: TracingSettings, deps: { readonly clock: 
       await queue.close();
       const enough = new AbortController();
       // The queue is empty, so there is nothing to wait for but an export that hangs.
-      await Promise.race([sdk.shutdown().catch(() => undefined), pause(tracingLimits.closeMs, enough.signal)]);
+      await Promise.race([sdk.shutdown().catch(() => undefined), patience(tracingLimits.closeMs, enough.signal)]);
       enough.abort();
       trace.disable();
       diag.disable();
