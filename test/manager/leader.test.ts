@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { Now } from "../../schema/given.ts";
 import { becomeLeader, type LeaderDeps } from "../../manager/leader.ts";
 import { openMemoryStore } from "../../manager/store/memory.ts";
@@ -13,6 +13,7 @@ async function candidate(first: Partial<LeaderStore> = {}, freeAfterMs?: number)
   const leader = await memory.takeLease(pool, "leader", null, 0);
   const now = { mono: 0, wall: 0 };
   const stop = new AbortController();
+  onTestFinished(() => stop.abort());
   const troubles: string[] = [];
   let looks = 0;
   const store: LeaderStore = {

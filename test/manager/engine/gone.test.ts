@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import type { EngineWatch } from "../../../manager/engine/watch.ts";
 import { until } from "../../kit/until.ts";
-import { createTask, makeRig, problemOf, type Rig } from "./rig.ts";
+import { processTimers, type Timers } from "../../../schema/kit/clock.ts";
+import { answerWithinMs, createTask, makeRig, problemOf, type Rig } from "./rig.ts";
 
 /** Holds the next commit, so that what is asked meanwhile waits in the queue. */
 function holdCommits(rig: Rig): { readonly reached: Promise<void>; readonly letGo: () => void } {
@@ -19,6 +20,17 @@ function holdCommits(rig: Rig): { readonly reached: Promise<void>; readonly letG
 function counting(): { readonly watch: EngineWatch; readonly left: number[] } {
   const left: number[] = [];
   return { left, watch: { held: () => undefined, requestsLeft: (_pool, count) => left.push(count) } };
+}
+
+/** Timers of which those for answers end when the test says so. */
+function timeByHand(): { readonly timers: Timers; readonly timeIsUp: () => void } {
+  const late = new Set<() => void>();
+  const after = (ms: number, act: () => void): (() => void) => {
+    if (ms !== answerWithinMs) return processTimers.after(ms, act);
+    late.add(act);
+    return () => late.delete(act);
+  };
+  return { timers: { ...processTimers, after }, timeIsUp: () => late.forEach((act) => act()) };
 }
 
 test("a request whose client has gone is not stepped, those before and behind it are", async () => {
@@ -67,11 +79,13 @@ test("what nobody waits for takes nobody's place in a batch", async () => {
 
 test("who waited as long as anybody may learns whether it was stepped", async () => {
   const { watch, left } = counting();
-  const rig = await makeRig({ watch, answerWithinMs: 30 });
+  const { timers, timeIsUp } = timeByHand();
+  const rig = await makeRig({ watch, timers });
   const held = holdCommits(rig);
   const stepped = problemOf(rig.engine.ask(createTask("stepped")));
   await held.reached;
   const waiting = problemOf(rig.engine.ask(createTask("waiting")));
+  timeIsUp();
   expect(await stepped).toBe("outcome-unknown");
   expect(await waiting).toBe("not-taken");
   held.letGo();

@@ -6,7 +6,7 @@ import type { PoolEngine } from "../../../manager/engine/engine.ts";
 import { openPeers } from "../../../manager/peers/peers.ts";
 import type { BrokerPlace } from "../../../manager/peers/messages.ts";
 import type { ControlPlane } from "../../../manager/plane.ts";
-import type { LeaseRow } from "../../../manager/store/store.ts";
+import { StoreError, type LeaseRow } from "../../../manager/store/store.ts";
 import { freePorts } from "../../kit/ports.ts";
 import { until } from "../../kit/until.ts";
 import { answering, key, leaderRig, leaseOf, type LeaderRig } from "../peers/rig.ts";
@@ -128,7 +128,8 @@ test("a follower is not ready, and says why, when nobody leads, the leader does 
     /^pool default: manager-gone at .* does not answer/,
   );
   const leader = await leaderRig();
-  const broken = new Error("the disk is full");
+  // Tried until it holds: an error that nobody knows is given up at its third time, and the lead with it.
+  const broken = new StoreError("transient", true, "the disk is full");
   leader.fault = () => Promise.reject(broken);
   leader.engine.ask(createTask("one")).catch(() => undefined);
   await until("the leader to be in trouble", () => leader.engine.trouble);

@@ -1,7 +1,7 @@
 /** An engine over a memory store whose commits and reads can be made to fail. */
 import { onTestFinished } from "vitest";
 import { silentLog, type Log } from "../../../schema/kit/log.ts";
-import { processClock } from "../../../schema/kit/clock.ts";
+import { processClock, type Timers } from "../../../schema/kit/clock.ts";
 import { systemDice } from "../../../schema/kit/random.ts";
 import { ProblemError, type ProblemCode } from "../../../schema/problem.ts";
 import { taskInput } from "../../../schema/task.ts";
@@ -31,6 +31,9 @@ export interface Rig {
   readFault: Error | null;
 }
 
+/** How long a request of a rig waits for its answer. */
+export const answerWithinMs = 60_000;
+
 interface RigOptions {
   readonly log?: Log;
   readonly watch?: EngineWatch;
@@ -38,7 +41,8 @@ interface RigOptions {
   readonly readFault?: Error;
   /** As on MariaDB, where a commit is what proves the lease. */
   readonly leaseIsRow?: boolean;
-  readonly answerWithinMs?: number;
+  /** Instead of this process's own. */
+  readonly timers?: Timers;
   /** The test is about a loop that fails: elsewhere it fails the test. */
   readonly loopFails?: boolean;
 }
@@ -76,13 +80,14 @@ export function startRig(options: RigOptions = {}): Rig {
     log: options.log ?? silentLog(),
     holder: "test",
     options: poolOptions(),
-    timing: { leaseRenewMs: 20, leaseStillMs: 40, tickMs: 20, answerWithinMs: options.answerWithinMs ?? 60_000 },
+    timing: { leaseRenewMs: 20, leaseStillMs: 40, tickMs: 20, answerWithinMs },
     send: (workerId, _term, command) => rig.sent.push({ workerId, items: command.items }),
     onEvents: (events) => {
       rig.events.push(...events);
       options.onEvents?.(events);
     },
     ...(options.watch ? { watch: options.watch } : {}),
+    ...(options.timers ? { timers: options.timers } : {}),
   });
   rig.engine.start();
   onTestFinished(async () => {

@@ -108,10 +108,11 @@ test("an answer that breaks off, or whose seal does not hold, leaves the outcome
 });
 
 test("a leader that stands still holds nobody for longer than its lead: the request is let go when somebody else leads", async () => {
-  const address = await answering(() => undefined);
+  const { promise: arrived, resolve: arrives } = Promise.withResolvers<void>();
+  const address = await answering(() => arrives());
   const follower = followerRig(leaseOf("manager-paused", address), { answerWithinMs: 3_600_000 });
   const asked = problemOf(follower.forwarder.ask(pool, createTask("one")));
-  await until("the request to be on its way", () => follower.forwarder.inFlight === 1);
+  await arrived;
   follower.lease = leaseOf("manager-next", "http://127.0.0.1:1", 2);
   expect(await asked).toMatchObject({
     code: "outcome-unknown",
@@ -165,12 +166,10 @@ test("a manager that does not lead says so, asks nobody else, and the request go
   expect(old.heard.map(({ path }) => path)).toEqual(["/peers/ask", "/peers/ask"]);
   expect(next.heard).toEqual([]);
 
-  let looks = 0;
-  Object.defineProperty(follower, "lease", {
-    get: () =>
-      (looks += 1) === 1 ? leaseOf(old.name, old.address, term) : leaseOf(next.name, next.address, next.engine.lead?.term),
-  });
+  // The lease has moved, and this manager has not looked since.
+  follower.fresh = leaseOf(next.name, next.address, next.engine.lead?.term);
   expect((await follower.forwarder.ask(pool, createTask("one"))).outcome).toMatchObject({ kind: "task" });
+  expect([old.heard.length, next.heard.length]).toEqual([3, 1]);
 });
 
 test("a request that was meant for another term is not taken", async () => {
@@ -227,6 +226,7 @@ test("a body that is not the one that was sealed is refused", async () => {
   const socket = connect({ host, port });
   const answer = await new Promise<string>((done) => {
     let text = "";
+    socket.on("error", () => undefined);
     socket.on("data", (bytes) => (text += bytes.toString())).on("close", () => done(text));
     socket.write(
       `POST /peers/ask HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-muster-peer: ${seal}\r\ncontent-length: 7\r\n\r\n{"v":2}`,
@@ -237,10 +237,12 @@ test("a body that is not the one that was sealed is refused", async () => {
 });
 
 test("more requests than may be on their way are not taken, and neither is one that is too large", async () => {
-  const address = await answering(() => undefined);
-  const follower = followerRig(leaseOf("manager-slow", address));
+  const { promise: arrived, resolve: arrives } = Promise.withResolvers<void>();
+  const address = await answering(() => arrives());
+  const follower = followerRig(leaseOf("manager-slow", address), { answerWithinMs: 3_600_000 });
   const asked = Array.from({ length: peerLimits.inFlight }, () => problemOf(follower.forwarder.ask(pool, createTask("one"))));
   await until("all to be on their way", () => follower.forwarder.inFlight === peerLimits.inFlight);
+  await arrived;
   expect(await problemOf(follower.forwarder.ask(pool, createTask("one")))).toMatchObject({
     code: "not-taken",
     detail: expect.stringContaining("too many requests are on their way"),

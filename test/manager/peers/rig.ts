@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { onTestFinished } from "vitest";
-import { processClock } from "../../../schema/kit/clock.ts";
+import { processClock, type Clock } from "../../../schema/kit/clock.ts";
 import { silentLog } from "../../../schema/kit/log.ts";
 import { LeaderBook } from "../../../manager/peers/book.ts";
 import { PeerCaller } from "../../../manager/peers/caller.ts";
@@ -79,14 +79,17 @@ export interface FollowerRig {
   readonly caller: PeerCaller;
   /** Who leads, as this manager sees it. */
   lease: LeaseRow | null;
+  /** What the store says to who looks anew; by default the same. */
+  fresh: LeaseRow | null | undefined;
 }
 
 /** A manager that does not lead; `lease` is what it sees. */
 export function followerRig(
   lease: LeaseRow | null,
-  options: { readonly answerWithinMs?: number; readonly key?: Uint8Array } = {},
+  options: { readonly answerWithinMs?: number; readonly key?: Uint8Array; readonly clock?: Clock } = {},
 ): FollowerRig {
   const name = "manager-follower";
+  const clock = options.clock ?? processClock;
   const follower = { lease } as { -readonly [K in keyof FollowerRig]: FollowerRig[K] };
   const engines = new Map([
     [
@@ -99,11 +102,12 @@ export function followerRig(
       },
     ],
   ]);
-  const book = new LeaderBook({ name, engines, store: { readLease: async () => follower.lease }, clock: processClock });
+  const store = { readLease: async () => (follower.fresh === undefined ? follower.lease : follower.fresh) };
+  const book = new LeaderBook({ name, engines, store, clock });
   const caller = new PeerCaller(options.key ?? key, name);
   onTestFinished(() => caller.close());
   follower.caller = caller;
-  follower.views = new LeaderViews({ name, broker: "apart", book, caller, clock: processClock });
+  follower.views = new LeaderViews({ name, broker: "apart", book, caller, clock });
   follower.forwarder = new Forwarder({
     name,
     book,

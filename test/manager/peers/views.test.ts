@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { peerLimits } from "../../../schema/limits/peers.ts";
 import { freePorts } from "../../kit/ports.ts";
 import { hello } from "../engine/rig.ts";
@@ -6,6 +6,9 @@ import { until } from "../../kit/until.ts";
 import { answering, followerRig, leaderRig, leaseOf, pool } from "./rig.ts";
 
 const nothing = { runs: [], workers: [] };
+
+/** All that a test does is done within one instant of it. */
+const stillClock = { now: () => ({ mono: 0, wall: 0 }) };
 
 test("a page of runs and workers is one question, and the leader's memory answers it", async () => {
   const leader = await leaderRig();
@@ -26,16 +29,16 @@ test("a page of runs and workers is one question, and the leader's memory answer
 });
 
 test("a leader that does not answer is said to be silent, and is left alone for a while", async () => {
-  let asked = 0;
-  const address = await answering(() => void (asked += 1));
-  const { views } = followerRig(leaseOf("manager-paused", address));
+  const address = await answering(() => undefined);
+  const { views, caller } = followerRig(leaseOf("manager-paused", address), { clock: stillClock });
+  const asked = vi.spyOn(caller, "call");
   const unknown = {
     kind: "unknown",
     why: `manager-paused at ${address} does not answer: no answer within ${peerLimits.viewMs} ms`,
   };
   expect((await views.ask(new Map([[pool, nothing]]))).get(pool)).toEqual(unknown);
   expect((await views.ask(new Map([[pool, nothing]]))).get(pool)).toEqual(unknown);
-  expect(asked).toBe(1);
+  expect(asked).toHaveBeenCalledTimes(1);
 });
 
 test("who cannot be asked is said in a sentence", async () => {
@@ -59,7 +62,7 @@ test("who cannot be asked is said in a sentence", async () => {
 
 test("many who ask for the health of a pool at once are told by one question", async () => {
   const leader = await leaderRig();
-  const { views } = followerRig(leaseOf(leader.name, leader.address, leader.engine.lead?.term));
+  const { views } = followerRig(leaseOf(leader.name, leader.address, leader.engine.lead?.term), { clock: stillClock });
   const seen = await Promise.all(Array.from({ length: 50 }, () => views.health(pool)));
   expect(new Set(seen.map(({ kind }) => kind))).toEqual(new Set(["whole"]));
   expect(leader.heard).toHaveLength(1);
