@@ -267,9 +267,9 @@ export class Attempts {
   }
 
   lookAtProgress(t: Tracked): void {
-    const seen = readProgress(`${this.folderOf(t.attempt)}/progress`, t.progressMtimeMs);
+    const seen = readProgress(`${this.folderOf(t.attempt)}/progress`, t.progressSeen);
     if (!seen) return;
-    t.progressMtimeMs = seen.mtimeMs;
+    t.progressSeen = seen.seen;
     if (seen.progress) this.#o.listener.progress({ attempt: t.attempt, ...seen.progress });
   }
 

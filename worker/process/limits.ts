@@ -29,9 +29,10 @@ export const processLimits = {
   /** How long recovery waits for what an attempt left behind; what is slower ends later, like a live one. */
   recoverMs: 5_000,
   recoverLookMs: 20,
-  /** How long a signal waits for the program that shall take it, between its shim's record and its exec. */
-  programMs: 2_000,
+  /** How long a signal waits for the program that shall take it, between its shim's record and its exec, and how it looks. */
+  programMs: 60_000,
   programLookMs: 2,
+  programLookMaxMs: 50,
   /** An attempt that was given to a shim is looked at this soon, and again until its claim is there: no bell rings for it. */
   startLookMs: 10,
   startLookMaxMs: 1_000,

@@ -5,7 +5,8 @@ import { shimAlive, type Started } from "./records.ts";
 
 /**
  * Acts once the program is there to take a signal, a moment after its shim is: a shell loses what it catches between fork and
- * exec. What never becomes a program is waited for `programMs`, and not at all once its shim or the attempt is at its end.
+ * exec, however long the host lets it stand there. What hangs before its program is waited for `programMs`, and not at all once
+ * its shim or the attempt is at its end.
  */
 export function whenProgram(
   started: Started,
@@ -13,10 +14,10 @@ export function whenProgram(
   act: () => void,
 ): void {
   const untilMs = host.clock.now().mono + processLimits.programMs;
-  const look = (): void => {
+  const look = (againMs: number): void => {
     const wait = shimAlive(started, host.bootId) && !hasProgram(started.pid) && host.lives() && host.clock.now().mono < untilMs;
-    if (wait) setTimeout(look, processLimits.programLookMs);
+    if (wait) setTimeout(() => look(Math.min(againMs * 2, processLimits.programLookMaxMs)), againMs);
     else act();
   };
-  look();
+  look(processLimits.programLookMs);
 }

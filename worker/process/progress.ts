@@ -11,12 +11,12 @@ const tailBytes = 4_096;
 
 /**
  * The newest word of a process about itself: the last complete line of MUSTER_PROGRESS, `percent message` with either part
- * left out (`42 half way`, `42.5%`, `copying`). Undefined when the file is missing, unchanged since `seenMs`, or says nothing.
+ * left out (`42 half way`, `42.5%`, `copying`). Undefined when the file is missing, or as it was when `seen` was given back.
  */
 export function readProgress(
   file: string,
-  seenMs: number,
-): { readonly progress: Progress | undefined; readonly mtimeMs: number } | undefined {
+  seen: string,
+): { readonly progress: Progress | undefined; readonly seen: string } | undefined {
   // Missing is the usual case, and an error costs more than a look.
   if (!existsSync(file)) return undefined;
   let fd: number;
@@ -28,10 +28,12 @@ export function readProgress(
   }
   try {
     const stat = fstatSync(fd);
-    if (!stat.isFile() || stat.mtimeMs === seenMs) return undefined;
+    // Two writes within a tick of the kernel's clock have the same time.
+    const now = `${stat.mtimeMs} ${stat.size}`;
+    if (!stat.isFile() || now === seen) return undefined;
     const bytes = Buffer.allocUnsafe(Math.min(tailBytes, stat.size));
     const read = readSync(fd, bytes, 0, bytes.length, Math.max(0, stat.size - bytes.length));
-    return { progress: parseProgress(bytes.toString("utf8", 0, read)), mtimeMs: stat.mtimeMs };
+    return { progress: parseProgress(bytes.toString("utf8", 0, read)), seen: now };
   } catch {
     return undefined;
   } finally {

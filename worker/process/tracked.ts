@@ -25,7 +25,8 @@ export interface Tracked {
   /** When its launch was first, and last, told to a shim. */
   firstSentMono: number;
   sentMono: number;
-  progressMtimeMs: number;
+  /** What its progress file was when it was read last. */
+  progressSeen: string;
   /** Signals that were asked for before its shim was known. */
   readonly early: (() => void)[];
 }
@@ -43,7 +44,7 @@ export function track(attempt: string, limits: LaunchOrder["limits"], state: Tra
     started: null,
     firstSentMono: 0,
     sentMono: 0,
-    progressMtimeMs: 0,
+    progressSeen: "",
     early: [],
   };
 }

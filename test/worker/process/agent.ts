@@ -1,4 +1,4 @@
-/** An agent for tests that kill it: opens a host on the folder it is given and launches what standard input says, one order a line. */
+/** An agent for tests that kill it: opens a host on the folder it is given and launches what standard input says, one order (or new deadlines of an attempt) a line. */
 import { createInterface } from "node:readline";
 import { bootClock } from "../../../schema/kit/clock.ts";
 import { silentLog } from "../../../schema/kit/log.ts";
@@ -12,4 +12,8 @@ const host = await openPosixHost({
   log: silentLog(),
   listener: { started: tell("started"), notStarted: tell("notStarted"), ended: tell("ended"), progress: tell("progress") },
 });
-for await (const line of createInterface({ input: process.stdin })) host.launch(JSON.parse(line) as LaunchOrder);
+for await (const line of createInterface({ input: process.stdin })) {
+  const said = JSON.parse(line) as LaunchOrder & { readonly again?: string };
+  if (said.again === undefined) host.launch(said);
+  else host.setDeadlines(said.again, said.deadlines);
+}

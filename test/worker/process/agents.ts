@@ -20,6 +20,8 @@ export function freshFolder(): string {
 export interface Agent {
   readonly child: ChildProcess;
   readonly started: Map<string, Started>;
+  /** Sets them for all of these. */
+  setDeadlines(of: readonly (readonly [attempt: string, deadlines: LaunchOrder["deadlines"]])[]): void;
   /** kill -9, and waits until it is gone. */
   die(): Promise<void>;
 }
@@ -34,13 +36,17 @@ export function agent(folder: string, orders: readonly LaunchOrder[]): Agent {
     const event = JSON.parse(line) as Started & { readonly kind: string };
     if (event.kind === "started") started.set(event.attempt, event);
   });
-  for (const one of orders) child.stdin.write(`${JSON.stringify(one)}\n`);
+  const tell = (lines: readonly object[]): void =>
+    void child.stdin.write(lines.map((one) => `${JSON.stringify(one)}\n`).join(""));
+  // In one write, so that all are launched in one turn.
+  tell(orders);
   const die = async (): Promise<void> => {
     const gone = once(child, "exit");
     child.kill("SIGKILL");
     await gone;
   };
-  return { child, started, die };
+  const setDeadlines: Agent["setDeadlines"] = (of) => tell(of.map(([attempt, deadlines]) => ({ again: attempt, deadlines })));
+  return { child, started, setDeadlines, die };
 }
 
 export const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();

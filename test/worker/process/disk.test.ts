@@ -3,6 +3,7 @@ import { existsSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { until } from "../../kit/until.ts";
+import { freshFolder } from "./agents.ts";
 import { openRig, runs, temporaryFolder } from "./kit.ts";
 
 describe("a disk that fills up", () => {
@@ -15,16 +16,17 @@ describe("a disk that fills up", () => {
       rmSync(folder, { recursive: true });
     });
     await using rig = await openRig({ folder, diskReserveBytes: 262_144 });
+    // Not on that disk: there is no room on it.
+    const gate = join(freshFolder(), "gate");
     const filler = rig.launch("/bin/sh", [
       "-c",
-      "cat /dev/zero >filler 2>/dev/null; echo full >&2; while ! [ -e /dev/shm/muster-go ]; do sleep 0.05; done; exit 6",
+      `cat /dev/zero >filler 2>/dev/null; echo full >&2; while ! [ -e ${gate} ]; do sleep 0.05; done; exit 6`,
     ]);
     await rig.started(filler);
     await until("the disk is full", () => statfsSync(folder).bavail === 0);
     const refused = rig.launch("true");
     expect(await rig.notStarted(refused)).toMatchObject({ how: "refused", why: expect.stringContaining("kept in reserve") });
-    writeFileSync("/dev/shm/muster-go", "");
-    onTestFinished(() => rmSync("/dev/shm/muster-go", { force: true }));
+    writeFileSync(gate, "");
     expect((await rig.ended(filler)).exit).toEqual({ read: "code", code: 6 });
     await rig.host.remove(filler);
     const next = rig.launch("/bin/sh", ["-c", "echo again"]);

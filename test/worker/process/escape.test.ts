@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { isAlive, readStat, readTag } from "../../../worker/process/proc.ts";
 import { pidsThatMention } from "../../kit/sweep.ts";
+import { until } from "../../kit/until.ts";
 import { openRig } from "./kit.ts";
 
 /** A script that goes on as `next` says, for ever. */
@@ -24,8 +25,7 @@ test("a process that becomes another program again and again is never taken for 
   const looper = spawn(restless(becomesAnother), { env: { TAG: "in/mine/rest" }, stdio: "ignore" });
   onTestFinished(() => void looper.kill("SIGKILL"));
   const tag = (): string | undefined | null => readTag(looper.pid ?? 0, Buffer.from("in/"));
-  await expect.poll(tag).toBe("mine");
-  const tags = new Set<string | undefined | null>();
+  const tags = new Set<string | undefined | null>([await until("its tag", tag)]);
   for (let look = 0; look < 20_000; look++) tags.add(tag());
   expect(isAlive(readStat(looper.pid ?? 0))).toBe(true);
   // Null once in a while: it says of itself that it cannot tell.
@@ -35,7 +35,7 @@ test("a process that becomes another program again and again is never taken for 
 test("a process that cleared its environment has no tag, and is no riddle", async () => {
   const bare = spawn("/usr/bin/env", ["-i", "sleep", "300"], { env: { TAG: "in/mine/rest" }, stdio: "ignore" });
   onTestFinished(() => void bare.kill("SIGKILL"));
-  await expect.poll(() => readTag(bare.pid ?? 0, Buffer.from("in/"))).toBe(undefined);
+  await until("env(1) to become sleep(1)", () => readTag(bare.pid ?? 0, Buffer.from("in/")) === undefined);
 });
 
 test.for<readonly [is: string, next: string]>([

@@ -1,13 +1,14 @@
 /** A host that cannot make what a launch needs: nothing is lost, and the agent goes on. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import type { Log } from "../../../schema/kit/log.ts";
 import type { Attempts } from "../../../worker/process/attempts.ts";
 import { startPoll } from "../../../worker/process/poll.ts";
 import { until } from "../../kit/until.ts";
 import { sweep } from "../../kit/sweep.ts";
-import { clock, openRig, temporaryFolder } from "./kit.ts";
+import { freshFolder } from "./agents.ts";
+import { clock, openRig } from "./kit.ts";
 
 test("the shims' fifos are made anew when somebody removed them", async () => {
   await using rig = await openRig();
@@ -54,15 +55,19 @@ test("an attempt that cannot be looked at keeps no other from being looked at", 
 });
 
 test("an attempt that no shim begins is given to others ever more rarely, so that a slow one has its time, and is then called off", async () => {
-  const folder = temporaryFolder();
+  const folder = freshFolder();
   const [shell, shims] = [`${folder}/slow-sh`, `${folder}/shims-begun`];
   // Each shim of this shell hangs before its first line.
   writeFileSync(shell, `#!/bin/sh\n[ "$2" != shim ] || { echo >>${shims}; exec sleep 600; }\nexec /bin/sh "$@"\n`, {
     mode: 0o755,
   });
   let aheadMs = 0;
-  const ahead = { now: () => ({ ...clock.now(), mono: clock.now().mono + aheadMs }) };
+  // It stands but for what this test adds: how long the host takes for each of these steps counts for nothing.
+  const { wall, mono } = clock.now();
+  const ahead = { now: () => ({ wall, mono: mono + aheadMs }) };
   await using rig = await openRig({ clock: ahead, launcherShell: { shell, how: "setsid" } });
+  // They work in the host's folder.
+  onTestFinished(() => sweep(rig.folder));
   const begun = (): number => (existsSync(shims) ? readFileSync(shims, "latin1").length : 0);
   const shimsAre = (count: number): Promise<unknown> => until(`${count} shims`, () => begun() >= count);
   const attempt = rig.launch("/bin/true");
@@ -73,7 +78,8 @@ test("an attempt that no shim begins is given to others ever more rarely, so tha
   await shimsAre(3);
   const later = rig.launch("/bin/true");
   await shimsAre(4);
-  // Time for the later one's second, and the poll has looked at the earlier one before: its third has as long as it took to come to it.
+  // Time for the later one's second, and the poll has looked at the earlier one before: its third has as long as it took to come
+  // to it.
   aheadMs = 19_000;
   await shimsAre(5);
   expect(begun()).toBe(5);
@@ -82,5 +88,4 @@ test("an attempt that no shim begins is given to others ever more rarely, so tha
   aheadMs = 80_000;
   expect(await rig.notStarted(later)).toMatchObject({ how: "refused" });
   expect(await rig.notStarted(attempt)).toMatchObject({ how: "refused", why: expect.stringContaining("no shim began it") });
-  sweep(folder);
 });

@@ -68,10 +68,12 @@ describe("the agent dies by kill -9", () => {
     await until("its program", () => existsSync(out) && readFileSync(out, "latin1") !== "");
     const { pid } = (first.started.get("paused") as Started).process;
     process.kill(-pid, "SIGSTOP");
+    const isStopped = (): boolean => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, "latin1"));
+    await until("it to be stopped", isStopped);
     await first.die();
     await using rig = await openRig({ folder });
     expect(await rig.host.recover([ask("paused")])).toMatchObject([{ found: "alive" }]);
-    expect(readFileSync(`/proc/${pid}/status`, "latin1")).toMatch(/^State:\s+T/m);
+    expect(isStopped()).toBe(true);
     rig.host.kill("paused");
     await rig.ended("paused");
   });
@@ -99,23 +101,37 @@ function textOf(file: string): string {
 }
 
 describe("deadlines", () => {
-  const passing = (ms: number, fence = false) => ({
+  const passing = (ms: number, fence = false, graceMs = 3_000) => ({
     timeoutMono: fence ? null : clock.now().mono + ms,
     fenceMono: fence ? clock.now().mono + ms : null,
-    graceMs: 1_000,
+    graceMs,
   });
+  const far = 3_600_000;
+  const watchdogOf = (folder: string): number | undefined => {
+    const claim = /^([0-9]+) [0-9]+ \S+ end 2\n/.exec(textOf(join(folder, "watchdog")));
+    return claim ? Number(claim[1]) : undefined;
+  };
 
   test("are kept by the watchdog when no agent lives: TERM, grace, KILL to the whole tree", async () => {
     const folder = freshFolder();
     const stubborn = "trap 'echo term' TERM; setsid sleep 600 & echo $!; while :; do sleep 0.1; done";
     const orders = [
-      order("soft", "sleep", ["600"], { deadlines: passing(1_000) }),
-      order("hard", "/bin/sh", ["-c", stubborn], { deadlines: passing(1_000) }),
-      order("fence", "sleep", ["600"], { deadlines: passing(1_000, true) }),
+      order("soft", "sleep", ["600"], { deadlines: passing(far) }),
+      order("hard", "/bin/sh", ["-c", stubborn], { deadlines: passing(far) }),
+      order("fence", "sleep", ["600"], { deadlines: passing(far, true) }),
       order("free", "sleep", ["600"]),
     ];
     const first = agent(folder, orders);
-    await until("all run and are watched", () => first.started.size === 4 && existsSync(join(folder, "watchdog")));
+    await until("all run and are watched", () => first.started.size === 4 && watchdogOf(folder) !== undefined);
+    // Before that line it would not take TERM as it shall.
+    await until("the stubborn one's trap", () => textOf(join(folder, "attempts/hard/stdout")).includes("\n"));
+    const before = textOf(join(folder, "deadlines/fence"));
+    first.setDeadlines([
+      ["soft", passing(1_000)],
+      ["hard", passing(1_000)],
+      ["fence", passing(1_000, true)],
+    ]);
+    await until("the last of them to be written", () => textOf(join(folder, "deadlines/fence")) !== before);
     await first.die();
     const pids = ["soft", "hard", "fence"].map((attempt) => (first.started.get(attempt) as Started).process.pid);
     await until("all three are gone", () => !pids.some(runs), 30_000);
@@ -137,12 +153,21 @@ describe("deadlines", () => {
 
   test("can be moved: a renewed one does not end the attempt at the old time", async () => {
     await using rig = await openRig();
-    const renewed = rig.launch("sleep", ["600"], { deadlines: passing(2_500, true) });
-    const left = rig.launch("sleep", ["600"], { deadlines: passing(2_500, true) });
-    await Promise.all([rig.started(renewed), rig.started(left)]);
-    rig.host.setDeadlines(renewed, passing(3_600_000, true));
+    const endless = ["-c", "echo ready; exec sleep 600"];
+    // The watchdog looks at them in the order of their names.
+    const renewed = rig.launch("/bin/sh", endless, { attempt: "a-renewed", deadlines: passing(far, true) });
+    const left = rig.launch("/bin/sh", endless, { attempt: "b-left", deadlines: passing(far, true) });
+    const ready = (attempt: string): boolean => textOf(join(rig.host.folderOf(attempt), "stdout")) !== "";
+    await until("both run", () => ready(renewed) && ready(left));
+    const watchdog = await until("the watchdog", () => watchdogOf(rig.folder));
+    // It looks at nothing between the two: else it might come first where this process has to wait.
+    process.kill(watchdog, "SIGSTOP");
+    await until("it to stand", () => /^State:\s+T/m.test(readFileSync(`/proc/${watchdog}/status`, "latin1")));
+    for (const attempt of [renewed, left]) rig.host.setDeadlines(attempt, passing(0, true, 60_000));
+    rig.host.setDeadlines(renewed, passing(far, true));
+    process.kill(watchdog, "SIGCONT");
     expect(await rig.ended(left)).toMatchObject({ fenced: true, termBefore: false, exit: { read: "code", code: 143 } });
-    // The watchdog looks at all in one tick, so the renewed one had its turn.
+    // One tick looks at both, so the renewed one had its turn.
     expect(rig.told.some(([kind, event]) => kind === "ended" && event.attempt === renewed)).toBe(false);
     rig.host.kill(renewed);
     await rig.ended(renewed);
@@ -152,12 +177,9 @@ describe("deadlines", () => {
     await using rig = await openRig();
     // What a host that died hard leaves: a claim with the number of somebody else.
     writeFileSync(join(rig.folder, "watchdog"), `${process.pid} 1 ${bootId} end\n`);
-    const attempt = rig.launch("sleep", ["600"], { deadlines: passing(3_600_000) });
+    const attempt = rig.launch("sleep", ["600"], { deadlines: passing(far) });
     await rig.started(attempt);
-    const watchdog = (): number | undefined => {
-      const claim = /^([0-9]+) [0-9]+ \S+ end 2\n/.exec(textOf(join(rig.folder, "watchdog")));
-      return claim ? Number(claim[1]) : undefined;
-    };
+    const watchdog = (): number | undefined => watchdogOf(rig.folder);
     const first = await until("a watchdog", () => watchdog() !== process.pid && watchdog());
     process.kill(first, "SIGKILL");
     const second = await until("another", () => watchdog() !== first && watchdog());

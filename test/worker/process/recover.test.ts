@@ -19,7 +19,7 @@ describe("recovery", () => {
   test("of a start under way: either it is void and never runs, or it is alive; never both", async () => {
     const folder = freshFolder();
     const witness = join(folder, "witness");
-    mkdirSync(folder, { recursive: true });
+    writeFileSync(witness, "");
     const attempts = Array.from({ length: 60 }, (_, i) => `race-${i}`);
     const first = agent(
       folder,

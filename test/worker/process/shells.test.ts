@@ -76,9 +76,11 @@ describe.for(shells)("%s", ([, shell, how]) => {
   test("keeps deadlines", async (ctx) => {
     if (!existsSync(shell)) ctx.skip(`${shell} is not on this host`);
     await using rig = await openRig({ launcherShell });
-    const attempt = rig.launch("sleep", ["600"], {
-      deadlines: { timeoutMono: clock.now().mono + 500, fenceMono: null, graceMs: 1_000 },
-    });
+    const attempt = rig.launch("/bin/sh", ["-c", "echo ready; exec sleep 600"]);
+    const said = join(rig.host.folderOf(attempt), "stdout");
+    await until("its program", () => existsSync(said) && rig.output(attempt).toString() === "ready\n");
+    // TERM alone ends it: a shim that stands still for the grace would be killed with its record unwritten.
+    rig.host.setDeadlines(attempt, { timeoutMono: clock.now().mono + 500, fenceMono: null, graceMs: 60_000 });
     expect(await rig.ended(attempt)).toMatchObject({ timedOut: true, exit: { read: "code", code: 143 } });
   }, 30_000);
 

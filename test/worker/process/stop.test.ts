@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { readStat, type Stat } from "../../../worker/process/proc.ts";
 import { until } from "../../kit/until.ts";
 import { openRig, runs, type Rig } from "./kit.ts";
 
@@ -197,22 +198,21 @@ test("a shim that somebody else killed is noticed, its program ended, and no cod
 test("a process that got the number of an attempt's shim is never signalled", async () => {
   await using rig = await openRig();
   const decoy = spawn("sleep", ["600"], { detached: true, stdio: "ignore" });
+  onTestFinished(() => void decoy.kill("SIGKILL"));
   await once(decoy, "spawn");
   const attempt = rig.launch("sleep", ["600"]);
   const { process: shim } = await rig.started(attempt);
   const file = join(rig.host.folderOf(attempt), "started");
   // As after 32768 further processes: the number, the group and the session are somebody else's by now.
-  const record = readFileSync(file, "latin1").split(" ");
+  const { pid, startTicks } = readStat(decoy.pid as number) as Stat;
   await using second = await openRig({ folder: rig.folder });
-  // A hundred ticks are a second, so that the two cannot have begun in the same one.
-  writeFileSync(file, [decoy.pid, Number(record[1]) - 100, record[2], decoy.pid, decoy.pid, "end\n"].join(" "));
+  writeFileSync(file, `${attempt} ${pid} ${startTicks - 100} ${shim.bootId} ${pid} ${pid} end\n`);
   const found = await second.host.recover([
     { attempt, launchBootId: shim.bootId, limits: { logStreamBytes: 1, resultBytes: 1 } },
   ]);
   expect(found).toMatchObject([{ found: "exited" }]);
   expect(decoy.exitCode ?? decoy.signalCode).toBe(null);
   expect(runs(decoy.pid as number)).toBe(true);
-  decoy.kill("SIGKILL");
 });
 
 async function pidsWith(marker: string): Promise<number[]> {

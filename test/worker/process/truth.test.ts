@@ -14,33 +14,29 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { processLimits } from "../../../worker/process/limits.ts";
 import { claimVoid, readExit, readStarted } from "../../../worker/process/records.ts";
 import { until } from "../../kit/until.ts";
 import { freshFolder } from "./agents.ts";
-import { openRig, runs, type Rig } from "./kit.ts";
+import { clock, openRig, runs, type Rig } from "./kit.ts";
 
 describe("an exit record that cannot be read", () => {
-  test(
-    "is no end while the program runs, and ends the attempt as lost when its program is gone: its shim does not stay for it",
-    async () => {
-      await using rig = await openRig();
-      const gate = join(rig.folder, "gate");
-      const attempts = ["ln -sf /dev/null ../exit", "rm ../exit; mkdir ../exit"].map((tamper) =>
-        rig.launch("/bin/sh", ["-c", `${tamper}; while ! [ -e '${gate}' ]; do sleep 0.02; done; exit 3`]),
-      );
-      const pids = await Promise.all(attempts.map(async (attempt) => (await rig.started(attempt)).process.pid));
-      // Longer than a poll takes to come round.
-      await rig.ended(rig.launch("/bin/sleep", ["1.5"]));
-      expect(rig.told.filter(([kind, event]) => kind === "ended" && attempts.includes(event.attempt))).toEqual([]);
-      expect(pids.map(runs)).toEqual([true, true]);
-      writeFileSync(gate, "");
-      for (const attempt of attempts) expect((await rig.ended(attempt)).exit).toMatchObject({ read: "unreadable" });
-      expect(pids.map(runs)).toEqual([false, false]);
-      // Sooner than a shim is let go that serves for long, which would hide that this one was kept.
-    },
-    processLimits.shimKeptMs - 2_000,
-  );
+  test("is no end while the program runs, and ends the attempt as lost when its program is gone: its shim does not stay for it", async () => {
+    // It stands: a shim is let go that serves for long, which would hide that this one was kept.
+    const { wall, mono } = clock.now();
+    await using rig = await openRig({ clock: { now: () => ({ wall, mono }) } });
+    const gate = join(rig.folder, "gate");
+    const attempts = ["ln -sf /dev/null ../exit", "rm ../exit; mkdir ../exit"].map((tamper) =>
+      rig.launch("/bin/sh", ["-c", `${tamper}; while ! [ -e '${gate}' ]; do sleep 0.02; done; exit 3`]),
+    );
+    const pids = await Promise.all(attempts.map(async (attempt) => (await rig.started(attempt)).process.pid));
+    // Longer than a poll takes to come round.
+    await rig.ended(rig.launch("/bin/sleep", ["1.5"]));
+    expect(rig.told.filter(([kind, event]) => kind === "ended" && attempts.includes(event.attempt))).toEqual([]);
+    expect(pids.map(runs)).toEqual([true, true]);
+    writeFileSync(gate, "");
+    for (const attempt of attempts) expect((await rig.ended(attempt)).exit).toMatchObject({ read: "unreadable" });
+    expect(pids.map(runs)).toEqual([false, false]);
+  });
 });
 
 describe("an attempt whose claim could not be written", () => {
