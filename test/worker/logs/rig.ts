@@ -1,9 +1,8 @@
-/** A shipper over real files, a manager's store behind a wire that a test may cut, and a clock that a test may push on. */
+/** A shipper over real files, a manager's store behind a wire that a test may cut, and a clock that only a test pushes on. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { processClock } from "../../../schema/kit/clock.ts";
 import { silentLog } from "../../../schema/kit/log.ts";
 import { workerLimits } from "../../../schema/limits.ts";
 import { punchHole, type FreeBytes } from "../../../worker/logs/free.ts";
@@ -20,7 +19,7 @@ export class LogRig implements AsyncDisposable {
   readonly removed: string[] = [];
   /** What becomes of a piece on the wire: false is lost. */
   wire: (piece: LogPiece) => boolean = () => true;
-  /** What the shippers' clock is ahead of the process's. */
+  /** The shippers' clock: it stands but for what a test adds, so that nothing is due by how slow the host is. */
   aheadMs = 0;
   readonly #shippers: LogShipper[] = [];
 
@@ -47,7 +46,7 @@ export class LogRig implements AsyncDisposable {
       freeBytes: options.freeBytes ?? punchHole,
       positions: openPositions(join(this.root, "shipped")),
       logSpoolBytes: options.logSpoolBytes ?? workerLimits.logSpoolBytes,
-      clock: { now: () => ({ mono: processClock.now().mono + this.aheadMs, wall: 0 }) },
+      clock: { now: () => ({ mono: 1_000_000 + this.aheadMs, wall: 0 }) },
       log: silentLog(),
     });
     this.#shippers.push(made);
