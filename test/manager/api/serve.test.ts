@@ -4,6 +4,7 @@ import { silentLog } from "../../../schema/kit/log.ts";
 import { serveApi, type ApiServer } from "../../../manager/api/serve.ts";
 import { rig, token, type Rig } from "./kit.ts";
 import { runRow } from "./rows.ts";
+import { freePorts } from "../../kit/ports.ts";
 import { until } from "../../kit/until.ts";
 
 let r: Rig;
@@ -68,7 +69,8 @@ async function raw(request: string, enough: (text: string) => boolean): Promise<
   socket.on("data", (chunk) => (text += chunk.toString()));
   socket.on("error", () => undefined);
   const closed = new Promise((resolve) => socket.on("close", resolve));
-  socket.write(request);
+  // On its way, also where nothing is waited for.
+  await Promise.race([closed, new Promise((resolve) => socket.write(request, resolve))]);
   await Promise.race([closed, until("the answer", () => enough(text))]);
   socket.destroy();
   return text;
@@ -102,7 +104,7 @@ test("a client that leaves in the middle of its body or of its wait disturbs nob
   const waiting = fetch(`${base}/runs/r1?waitSeconds=60`, { headers: { authorization }, signal: leave.signal }).catch(
     (error: unknown) => error,
   );
-  await until("the wait to have begun", async () => (await fetch(`${base}/livez`)).ok);
+  await until("the wait to have begun", () => r.plane.listeners > 0);
   leave.abort();
   await waiting;
   await until("the wait to have been let go", () => r.lines.find((line) => line["route"] === "/runs/{id}"));
@@ -124,14 +126,18 @@ test("a client of an event stream that leaves gives its place back", async () =>
 });
 
 test("close ends streams cleanly and lets go of the port", async () => {
-  const response = await fetch(`${base}/events`, { headers: { authorization, accept: "text/event-stream" } });
+  // One that no client of another process is given meanwhile.
+  const [port = 0] = await freePorts(1);
+  const serve = (): Promise<ApiServer> => serveApi(r.app, { host: "127.0.0.1", port, log: silentLog() });
+  const first = await serve();
+  const response = await fetch(`http://127.0.0.1:${port}/events`, { headers: { authorization, accept: "text/event-stream" } });
   const text = response.text();
   await until("the stream to be open", () => r.plane.listeners > 0);
-  await server.close();
+  await first.close();
   // Whole, and not cut off when the time for answers was up.
   expect(await text).toContain("retry: 3000");
-  await expect(fetch(`${base}/livez`)).rejects.toThrow();
-  server = await serveApi(r.app, { host: "127.0.0.1", port: server.port, log: silentLog() });
+  await expect(fetch(`http://127.0.0.1:${port}/livez`)).rejects.toThrow();
+  await (await serve()).close();
 });
 
 test("a taken port names the setting that moves it", async () => {

@@ -65,7 +65,8 @@ describe("the SQLite store", () => {
     const answered: number[] = [];
     for (const commits of [1, 7, 4]) {
       const { child, held } = committer(file, size);
-      await until("so many commits", () => held.length >= commits);
+      // Each waits for its disk, which a busy one makes long.
+      await until("so many commits", () => held.length >= commits, 60_000);
       await kill(child);
       answered.push(...held);
     }
@@ -76,7 +77,7 @@ describe("the SQLite store", () => {
     for (let first = 1; first <= queued; first += size) expect(await runsOf(store, first)).toHaveLength(size);
     for (const first of answered) expect(first + size - 1).toBeLessThanOrEqual(queued);
     expect((await store.check()).every((check) => check.ok)).toBe(true);
-  });
+  }, 120_000);
 
   test("is refused, with a sentence, to a second process and to the same one, and not when it is closed", async () => {
     const file = join(temporaryFolder(), "muster.db");

@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Change } from "../../../../manager/control/changes.ts";
 import type { Request } from "../../../../manager/control/inputs.ts";
+import { checkMariadb } from "../../../../manager/store/mariadb/check.ts";
+import { openConnections } from "../../../../manager/store/mariadb/connection.ts";
 import type { Store } from "../../../../manager/store/store.ts";
 import { key, lead, task, worker } from "../../../contract/store/rows.ts";
 import { createTask, problemOf } from "../../engine/rig.ts";
@@ -166,7 +168,8 @@ describe.skipIf(reason !== undefined)(`rows on a real MariaDB${reason ? ` (skipp
 
     test("the start says what the server lacks", async () => {
       await server.admin("SET GLOBAL innodb_flush_log_at_trx_commit = 0");
-      const checks = await store.check();
+      await using connections = await openConnections(url);
+      const checks = await checkMariadb(connections, 60_000);
       await server.admin("SET GLOBAL innodb_flush_log_at_trx_commit = 1");
       expect(checks.filter((one) => !one.ok)).toEqual([
         { name: "durability", ok: false, sentence: expect.stringMatching(/innodb_flush_log_at_trx_commit is 0.*set it to 1/) },

@@ -37,6 +37,22 @@ describe.skipIf(reason !== undefined)(`a real MariaDB${reason ? ` (skipped: ${re
     return connections;
   }
 
+  /** Gives every connection for output a wait for a locked row that no stall of this host uses up. */
+  async function waitLongForRows(connections: Connections): Promise<void> {
+    const all = Promise.withResolvers<void>();
+    let given = 0;
+    await Promise.all(
+      Array.from({ length: mariadbLimits.outputs }, () =>
+        connections.output(async (session) => {
+          await session.query("SET SESSION innodb_lock_wait_timeout = 60");
+          given += 1;
+          if (given === mariadbLimits.outputs) all.resolve();
+          await all.promise;
+        }),
+      ),
+    );
+  }
+
   logStoreContract("logs in MariaDB", async () => {
     const connections = await openConnections(migrated);
     await connections.write(["DELETE FROM log_chunks"]);
@@ -215,7 +231,7 @@ describe.skipIf(reason !== undefined)(`a real MariaDB${reason ? ` (skipped: ${re
 
   test("readers that take every connection of theirs hold up neither what a leader reads nor what it writes", async () => {
     const connections = await opened();
-    const slow = Array.from({ length: mariadbLimits.readers + 1 }, () => connections.read("SELECT SLEEP(10)"));
+    const slow = Array.from({ length: mariadbLimits.readers + 1 }, () => connections.read("SELECT SLEEP(18)"));
     const ended = Promise.race(
       slow.map((one) =>
         one.then(
@@ -227,7 +243,7 @@ describe.skipIf(reason !== undefined)(`a real MariaDB${reason ? ` (skipped: ${re
     await until(
       "all to be taken",
       async () =>
-        (await server.admin("SHOW PROCESSLIST")).filter((one: { Info: string | null }) => one.Info?.includes("SLEEP(10)"))
+        (await server.admin("SHOW PROCESSLIST")).filter((one: { Info: string | null }) => one.Info?.includes("SLEEP(18)"))
           .length === mariadbLimits.readers,
     );
     const leader = connections
@@ -239,6 +255,7 @@ describe.skipIf(reason !== undefined)(`a real MariaDB${reason ? ` (skipped: ${re
 
   test("output that takes every connection of its own holds up neither commits nor anybody else", async () => {
     const [connections, other] = [await opened(migrated), await opened(migrated)];
+    await waitLongForRows(connections);
     const logs = openMariadbLogs(connections);
     const word = (attempt: string, offset: number) =>
       logs.append(attempt, "stdout", { kind: "bytes", offset, bytes: Buffer.from("word") });
@@ -269,13 +286,13 @@ describe.skipIf(reason !== undefined)(`a real MariaDB${reason ? ` (skipped: ${re
 
   test("the check asks the real server, and says of each setting what to do", async () => {
     const connections = await opened();
-    const well = await checkMariadb(connections);
+    const well = await checkMariadb(connections, 60_000);
     expect(well.map((one) => [one.name, one.ok])).toEqual(
       ["database", "version", "durability", "sessions", "max_allowed_packet", "read_only"].map((name) => [name, true]),
     );
     expect(well[0]?.sentence).not.toContain(server.password);
     await server.admin("SET GLOBAL innodb_flush_log_at_trx_commit = 2, read_only = 1");
-    const ill = await checkMariadb(connections);
+    const ill = await checkMariadb(connections, 60_000);
     await server.admin("SET GLOBAL innodb_flush_log_at_trx_commit = 1, read_only = 0");
     expect(ill.filter((one) => !one.ok).map((one) => one.sentence)).toEqual([
       "innodb_flush_log_at_trx_commit is 2: a power cut may lose what was answered; set it to 1.",

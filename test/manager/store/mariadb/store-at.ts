@@ -3,10 +3,16 @@ import { openConnections } from "../../../../manager/store/mariadb/connection.ts
 import { openMariadbStore } from "../../../../manager/store/mariadb/store.ts";
 import type { Store } from "../../../../manager/store/store.ts";
 
-/** A store on the database of the URL, for the running test. */
+/**
+ * A store on the database of the URL, for the running test. Whoever writes by it, one after the other, waits for a locked row longer
+ * than a product's connection does: how long a test holds a lock is up to the host.
+ */
 export async function storeAt(url: string): Promise<Store> {
-  const store = await openMariadbStore(await openConnections(url));
+  const connections = await openConnections(url);
+  const store = await openMariadbStore(connections);
   onTestFinished(async () => await store[Symbol.asyncDispose]());
+  // The one connection that there is by now, which stays as long as nothing goes wrong on it.
+  await connections.write(["SET SESSION innodb_lock_wait_timeout = 60"]);
   return store;
 }
 
