@@ -10,6 +10,11 @@ export interface Called {
   readonly headers: Headers;
 }
 
+/** The attempts of a run that count as tries: one that was refused, such as by a worker that stood still for a while, did nothing. */
+export function triesOf(run: any): any[] {
+  return run.attempts.filter((attempt: any) => attempt.end?.how !== "refused");
+}
+
 export class ApiClient {
   readonly url: string;
   readonly token: string;

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect } from "vitest";
+import { triesOf } from "./api-client.ts";
 import type { Fleet } from "./fleet.ts";
 import { until } from "./until.ts";
 
@@ -27,13 +28,13 @@ export async function startBystander(fleet: Fleet): Promise<Bystander> {
   const letGo = (): void => writeFileSync(gate, "");
   return {
     id,
-    attemptId: run.attempts[0].id as string,
+    attemptId: run.attempts.at(-1).id as string,
     letGo,
     async endsTruly() {
       letGo();
       const ended = await fleet.ended(id);
       expect(ended).toMatchObject({ state: "failed", end: { how: "exited", code: 7 } });
-      expect(ended.attempts).toHaveLength(1);
+      expect(triesOf(ended)).toHaveLength(1);
       expect(readFileSync(begun, "utf8")).toBe(`${id}\n`);
       const output = async (): Promise<unknown> =>
         (await fleet.call("GET", `/runs/${id}/logs`, undefined, { accept: "text/plain" })).body;

@@ -36,7 +36,7 @@ export class Fleet implements AsyncDisposable {
 
   /** A manager with a broker in a process of its own. */
   static async startApart(env: Env = {}): Promise<Fleet> {
-    const fleet = new Fleet(await freePorts(2), { MUSTER_HEARTBEAT_MS: "2000", ...env });
+    const fleet = new Fleet(await freePorts(2), env);
     await fleet.startBroker();
     await fleet.startManager();
     return fleet;
@@ -60,7 +60,7 @@ export class Fleet implements AsyncDisposable {
 
   /** A manager that is ready; `env` goes to it and to every worker. */
   static async start(env: Env = {}): Promise<Fleet> {
-    const fleet = new Fleet(await freePorts(2), { MUSTER_HEARTBEAT_MS: "2000", ...env });
+    const fleet = new Fleet(await freePorts(2), env);
     await fleet.startManager();
     return fleet;
   }

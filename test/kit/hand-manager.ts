@@ -28,7 +28,8 @@ export class HandManager implements AsyncDisposable {
   answerHello: (hello: Hello) => DownItem | undefined = (hello) => this.sync(hello);
   term = 1;
   heartbeatMs = 500;
-  startTtlMs = 5_000;
+  /** Long: whoever stands still for a while has no stale start, which nobody here would send again. */
+  startTtlMs = 60_000;
   workerLostMs = 10_000;
   readonly port: number;
   readonly #broker: EmbeddedBroker;

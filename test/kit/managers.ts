@@ -39,8 +39,8 @@ interface Seat {
   paused: boolean;
 }
 
-/** Small times: a lease is renewed every 200 ms and taken after 1 s of stillness. */
-const quick: Env = { MUSTER_HEARTBEAT_MS: "1000", MUSTER_LEASE_RENEW_MS: "200", MUSTER_LEASE_STILL_MS: "1000" };
+/** A lease that stands still is taken no sooner than in earnest: a leader that a busy host stops for seconds goes on leading. */
+const quick: Env = { MUSTER_HEARTBEAT_MS: "5000", MUSTER_LEASE_RENEW_MS: "200", MUSTER_LEASE_STILL_MS: "6000" };
 
 export class Managers implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "muster-managers-"));

@@ -7,7 +7,7 @@ const roots = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"];
 
 /** Why there is no such bound here; undefined when there is. */
 export function pidsLimitMissing(): string | undefined {
-  const made = tryMake("muster-probe", 10);
+  const made = tryMake(`muster-probe-${process.pid}`, 10);
   if (typeof made === "string") return made;
   rmdirSync(made.folder);
   return undefined;

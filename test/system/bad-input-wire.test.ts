@@ -6,6 +6,7 @@ import { mqttConnector } from "../../broker/mqtt.ts";
 import { commandsTopic, downlinkFilter, uplinkTopic, type UplinkKind } from "../../schema/topics.ts";
 import { startBystander, type Bystander } from "../kit/bystander.ts";
 import { Fleet, type Member } from "../kit/fleet.ts";
+import { jsonLines } from "../kit/json-lines.ts";
 import { until } from "../kit/until.ts";
 import { newcomer } from "../kit/hello.ts";
 
@@ -51,11 +52,7 @@ const bytesOf = (body: unknown): Uint8Array =>
 const up = (kind: UplinkKind, body: unknown, as = "odd"): Promise<void> =>
   odd.publish(uplinkTopic("muster", "default", as, kind), bytesOf(body), { qos: 1 });
 
-const linesOf = (member: Member | undefined): any[] =>
-  readFileSync(member?.logFile ?? "", "utf8")
-    .split("\n")
-    .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line));
+const linesOf = (member: Member | undefined): any[] => jsonLines(member?.logFile ?? "");
 
 /** Does it, and waits for a new line of that process's log that holds these. */
 async function logs(member: Member | undefined, act: () => Promise<void>, line: Record<string, unknown>): Promise<void> {

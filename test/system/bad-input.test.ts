@@ -4,6 +4,7 @@ import { userInfo } from "node:os";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startBystander, type Bystander } from "../kit/bystander.ts";
 import { Fleet } from "../kit/fleet.ts";
+import { jsonLines } from "../kit/json-lines.ts";
 import { until } from "../kit/until.ts";
 
 const streamBytes = 25_000_000;
@@ -37,12 +38,10 @@ async function send(
 /** The manager's log has one line of it, by which an operator can find and count it. */
 async function isLogged(problem: { readonly requestId: string; readonly code: string }): Promise<void> {
   const lines = await until("its log line", () => {
-    const found = readFileSync(fleet.manager?.logFile ?? "", "utf8")
-      .split("\n")
-      .filter((line) => line.includes(`"requestId":"${problem.requestId}"`));
+    const found = jsonLines(fleet.manager?.logFile ?? "").filter(({ requestId }) => requestId === problem.requestId);
     return found.length > 0 && found;
   });
-  expect(lines.map((line) => JSON.parse(line).outcome)).toEqual([problem.code]);
+  expect(lines.map(({ outcome }) => outcome)).toEqual([problem.code]);
 }
 
 const task = { name: "never-made", run: { driver: "exec", program: "/bin/true" } };
@@ -249,10 +248,14 @@ describe("output of any kind", () => {
     await until("the bound to be reached", async () => (await output(id)).length > streamBytes, 60_000);
     const { attempts } = await fleet.run(id);
     const file = `${fleet.folder}/worker-a/worker/attempts/${attempts[0].id}/stdout`;
-    await until("far more to be written than lies on the disk", () => {
-      const { size, blocks } = statSync(file);
-      return size > 500_000_000 && blocks * 512 < size / 2;
-    });
+    await until(
+      "far more to be written than lies on the disk",
+      () => {
+        const { size, blocks } = statSync(file);
+        return size > 500_000_000 && blocks * 512 < size / 2;
+      },
+      60_000,
+    );
     await fleet.call("POST", `/runs/${id}/stop`);
     expect(await fleet.ended(id)).toMatchObject({ state: "stopped", end: { how: "stopped", by: "tester" } });
     const bytes = await output(id);

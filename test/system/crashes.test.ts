@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { triesOf } from "../kit/api-client.ts";
 import { Fleet } from "../kit/fleet.ts";
 import { until } from "../kit/until.ts";
 
@@ -24,7 +25,7 @@ exit $PARAM_code`;
     async () => (await fleet.call("GET", "/runs?state=running&limit=200")).body.items.length === 20,
     60_000,
   );
-  const pidsBefore = await Promise.all(runs.map(async (id) => (await fleet.run(id)).attempts[0].pid as number));
+  const pidsBefore = await Promise.all(runs.map(async (id) => (await fleet.run(id)).attempts.at(-1).pid as number));
   expect(new Set(pidsBefore).size).toBe(20);
   await fleet.kill(worker);
   await fleet.startWorker("a");
@@ -32,8 +33,8 @@ exit $PARAM_code`;
   for (const [code, id] of runs.entries()) {
     const run = await fleet.ended(id, 120_000);
     expect(run).toMatchObject({ state: code === 0 ? "succeeded" : "failed", end: { how: "exited", code } });
-    expect(run.attempts).toHaveLength(1);
-    expect(run.attempts[0].pid).toBe(pidsBefore[code]);
+    expect(triesOf(run)).toHaveLength(1);
+    expect(run.attempts.at(-1).pid).toBe(pidsBefore[code]);
     const whole = `begin\n${Array.from({ length: 500 }, (_, i) => `line ${i} of ${code}\n`).join("")}`;
     await until(
       `the whole output of run ${code}`,

@@ -36,7 +36,7 @@ test("all is well; then a clock is a day off; then the broker and the database a
     MUSTER_DATA_DIR: join(fleet.folder, "m1"),
     MUSTER_DATABASE_URL: fleet.databaseUrl,
     MUSTER_LEASE_RENEW_MS: "200",
-    MUSTER_LEASE_STILL_MS: "1000",
+    MUSTER_LEASE_STILL_MS: "6000",
     MUSTER_BROKER_URL: `mqtt://127.0.0.1:${broker.port}`,
     MUSTER_BROKER_PASSWORD: broker.password("manager"),
     MUSTER_URL: fleet.at("m1").url,

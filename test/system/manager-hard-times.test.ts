@@ -1,9 +1,9 @@
 /** A manager whose database somebody else keeps busy, that is told to leave meanwhile, and that finds what it cannot read. */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Fleet } from "../kit/fleet.ts";
+import { jsonLines } from "../kit/json-lines.ts";
 import { until } from "../kit/until.ts";
 
 let fleet: Fleet;
@@ -23,11 +23,7 @@ const ready = async (): Promise<number> => (await fleet.call("GET", "/readyz")).
 const start = (key?: string) =>
   fleet.call("POST", `/tasks/${task}/start`, {}, key === undefined ? {} : { "idempotency-key": key });
 const runsOfTask = async (): Promise<unknown[]> => (await fleet.call("GET", `/runs?taskId=${task}`)).body.items;
-const logLines = (): { level: string; msg: string }[] =>
-  readFileSync(fleet.manager?.logFile ?? "", "utf8")
-    .split("\n")
-    .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line));
+const logLines = (): { level: string; msg: string }[] => jsonLines(fleet.manager?.logFile ?? "");
 
 test("a database that is busy: what was taken waits, what is not taken is told so, all is truth, and nothing is lost", async () => {
   database.exec("BEGIN IMMEDIATE");

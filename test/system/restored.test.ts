@@ -14,6 +14,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await server?.[Symbol.asyncDispose]());
 
+/** The hold lasts a whole loss period, which is 7.5 of these heartbeats. */
 const quick = { MUSTER_HEARTBEAT_MS: "600", MUSTER_LEASE_RENEW_MS: "200", MUSTER_LEASE_STILL_MS: "1000" };
 
 /** How one kind of database is copied and put back, as docs/operations.md has it. */
@@ -128,6 +129,8 @@ async function comesBack(way: Way): Promise<void> {
   // While a manager leads, nobody marks anything, also from another host.
   const elsewhere = {
     ...way.env,
+    // Who stands still for a moment leads all the same; it is seen as soon as it moves.
+    MUSTER_LEASE_STILL_MS: "15000",
     MUSTER_DATA_DIR: way.env["MUSTER_DATABASE_URL"] ? fleet.folder : join(fleet.folder, "manager"),
   };
   expect(() => muster(fleet, ["restored"], elsewhere)).toThrow(/stop all managers first/);
@@ -138,7 +141,8 @@ async function comesBack(way: Way): Promise<void> {
   await fleet.startManager();
   const [after = ""] = await fleet.startRuns(quickTask, 1);
   const waiting = await fleet.run(after);
-  if (waiting.state === "queued") expect(waiting.reason).toMatch(/^held, because the database was taken back/);
+  const stillHeld = (await fleet.call("GET", "/pools/default")).body.restored !== null;
+  if (waiting.state === "queued" && stillHeld) expect(waiting.reason).toMatch(/^held, because the database was taken back/);
   await until("the hold to end", async () => (await fleet.call("GET", "/pools/default")).body.restored === null, 60_000);
 
   for (const id of [...endsLater, ...queued, retried]) {
@@ -148,7 +152,7 @@ async function comesBack(way: Way): Promise<void> {
   expect((await fleet.run(unknown)).status).toBe(404);
   const found = await fleet.call("GET", `/events?kind=attemptFound&limit=200`);
   expect(found.body.items.map((event: { runId: string }) => event.runId)).toContain(unknown);
-  for (const id of [through, startsLater]) expect((await fleet.run(id)).state).toBe("running");
+  for (const id of [through, startsLater]) await stateOf(fleet, id, "running");
   open("two");
   for (const id of [through, startsLater]) {
     expect((await fleet.ended(id)).state).toBe("succeeded");
@@ -160,8 +164,15 @@ async function comesBack(way: Way): Promise<void> {
   }
   await fleet.ended(after);
 
-  // Each exactly as often as before, and the new one once.
-  expect(fleet.witnessLines().toSorted()).toEqual([...before, `${after} 1`].toSorted());
+  // Each exactly as often as before, and the new one once; a worker that stood still may have refused it before.
+  const isNew = (line: string): boolean => line.startsWith(`${after} `);
+  expect(fleet.witnessLines().filter(isNew)).toHaveLength(1);
+  expect(
+    fleet
+      .witnessLines()
+      .filter((line) => !isNew(line))
+      .toSorted(),
+  ).toEqual(before);
   expect(
     (await fleet.call("GET", "/events?kind=poolHeld,poolReleased")).body.items.map((event: { kind: string }) => event.kind),
   ).toEqual(["poolHeld", "poolReleased"]);

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { triesOf } from "../kit/api-client.ts";
 import { Fleet } from "../kit/fleet.ts";
 import { pidsThatMention } from "../kit/sweep.ts";
 import { until } from "../kit/until.ts";
@@ -47,7 +48,7 @@ test("SIGTERM to a worker: its 30 processes go on and are adopted at its return"
   for (const id of runs) {
     const run = await fleet.ended(id, 120_000);
     expect(run).toMatchObject({ state: "failed", end: { how: "exited", code: 7 } });
-    expect(run.attempts).toHaveLength(1);
+    expect(triesOf(run)).toHaveLength(1);
     const log = await until(`the whole output of ${id}`, async () => {
       const text = (await fleet.call("GET", `/runs/${id}/logs`, undefined, { accept: "text/plain" })).body as string;
       return text.includes("after") ? text : undefined;

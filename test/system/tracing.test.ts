@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { processSpanId } from "../../schema/trace.ts";
+import { jsonLines } from "../kit/json-lines.ts";
 import { OtlpReceiver, type SeenSpan } from "../kit/otlp.ts";
 import { freePorts } from "../kit/ports.ts";
 import { sweep } from "../kit/sweep.ts";
@@ -268,7 +269,7 @@ test("a bulk of many gives each run a trace of its own, linked to the request, a
 });
 
 test("the access log names the trace", () => {
-  const lines = readFileSync(join(folder, "data/system/manager.log"), "utf8").split("\n").filter(Boolean);
-  const line = lines.map((text) => JSON.parse(text)).find((each) => each.traceId === "4bf92f3577b34da6a3ce929d0e0e4736");
+  const lines = jsonLines(join(folder, "data/system/manager.log"));
+  const line = lines.find((each) => each.traceId === "4bf92f3577b34da6a3ce929d0e0e4736");
   expect(line).toMatchObject({ msg: "request", route: "/tasks/{id}/start", status: 202 });
 });

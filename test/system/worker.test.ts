@@ -69,10 +69,14 @@ test("output that never stops keeps the worker's disk bounded, and every byte is
   const cap = 1_000_000;
   const file = join(worker.attemptFolder("flood"), "stdout");
   await manager.send(manager.script("flood", "exec yes", { limits: { logStreamBytes: cap, resultBytes: 1 } }));
-  await until("300 MB to be written and most of them to be freed", () => {
-    const stat = statSync(file, { throwIfNoEntry: false });
-    return stat !== undefined && stat.size > 300_000_000 && stat.blocks * 512 < stat.size / 2;
-  });
+  await until(
+    "300 MB to be written and most of them to be freed",
+    () => {
+      const stat = statSync(file, { throwIfNoEntry: false });
+      return stat !== undefined && stat.size > 300_000_000 && stat.blocks * 512 < stat.size / 2;
+    },
+    60_000,
+  );
   await manager.send({ kind: "stop", attempt: "flood", by: "ana", graceSeconds: 5 });
   await manager.endOf("flood");
   await until("the folder to go", () => !existsSync(worker.attemptFolder("flood")));

@@ -47,7 +47,6 @@ export const adopt: Scenario = {
     await using stack = new AsyncDisposableStack();
     const host = stack.use(await OwnHost.boot());
     const manager = stack.use(await HandManager.start("w"));
-    manager.startTtlMs = 60_000;
     const worker = stack.use(new WorkerProcess("w", manager.port, { MUSTER_WORKER_SLOTS: "300", MUSTER_LOG_LEVEL: "warn" }));
     const running = kind === "full" ? 100 : 8;
     const each = kind === "full" ? 5 : 1;

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { Fleet } from "../../kit/fleet.ts";
@@ -33,8 +34,9 @@ export const clocks: Scenario = {
         run: {
           driver: "script",
           interpreter: "sh",
-          script: `echo "$MUSTER_RUN_ID $MUSTER_ATTEMPT" >>${fleet.witness}; sleep 1.5; exit 4`,
+          script: `echo "$MUSTER_RUN_ID $MUSTER_ATTEMPT" >>${fleet.witness}; until [ -e "$PARAM_gate" ]; do sleep 0.1; done; sleep 0.5; exit 4`,
         },
+        params: { gate: "" },
         timeoutSeconds: 600,
         ...more,
       });
@@ -51,7 +53,8 @@ export const clocks: Scenario = {
       ["both are right again", workers, 0],
     ];
     for (const [what, clock, seconds] of jumps) {
-      for (const task of tasks) runs.push(...(await fleet.startRuns(task, each)));
+      const gate = join(fleet.folder, `gate-${runs.length}`);
+      for (const task of tasks) runs.push(...(await fleet.startRuns(task, each, { params: { gate } })));
       await until(
         "some to run",
         async () => (await fleet.call("GET", "/runs?state=running&limit=1")).body.items.length > 0,
@@ -59,6 +62,7 @@ export const clocks: Scenario = {
       );
       clock.set(seconds);
       if (seconds === 0) managers.set(0);
+      writeFileSync(gate, "");
       say(what);
       // A wall clock in a deadline shows within a few ticks and heartbeats of the jump.
       if (kind === "full") await after(5_000);

@@ -155,7 +155,6 @@ function alive(notes: Notes, who: string, member: Pick<Member, "process"> | unde
 
 async function poisonWorker(notes: Notes, count: number): Promise<void> {
   await using manager = await HandManager.start("w");
-  manager.startTtlMs = 60_000;
   await using worker = new WorkerProcess("w", manager.port, { MUSTER_LOG_LEVEL: "warn" });
   const agent = worker.start();
   await manager.synced();

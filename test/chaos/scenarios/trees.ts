@@ -30,7 +30,6 @@ export const trees: Scenario = {
     {
       await using stack = new AsyncDisposableStack();
       const manager = stack.use(await HandManager.start("w"));
-      manager.startTtlMs = 60_000;
       const worker = stack.use(new WorkerProcess("w", manager.port, { MUSTER_WORKER_SLOTS: "400", MUSTER_LOG_LEVEL: "warn" }));
       worker.start();
       await manager.synced();
@@ -159,7 +158,6 @@ async function bombs(notes: Notes, kinds: readonly ("group" | "sessions")[], say
     await using stack = new AsyncDisposableStack();
     const limit = stack.use(makePidsLimit(64));
     const manager = stack.use(await HandManager.start("w"));
-    manager.startTtlMs = 60_000;
     // A fifth of the default: which beats a busy host delays by less is its own business.
     manager.heartbeatMs = 2_000;
     const worker = stack.use(new WorkerProcess("w", manager.port, { MUSTER_LOG_LEVEL: "warn" }));
