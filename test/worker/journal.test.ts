@@ -269,8 +269,7 @@ test("kill -9 in the middle of writing: what a write had returned for is there, 
   const gone = new Promise<void>((resolve) => writer.once("exit", () => resolve()));
   let told = "";
   writer.stdout.on("data", (chunk: Buffer) => (told += chunk.toString()));
-  // Each is forced to the disk, and how fast that is says the disk alone.
-  await until("300 writes", () => told.split("\n").length > 300, 60_000);
+  await until("300 writes, each forced to the disk, which alone says how fast", () => told.split("\n").length > 300, 60_000);
   writer.kill("SIGKILL");
   await gone;
   const lines = told.split("\n");
