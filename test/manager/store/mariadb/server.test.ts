@@ -9,6 +9,7 @@ import { mariadbLimits } from "../../../../schema/limits/mariadb.ts";
 import { logStoreContract } from "../../../contract/logstore.ts";
 import { mariadbMissing, MariadbServer } from "../../../kit/mariadb.ts";
 import { until } from "../../../kit/until.ts";
+import { waitLongForRows } from "./store-at.ts";
 
 const reason = mariadbMissing();
 
@@ -35,22 +36,6 @@ describe.skipIf(reason !== undefined)(`a real MariaDB${reason ? ` (skipped: ${re
     const connections = await openConnections(of);
     onTestFinished(async () => await connections[Symbol.asyncDispose]());
     return connections;
-  }
-
-  /** Gives every connection for output a wait for a locked row that no stall of this host uses up. */
-  async function waitLongForRows(connections: Connections): Promise<void> {
-    const all = Promise.withResolvers<void>();
-    let given = 0;
-    await Promise.all(
-      Array.from({ length: mariadbLimits.outputs }, () =>
-        connections.output(async (session) => {
-          await session.query("SET SESSION innodb_lock_wait_timeout = 60");
-          given += 1;
-          if (given === mariadbLimits.outputs) all.resolve();
-          await all.promise;
-        }),
-      ),
-    );
   }
 
   logStoreContract("logs in MariaDB", async () => {

@@ -54,4 +54,5 @@ test("without an endpoint a worker loads nothing of OpenTelemetry, and a manager
   expect(loaded("worker", "@opentelemetry/", null)).toBe("not loaded");
   expect(loaded("manager", "@opentelemetry/sdk", null)).toBe("not loaded");
   expect(loaded("worker", "@opentelemetry/sdk", { resource: own })).toBe("loaded");
-});
+  // Three processes load half of the source each.
+}, 60_000);
