@@ -71,11 +71,13 @@ export class Client {
   }
 
   /** Makes a task, as soon as somebody takes it; throws with the problem when it cannot be. */
-  async task(definition: Readonly<Record<string, unknown>>): Promise<string> {
+  async task({ name, pool = "default", ...definition }: Readonly<Record<string, unknown>>): Promise<string> {
+    const path = `/tasks/by-name/${String(name)}?pool=${String(pool)}`;
     for (;;) {
-      const made = await this.call("POST", "/tasks", definition);
-      if (made.status === 201) return made.body.id as string;
-      if (made.body.code !== "not-taken") throw new Error(`POST /tasks: ${made.status} ${JSON.stringify(made.body)}`);
+      // By its name, so that it is the same task when the answer to an earlier try was lost.
+      const made = await this.call("PUT", path, definition).catch(() => undefined);
+      if (made && made.status < 300) return made.body.id as string;
+      if (made && made.status !== 503) throw new Error(`PUT ${path}: ${made.status} ${JSON.stringify(made.body)}`);
       await pause(50);
     }
   }
@@ -137,6 +139,22 @@ export class Client {
     } catch (error) {
       history.note({ kind: "failed", call, why: sentenceOf(error) });
       throw error;
+    }
+  }
+
+  /** Asks for many runs, and again for those that nobody has taken, with the same key each time; the runs' ids, in order. */
+  async startManySurely(starts: readonly Start[]): Promise<readonly string[]> {
+    const runs = new Map<string, string>();
+    for (;;) {
+      const left = starts.filter(({ tag }) => !runs.has(tag)).map((start) => ({ ...start, key: start.key ?? start.tag }));
+      if (left.length === 0) return starts.map(({ tag }) => runs.get(tag) ?? "");
+      const answers = await this.startMany(left).catch(() => []);
+      for (const [index, { status, code, runId }] of answers.entries()) {
+        const { tag = "" } = left[index] ?? {};
+        if (runId !== null) runs.set(tag, runId);
+        else if (status < 500 && status !== 409 && status !== 429) throw new Error(`start ${tag} was answered ${status} ${code}`);
+      }
+      await pause(50);
     }
   }
 

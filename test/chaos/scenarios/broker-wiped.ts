@@ -26,7 +26,7 @@ export const brokerWiped: Scenario = {
     const script = `while [ ! -e '${gate}' ]; do sleep 0.1; done; exit "$PARAM_code"`;
     const taskId = await system.task({ name: "wiped", script, params: { code: "0" } });
     const starts = Array.from({ length: count }, (_, n) => ({ taskId, tag: `start-${n}`, params: { code: String(n % 3) } }));
-    await system.client.startMany(starts);
+    await system.client.startManySurely(starts);
     const running = slots * workers.length;
     await until("every slot to be taken", () => witnessed(system).began >= running, 60_000);
 

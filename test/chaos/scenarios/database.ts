@@ -110,7 +110,7 @@ async function away(stage: Stage, taskId: string, how: "killed" | "stopped", awa
   const script = `while [ ! -e '${gate}' ]; do sleep 0.2; done; head -c 20000 /dev/zero | tr '\\0' x; exit "$PARAM_code"`;
   const gated = await system.task({ name: how, script, params: { code: "0" } });
   const before = witnessed(system);
-  await system.client.startMany(
+  await system.client.startManySurely(
     Array.from({ length: count }, (_, n) => ({ taskId: gated, tag: `${how}-${n}`, params: { code: String(n % 3) } })),
   );
   await until("all to run", () => witnessed(system).began === before.began + count, 120_000);

@@ -48,7 +48,7 @@ export const storm: Scenario = {
     await allSynced(stage);
     const taskId = await system.task({ name: "held", script: "exit 0" });
     const starts = Array.from({ length: count }, (_, n) => ({ taskId, tag: `start-${n}` }));
-    await system.client.startMany(starts);
+    await system.client.startManySurely(starts);
     await until("each worker to run one", () => witnessed(system).began === count, 120_000);
 
     // Longer than a worker may be silent before it counts as lost.

@@ -45,7 +45,7 @@ export const twoManagers: Scenario = {
 };
 
 async function playOn(system: System, isFull: boolean, say: (line: string) => void): Promise<Findings> {
-  const counted = { name: "counted", script: outputScript, params: { n: "0" } };
+  const counted = { name: "counted", script: outputScript, params: { n: "0", gate: "" } };
   const taskId = await until("a manager to take the task", () => system.task(counted).catch(() => undefined));
   await using clients = new Clients({
     history: system.history,
