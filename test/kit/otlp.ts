@@ -30,6 +30,12 @@ interface Value {
 }
 type Pairs = readonly { readonly key: string; readonly value: Value }[];
 
+/** Spans whose parent has not come, or never will: a root's. */
+export function orphansIn(spans: readonly SeenSpan[]): readonly SeenSpan[] {
+  const ids = new Set(spans.map((span) => span.spanId));
+  return spans.filter((span) => !ids.has(span.parentSpanId));
+}
+
 export class OtlpReceiver implements AsyncDisposable {
   readonly spans: SeenSpan[] = [];
   /** Answers with this status instead of taking anything. */
