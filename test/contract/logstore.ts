@@ -196,6 +196,7 @@ export function logStoreContract(name: string, open: () => Promise<LogStoreForTe
       expect(after.pieces).toHaveLength(storeLimits.logGaps);
       expect(after.pieces.at(-1)).toEqual([storeLimits.logGaps - 1, 27, `reason ${storeLimits.logGaps - 1}`]);
       expect(after.end).toBe(at);
-    });
+      // Hundreds of pieces, each of which is synced twice where it goes to a disk.
+    }, 120_000);
   });
 }

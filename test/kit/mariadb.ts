@@ -5,22 +5,11 @@
  */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import {
-  accessSync,
-  chownSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statfsSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createConnection, type Connection } from "mysql2/promise";
 import { freePorts } from "./ports.ts";
+import { quickFolder } from "./quick-folder.ts";
 import { until } from "./until.ts";
 
 const programs = ["mariadbd", "mariadb-install-db", "setpriv"];
@@ -185,17 +174,6 @@ function folderIn(parent: string): string {
     if (owner !== undefined && !existsSync(`/proc/${owner}`)) rmSync(join(parent, name), { recursive: true, force: true });
   }
   return mkdtempSync(join(parent, `muster-mariadb-${process.pid}-`));
-}
-
-/** Memory where there is enough: making tables takes a fifth of the time. What a crash leaves behind is the same. */
-function quickFolder(): string {
-  try {
-    const { bavail, bsize } = statfsSync("/dev/shm");
-    accessSync("/dev/shm", constants.W_OK);
-    return bavail * bsize >= 2 ** 30 ? "/dev/shm" : tmpdir();
-  } catch {
-    return tmpdir();
-  }
 }
 
 /** mariadbd refuses to be root. Root's tests run it as `nobody`. */

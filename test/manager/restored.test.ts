@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { markRestored } from "../../manager/restored.ts";
 import { openMemoryStore } from "../../manager/store/memory.ts";
 import { openSqliteStore } from "../../manager/store/sqlite/store.ts";
 import type { LeaseRow, Store } from "../../manager/store/store.ts";
+import { quickFolder } from "../kit/quick-folder.ts";
 
 const clock = { now: () => ({ mono: performance.now(), wall: 1_700_000_000_000 }) };
 
@@ -45,7 +45,7 @@ describe.each([
   [
     "SQLite",
     async () => {
-      const folder = mkdtempSync(join(tmpdir(), "muster-restored-"));
+      const folder = mkdtempSync(join(quickFolder(), "muster-restored-"));
       const store = await openSqliteStore({ file: join(folder, "muster.db") });
       onTestFinished(async () => {
         await store[Symbol.asyncDispose]();

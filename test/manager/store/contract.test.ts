@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe } from "vitest";
 import { openMemoryStore } from "../../../manager/store/memory.ts";
@@ -7,6 +6,7 @@ import { openSqliteStore } from "../../../manager/store/sqlite/store.ts";
 import type { OpenForTest } from "../../contract/store/open.ts";
 import { sessionClockContract } from "../../contract/store/sessions.ts";
 import { storeContract } from "../../contract/store/store.contract.ts";
+import { quickFolder } from "../../kit/quick-folder.ts";
 
 const memory: OpenForTest = async () => {
   const store = openMemoryStore();
@@ -14,7 +14,7 @@ const memory: OpenForTest = async () => {
 };
 
 const sqlite: OpenForTest = async () => {
-  const folder = await mkdtemp(join(tmpdir(), "muster-store-"));
+  const folder = await mkdtemp(join(quickFolder(), "muster-store-"));
   const file = join(folder, "muster.db");
   let store = await openSqliteStore({ file });
   return {

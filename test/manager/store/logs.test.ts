@@ -1,21 +1,21 @@
 import { mkdtemp, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openFolderLogs } from "../../../manager/store/folder-logs.ts";
 import { openMemoryLogs } from "../../../manager/store/memory-logs.ts";
 import { StoreError } from "../../../manager/store/store.ts";
 import { logStoreContract } from "../../contract/logstore.ts";
+import { quickFolder } from "../../kit/quick-folder.ts";
 
 logStoreContract("logs in memory", async () => ({ logs: openMemoryLogs(), close: async () => {} }));
 
 logStoreContract("logs in a folder", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "muster-logs-"));
+  const folder = await mkdtemp(join(quickFolder(), "muster-logs-"));
   return { logs: openFolderLogs(folder), close: () => rm(folder, { recursive: true }) };
 });
 
 async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "muster-logs-"));
+  const folder = await mkdtemp(join(quickFolder(), "muster-logs-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }

@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openStore, type OpenedStore } from "../../../manager/store/open.ts";
 import { silentLog } from "../../../schema/kit/log.ts";
 import { lead, task } from "../../contract/store/rows.ts";
+import { quickFolder } from "../../kit/quick-folder.ts";
 
 function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "muster-open-"));
+  const folder = mkdtempSync(join(quickFolder(), "muster-open-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

@@ -1,7 +1,6 @@
 import { spawn, execFileSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { appendFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
@@ -13,11 +12,12 @@ import { CommitFailed } from "../../../manager/store/sqlite/file.ts";
 import { storeErrorOf } from "../../../manager/store/sqlite/errors.ts";
 import { openSqliteStore } from "../../../manager/store/sqlite/store.ts";
 import { StoreError, type Store } from "../../../manager/store/store.ts";
+import { quickFolder } from "../../kit/quick-folder.ts";
 import { until } from "../../kit/until.ts";
 import { event, lead, pool, run, task } from "../../contract/store/rows.ts";
 
 function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "muster-sqlite-"));
+  const folder = mkdtempSync(join(quickFolder(), "muster-sqlite-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
