@@ -1,8 +1,10 @@
 import { defineConfig } from "vitest/config";
+import LongestFirst from "./test/kit/longest-first.ts";
 
 export default defineConfig({
   test: {
     reporters: ["default", "./test/kit/reporter.ts"],
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
