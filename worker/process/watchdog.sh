@@ -48,12 +48,19 @@ alive() {
   [ "${20}" = "$ticks" ] && [ "$3" = "$group" ] && [ "$1" != Z ] && [ "$1" != X ]
 } 2>/dev/null
 
-# KILL to whatever carries the tag, until nothing is found.
+# KILL to whatever carries the tag, until two looks in a row find nothing: who is just becoming another program shows no
+# environment. What grep answers says nothing: it is 2 when one process was gone again, or is another user's, whatever it found.
 kill_tagged() {
-  round=0
+  round=0 empty=0
   while [ "$round" -lt 20 ]; do
     round=$((round + 1))
-    found=$(grep -lsF -- "MUSTER_RESULT=$folder/attempts/$1/result" /proc/[0-9]*/environ) || return 0
+    found=$(grep -lsF -- "MUSTER_RESULT=$folder/attempts/$1/result" /proc/[0-9]*/environ)
+    if [ -z "$found" ]; then
+      [ "$empty" = 0 ] || return 0
+      empty=1
+      continue
+    fi
+    empty=0
     for file in $found; do
       file=${file#/proc/}
       kill -s KILL "${file%/environ}" 2>/dev/null

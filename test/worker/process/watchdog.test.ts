@@ -1,9 +1,10 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { readBootId, readStat } from "../../../worker/process/proc.ts";
+import { onPath } from "../../../worker/process/who.ts";
 import { until } from "../../kit/until.ts";
 
 let folder: string;
@@ -46,4 +47,30 @@ test("a deadline that passed before the attempt was claimed does not kill a grou
     shim.kill("SIGKILL");
     spawnSync("pkill", ["-KILL", "-f", join(folder, "watchdog.sh")]);
   }
+});
+
+test("what an attempt left behind is killed also where the environment of somebody else cannot be read", async () => {
+  const boot = readBootId() ?? "";
+  // As it is for whoever is not root, and on a host where processes come and go: grep(1) finds it, and ends with 2.
+  const grep = join(folder, "grep");
+  const path = process.env["PATH"] ?? "";
+  writeFileSync(grep, `#!/bin/sh\nexec ${onPath("grep", path)} "$@" /proc/nobody/environ\n`);
+  chmodSync(grep, 0o755);
+  writeFileSync(join(folder, "deadlines/a1"), `${boot} 0 - 0 end\n`);
+  writeFileSync(join(folder, "attempts/a1/started"), `a1 4194000 1 ${boot} 4194000 4194000 end\n`);
+  writeFileSync(join(folder, "attempts/a1/exit"), " ".repeat(64));
+  const left = spawn("sleep", ["60"], {
+    stdio: "ignore",
+    env: { MUSTER_RESULT: join(folder, "attempts/a1/result"), PATH: path },
+  });
+  onTestFinished(() => void left.kill("SIGKILL"));
+  const died = new Promise<NodeJS.Signals | null>((done) => left.once("exit", (_code, signal) => done(signal)));
+  writeFileSync(join(folder, "watchdog.sh"), script);
+  const watchdog = spawn("sh", [join(folder, "watchdog.sh"), folder, boot], {
+    stdio: "ignore",
+    env: { PATH: `${folder}:${path}` },
+  });
+  onTestFinished(() => void watchdog.kill("SIGKILL"));
+  await until("the deadline to be dropped", () => !existsSync(join(folder, "deadlines/a1")));
+  expect(left.signalCode ?? (await died)).toBe("SIGKILL");
 });
