@@ -17,6 +17,11 @@ export const processLimits = {
   /** How often one look goes after processes that were born during it, or are between two programs, and how soon again. */
   looksAfterNewborn: 200,
   lookAgainMs: 1,
+  /** Numbers given out between two turns of a look, and forks that are on their way at one time, at most. */
+  pidsGathered: 8_192,
+  forksAtOnce: 256,
+  /** How often a process is looked at whose environment cannot be read although its program is in place. */
+  riddleLooks: 20,
   /** After this an attempt of which nothing is found ends, although other processes come and go too fast to look at each. */
   lookGivenUpMs: 2_000,
   /** First and longest wait before a tree that is not yet empty is scanned again; then it is also said in the log. */

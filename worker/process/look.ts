@@ -1,10 +1,10 @@
 /** One pass over the processes of this host that can belong to some trees: kills what does. */
-import { existsSync } from "node:fs";
-import { setImmediate as turn, setTimeout as rest } from "node:timers/promises";
 import { processLimits } from "./limits.ts";
 import type { PidMark, Pids } from "./pids.ts";
-import { isAlive, listPids, readStat, readTag, sendSignal, type Stat } from "./proc.ts";
+import { isAlive, readStat, readTag, sendSignal, type Stat } from "./proc.ts";
 import type { Started } from "./records.ts";
+import { makeRiddles, type Riddles } from "./riddles.ts";
+import { visitAll, type Visited } from "./visit.ts";
 
 export interface TreeOf {
   /** Null when its shim is unknown. */
@@ -44,18 +44,21 @@ export type Look = (trees: ReadonlyMap<string, TreeOf & { readonly rounds: numbe
 export function makeLook(options: LookOptions): Look {
   const prefix = Buffer.from(options.tagPrefix);
   const ancestors = ancestorsOf(process.pid);
-  const freeze = freezer(options);
+  const riddles = makeRiddles();
+  const freeze = freezer(options, riddles);
   return async (trees) => {
     await freeze(new Map([...trees].filter(([, tree]) => tree.rounds >= processLimits.killRounds)));
     const left = new Set<string>();
     const groups = groupsOf(trees, options.bootId);
-    const young = bornSince(trees, options.pids);
-    let around: Around = young === undefined ? "unsure" : "nobody";
-    const visit = (pid: number): Visited => {
-      if (pid === process.pid || (young && !existsSync(`/proc/${pid}`))) return "done";
-      young?.add(pid);
+    const oldest = oldestOf(trees, options.bootId);
+    const born = bornOf(trees);
+    let around: Around = "nobody";
+    const visit = (pid: number, young: ReadonlySet<number>): Visited => {
+      if (pid === process.pid) return "done";
       const stat = readStat(pid);
-      if (!isAlive(stat)) return "done";
+      if (!isAlive(stat)) return "gone";
+      // A child is younger than its parent, so nobody who is older than their shims is of these trees.
+      if (stat.startTicks < oldest) return "done";
       const [attempt, started] = groups.get(`${stat.group} ${stat.session}`) ?? [];
       // Group and session both: a number that went to somebody else comes with a session that is not our shim's.
       if (attempt !== undefined && started !== undefined && stat.startTicks >= started.startTicks) {
@@ -68,7 +71,7 @@ export function makeLook(options: LookOptions): Look {
       const owner = options.attemptOf(stat.group);
       if (owner !== undefined && !trees.has(owner)) return "done";
       // A process that left the group still has the tag, unless it cleared its environment.
-      const tagged = readTag(pid, prefix);
+      const tagged = riddles.solved(pid, readTag(pid, prefix));
       if (tagged === null) return "again";
       if (tagged === undefined) {
         if (stat.kernel || around === "unsure") return "done";
@@ -79,8 +82,9 @@ export function makeLook(options: LookOptions): Look {
       }
       return "done";
     };
-    const whole = await visitAll(options.pids, () => young ?? listPids(), visit);
-    return { left, around: whole ? around : "unsure", whole, all: young === undefined };
+    const { whole, listed } = await visitAll(options.pids, born, visit);
+    riddles.forget();
+    return { left, around: whole && !listed ? around : "unsure", whole, all: listed };
   };
 }
 
@@ -88,61 +92,42 @@ export function makeLook(options: LookOptions): Look {
  * Stops every process of these trees before any is killed: whoever forks faster than processes are killed one by one would
  * never end, and what is stopped neither forks nor makes room for a fork under a bound on processes.
  */
-function freezer(options: LookOptions): (trees: ReadonlyMap<string, TreeOf>) => Promise<void> {
+function freezer(options: LookOptions, riddles: Riddles): (trees: ReadonlyMap<string, TreeOf>) => Promise<void> {
   const prefix = Buffer.from(options.tagPrefix);
   return async (trees) => {
     if (trees.size === 0) return;
     const groups = groupsOf(trees, options.bootId);
+    const oldest = oldestOf(trees, options.bootId);
+    const signalled = new Set<number>();
     let running = 0;
     const visit = (pid: number): Visited => {
       const stat = readStat(pid);
-      if (pid === process.pid || !isAlive(stat) || stat.state === "T") return "done";
+      if (!isAlive(stat)) return "gone";
+      if (pid === process.pid || stat.startTicks < oldest || stands(stat, signalled)) return "done";
       const [, started] = groups.get(`${stat.group} ${stat.session}`) ?? [];
       if (pid === started?.pid) return "done";
       if (started === undefined || stat.startTicks < started.startTicks) {
-        const tagged = readTag(pid, prefix);
+        const tagged = riddles.solved(pid, readTag(pid, prefix));
         if (tagged === null) return "again";
         if (!trees.has(tagged ?? "")) return "done";
       }
       running++;
+      signalled.add(pid);
       sendSignal(pid, "SIGSTOP");
       return "done";
     };
     // Until a pass finds nobody who runs: a fork that had begun before the signal came is still made.
     for (let pass = 0; pass < processLimits.freezePasses; pass++) {
       running = 0;
-      await visitAll(options.pids, listPids, visit);
+      await visitAll(options.pids, undefined, visit);
       if (running === 0) return;
     }
   };
 }
 
-/** `again`: it is there, and nothing can be told of it at this instant. */
-type Visited = "done" | "again";
-
-/**
- * Visits the processes of a list, and then those that were born meanwhile until there are none: who forks and ends is never
- * in a list that is older than his child. False: there was no end of them, or `again` was said of one all the time.
- */
-async function visitAll(pids: Pids, list: () => Iterable<number>, visit: (pid: number) => Visited): Promise<boolean> {
-  let mark = pids.mark();
-  let next = [...list()];
-  let looked = 0;
-  for (let pass = 0; pass < processLimits.looksAfterNewborn; pass++) {
-    const again: number[] = [];
-    for (const pid of next) {
-      if (++looked % processLimits.looksPerTurn === 0) await turn();
-      if (visit(pid) === "again") again.push(pid);
-    }
-    const before: PidMark | undefined = mark;
-    mark = pids.mark();
-    const born: readonly number[] | undefined = before ? pids.since(before, processLimits.pidsLookedAt) : [];
-    if (born === undefined) return false;
-    if (again.length + born.length === 0) return true;
-    if (born.length === 0) await rest(processLimits.lookAgainMs);
-    next = [...again, ...born];
-  }
-  return false;
+/** Stopped, by a tracer too; or it will be before it does anything: it waits in the kernel, or its first thread has ended. */
+function stands({ pid, state }: Stat, signalled: ReadonlySet<number>): boolean {
+  return state === "T" || state === "t" || (signalled.has(pid) && state !== "R" && state !== "S");
 }
 
 /** Generations that are looked up. */
@@ -154,11 +139,10 @@ const generations = 8;
  */
 function isStrangers(
   stat: Stat,
-  young: ReadonlySet<number> | undefined,
+  young: ReadonlySet<number>,
   ancestors: ReadonlySet<number>,
   attemptOf: LookOptions["attemptOf"],
 ): boolean {
-  if (!young) return false;
   let { parent } = stat;
   for (let up = 0; up < generations; up++) {
     // A shim leads its group.
@@ -175,6 +159,9 @@ function ancestorsOf(pid: number): ReadonlySet<number> {
   return ancestors;
 }
 
+/** When process 1 of our container or host was started. */
+const initTicks = (): number => readStat(1)?.startTicks ?? 0;
+
 /** The groups that these trees have, by group and session. */
 function groupsOf(
   trees: ReadonlyMap<string, TreeOf>,
@@ -183,6 +170,8 @@ function groupsOf(
   const groups = new Map<string, readonly [string, Started]>();
   for (const [attempt, { started }] of trees) {
     if (started?.bootId !== bootId) continue;
+    // Older than process 1: the container it lived in has ended, and the numbers are others' by now.
+    if (started.startTicks < initTicks()) continue;
     // A number can only go to somebody else once our group is empty.
     const leader = readStat(started.group);
     if (started.group === started.pid && leader !== undefined && leader.startTicks !== started.startTicks) continue;
@@ -191,13 +180,20 @@ function groupsOf(
   return groups;
 }
 
-/** All processes that can belong to one of these trees, when they are few: numbers, of which most are of nobody any more. */
-function bornSince(trees: ReadonlyMap<string, TreeOf>, pids: Pids): Set<number> | undefined {
+/** When the oldest of their shims was started; -Infinity when one is unknown. */
+function oldestOf(trees: ReadonlyMap<string, TreeOf>, bootId: string): number {
+  let oldest = Infinity;
+  for (const { started } of trees.values())
+    oldest = Math.min(oldest, started?.bootId === bootId ? started.startTicks : -Infinity);
+  return oldest;
+}
+
+/** From before the launch of the first of these trees; undefined when that of one was not noted. */
+function bornOf(trees: ReadonlyMap<string, TreeOf>): PidMark | undefined {
   let oldest: PidMark | undefined;
   for (const { born } of trees.values()) {
     if (born === null) return undefined;
     if (oldest === undefined || born.atMs < oldest.atMs) oldest = born;
   }
-  const born = oldest && pids.since(oldest, processLimits.pidsLookedAt);
-  return born && new Set(born);
+  return oldest;
 }

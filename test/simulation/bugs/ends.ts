@@ -90,7 +90,10 @@ export const endBugs: readonly PlantedBug[] = [
       {
         file: "worker/process/proc.ts",
         edits: [
-          { find: "return isBecoming(readStat(pid)) ? null : undefined;", replace: "return void isBecoming(readStat(pid));" },
+          {
+            find: "return isRiddle(readStat(pid), bytes.length) ? null : undefined;",
+            replace: "return void isRiddle(readStat(pid), bytes.length);",
+          },
         ],
       },
     ],
@@ -102,16 +105,28 @@ export const endBugs: readonly PlantedBug[] = [
     breaks: "who forks and ends is never found, and its child goes on after the end of the attempt was told",
     changes: [
       {
-        file: "worker/process/look.ts",
+        file: "worker/process/visit.ts",
         edits: [
           {
-            find: "if (again.length + born.length === 0) return true;",
-            replace: "if (again.length + born.length >= 0) return true;",
+            find: "if (again.length + further.length === 0) return",
+            replace: "if (again.length + further.length >= 0) return",
           },
         ],
       },
     ],
     caughtBy: { test: "test/worker/process/escape.test.ts" },
+  },
+  {
+    name: "take the end of a first thread for that of its process",
+    rule: 25,
+    breaks: "a process whose first thread has ended goes on with the others after the end of its attempt was told",
+    changes: [
+      {
+        file: "worker/process/proc.ts",
+        edits: [{ find: "(!isOver(stat) || livingThread(stat) !== undefined)", replace: "!isOver(stat)" }],
+      },
+    ],
+    caughtBy: { test: "test/worker/process/look.test.ts" },
   },
   {
     name: "watch over a pid alone",

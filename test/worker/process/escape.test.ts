@@ -24,7 +24,7 @@ const becomesAnother = 'exec "$0"';
 test("a process that becomes another program again and again is never taken for one without a tag", async () => {
   const looper = spawn(restless(becomesAnother), { env: { TAG: "in/mine/rest" }, stdio: "ignore" });
   onTestFinished(() => void looper.kill("SIGKILL"));
-  const tag = (): string | undefined | null => readTag(looper.pid ?? 0, Buffer.from("in/"));
+  const tag = (): string | undefined | null => readTag(looper.pid ?? 0, Buffer.from("TAG=in/"));
   const tags = new Set<string | undefined | null>([await until("its tag", tag)]);
   for (let look = 0; look < 20_000; look++) tags.add(tag());
   expect(isAlive(readStat(looper.pid ?? 0))).toBe(true);
@@ -35,7 +35,7 @@ test("a process that becomes another program again and again is never taken for 
 test("a process that cleared its environment has no tag, and is no riddle", async () => {
   const bare = spawn("/usr/bin/env", ["-i", "sleep", "300"], { env: { TAG: "in/mine/rest" }, stdio: "ignore" });
   onTestFinished(() => void bare.kill("SIGKILL"));
-  await until("env(1) to become sleep(1)", () => readTag(bare.pid ?? 0, Buffer.from("in/")) === undefined);
+  await until("env(1) to become sleep(1)", () => readTag(bare.pid ?? 0, Buffer.from("TAG=in/")) === undefined);
 });
 
 test.for<readonly [is: string, next: string]>([

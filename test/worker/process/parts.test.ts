@@ -21,19 +21,20 @@ function file(bytes: string | Buffer): string {
 
 describe("/proc", () => {
   test("a stat line is read behind whatever the program calls itself", () => {
-    const rest = `S 7 8 9 0 -1 ${Array.from({ length: 12 }, (_, i) => i).join(" ")} 20 0 1 0 4711 1000 ${Array.from({ length: 20 }, (_, i) => 100 + i).join(" ")}`;
-    const fields = rest.split(" ");
-    const line = `42 (a) S 1 (b\n) ${[...fields.slice(0, 19), "4711", ...fields.slice(20)].join(" ")}`;
-    expect(parseStat(line)).toEqual({
+    // Each of the fields 4 to 52 holds its number and a hundred, so that it can be told which was read.
+    const rest = Array.from({ length: 49 }, (_, i) => 104 + i).join(" ");
+    expect(parseStat(`42 (a) S 1 (b\n) S ${rest}\n`)).toEqual({
       pid: 42,
       state: "S",
-      parent: 7,
-      group: 8,
-      session: 9,
+      threads: 120,
+      parent: 104,
+      group: 105,
+      session: 106,
       kernel: false,
-      startTicks: 4711,
-      scheduling: "10 113 114",
-      bare: false,
+      startTicks: 122,
+      scheduling: "119 140 141",
+      image: "126 150 151",
+      environment: 1,
     });
     expect(parseStat("")).toBeUndefined();
     expect(parseStat("42 (x) S")).toBeUndefined();
