@@ -63,6 +63,19 @@ export function withoutTokens(name: string, keep?: string): CredentialsChange<nu
   };
 }
 
+/**
+ * Adds a token, and revokes every other of its name in the same change: nobody ever finds both in force, or none. Returns its
+ * text and how many were revoked.
+ */
+export function withOnlyToken(made: NewToken): CredentialsChange<{ readonly token: string; readonly revoked: number }> {
+  const add = withToken(made);
+  return (content) => {
+    const [added, token] = add(content);
+    const [next, revoked] = withoutTokens(made.name, token)(added);
+    return [next, { token, revoked }];
+  };
+}
+
 export interface NewClient {
   /** A worker's id; `manager` is for the role manager alone. */
   readonly username: string;

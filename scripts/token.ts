@@ -1,5 +1,5 @@
 /** `npm run token`: makes a new admin token and revokes the old one. The token alone goes to standard output. */
-import { withoutTokens, withToken } from "../broker/credentials-content.ts";
+import { withOnlyToken } from "../broker/credentials-content.ts";
 import { adminName } from "../manager/admin.ts";
 import { configOrExit } from "../schema/kit/config.ts";
 import { readHostConfig } from "./config.ts";
@@ -17,9 +17,7 @@ async function main(): Promise<void> {
   const config = configOrExit(() => readHostConfig());
   await using book = await openHostCredentials(config);
   if (config.adminToken !== null) throw new Error("MUSTER_ADMIN_TOKEN presets the token here; change it there, or unset it");
-  // In this order, so that there is no moment without a token that works.
-  const token = await book.change(withToken({ name: adminName }));
-  const revoked = await book.change(withoutTokens(adminName, token));
+  const { token, revoked } = await book.change(withOnlyToken({ name: adminName }));
   process.stderr.write(revoked === 0 ? "The admin token:\n" : "A new admin token; the old one no longer works:\n");
   process.stdout.write(`${token}\n`);
 }

@@ -6,6 +6,7 @@ import {
   namesIn,
   withClient,
   withoutClient,
+  withOnlyToken,
   withoutTokens,
   withSomeManager,
   withToken,
@@ -47,6 +48,21 @@ export function credentialContract(name: string, open: () => Promise<readonly [O
       );
       expect(one.verify.holderOf(hashToken(token))).toBeUndefined();
       expect(await other.book.change(withoutTokens("nobody"))).toBe(0);
+    });
+
+    test("a token that takes the place of the others holds from the instant at which they hold no more", async () => {
+      const [one, other] = await two();
+      const old = [await one.book.change(withToken({ name: "admin" })), await one.book.change(withToken({ name: "admin" }))];
+      const elses = await one.book.change(withToken({ name: "page" }));
+      await until("the other to know them", () => [...old, elses].every((token) => other.verify.verifyToken(token)));
+      const { token, revoked } = await one.book.change(withOnlyToken({ name: "admin" }));
+      expect(revoked).toBe(2);
+      const known = (): readonly boolean[] => [token, ...old, elses].map((each) => other.verify.verifyToken(each) !== undefined);
+      await until("the other to know either all or nothing of it", () => {
+        const [next, ...rest] = known();
+        expect(rest).toEqual(next ? [false, false, true] : [true, true, true]);
+        return next;
+      });
     });
 
     test("clients are known with pool and role, get another password, and go", async () => {
