@@ -60,7 +60,8 @@ shim() {
   # A signal to the group reaches the shim too, which has to see the end. Caught, not ignored: what is ignored stays so
   # in the program. By number: shells differ in the names they know. Every signal that a process can catch. The agent
   # sends none before the program is there: between fork and exec a shell loses what it catches.
-  trap : 1 2 3 4 5 6 7 8 10 11 12 13 14 15 16 24 25 26 27 29 30 31
+  trap : 1 2 3 4 5 6 7 8 10 11 12 13 14 15 16 24 25 26 27 29 30 31 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 \
+    54 55 56 57 58 59 60 61 62 63 64
   serving=
   trap unforked 0
   # Nothing of ours in the program's environment; the launch file sets it anew.

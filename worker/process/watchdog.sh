@@ -48,25 +48,55 @@ alive() {
   [ "${20}" = "$ticks" ] && [ "$3" = "$group" ] && [ "$1" != Z ] && [ "$1" != X ]
 } 2>/dev/null
 
-# KILL to whatever carries the tag, until two looks in a row find nothing: who is just becoming another program shows no
-# environment. What grep answers says nothing: it is 2 when one process was gone again, or is another user's, whatever it found.
+# KILL to whatever carries the tag, until nothing is found. Fails when something was: it is looked for again then.
 kill_tagged() {
-  round=0 empty=0
-  while [ "$round" -lt 20 ]; do
-    round=$((round + 1))
-    found=$(grep -lsF -- "MUSTER_RESULT=$folder/attempts/$1/result" /proc/[0-9]*/environ)
-    if [ -z "$found" ]; then
-      [ "$empty" = 0 ] || return 0
-      empty=1
-      continue
-    fi
-    empty=0
+  tag=MUSTER_RESULT=$folder/attempts/$1/result
+  round=0 idly=0 clean=0
+  # Several times in vain: who becomes another program at the instant of a look has no environment.
+  while [ "$round" -lt 20 ] && [ "$idly" -lt 3 ]; do
+    round=$((round + 1)) idly=$((idly + 1))
+    at=
+    read -r _ _ _ _ at </proc/loadavg
+    # A process whose first thread has ended is shown as a zombie, and has its environment with the others.
+    threads=
+    for file in $(grep -ls '^State:.Z' /proc/[0-9]*/status); do
+      threads="$threads ${file%status}task/[0-9]*/environ"
+    done
+    # Not by its exit status: that is an error's as soon as somebody has ended meanwhile, or is another user's.
+    found=$(grep -lsF -- "$tag" /proc/[0-9]*/environ $threads)
     for file in $found; do
       file=${file#/proc/}
-      kill -s KILL "${file%/environ}" 2>/dev/null
+      kill -s KILL "${file%%/*}" 2>/dev/null
     done
+    if [ -n "$found" ] || kill_newborn; then idly=0 clean=1; fi
   done
+  return "$clean"
 }
+
+# The same for who was born behind the number in `at`, in their order and with builtins alone: who forks and ends is gone
+# before any grep comes. Fails when there was nobody.
+kill_newborn() {
+  [ -n "$at" ] || return 1
+  hit=1 steps=0
+  while [ "$steps" -lt 5000 ]; do
+    last=
+    # Its fifth word is the newest process id; ns_last_pid cannot be read byte by byte, as a shell does.
+    read -r _ _ _ _ last </proc/loadavg
+    [ -n "$last" ] && [ "$at" != "$last" ] || break
+    at=$((at + 1))
+    # The numbers began anew: the next grep finds who is left.
+    [ "$at" -le "$last" ] || break
+    text= looks=0
+    # It is empty while it becomes another program; who has ended has no program.
+    while [ -z "$text" ] && [ -e "/proc/$at/exe" ] && [ "$looks" -lt 100 ]; do
+      while read -r line || [ -n "$line" ]; do text=$text$line; done <"/proc/$at/environ"
+      looks=$((looks + 1))
+    done
+    steps=$((steps + 1 + looks))
+    case $text in *"$tag"*) kill -s KILL "$at" && hit=0 ;; esac
+  done
+  return "$hit"
+} 2>/dev/null
 
 # The deadline of attempt $1 has passed: $2 says which, $3 is its grace.
 pass() {
@@ -90,7 +120,7 @@ pass() {
     kill -s KILL -- "-$group"
   fi
   # Also when the shim is gone: what it left behind must not outlive the fence (rule 8).
-  kill_tagged "$1"
+  kill_tagged "$1" || return
   # Nothing more to watch, unless it may still start.
   if ! alive "$1" && [ -n "$pid" ]; then rm -f "$1"; fi
 } 2>/dev/null

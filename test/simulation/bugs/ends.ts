@@ -114,7 +114,7 @@ export const endBugs: readonly PlantedBug[] = [
         ],
       },
     ],
-    caughtBy: { test: "test/worker/process/escape.test.ts" },
+    caughtBy: { test: "test/worker/process/look.test.ts" },
   },
   {
     name: "take the end of a first thread for that of its process",

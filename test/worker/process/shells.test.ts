@@ -73,6 +73,13 @@ describe.for(shells)("%s", ([, shell, how]) => {
     expect((await rig.ended(interrupted)).exit).toEqual({ read: "signal", signal });
   }, 60_000);
 
+  test("tells the end of a program that sends real-time signals to its own group", async (ctx) => {
+    if (!existsSync(shell)) ctx.skip(`${shell} is not on this host`);
+    await using rig = await openRig({ launcherShell });
+    const text = "trap : 34 40 64; for n in 34 40 64; do kill -$n 0; done; exit 5";
+    expect((await rig.ended(rig.launch("/bin/sh", ["-c", text]))).exit).toEqual({ read: "code", code: 5 });
+  });
+
   test("keeps deadlines", async (ctx) => {
     if (!existsSync(shell)) ctx.skip(`${shell} is not on this host`);
     await using rig = await openRig({ launcherShell });

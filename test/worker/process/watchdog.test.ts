@@ -18,7 +18,7 @@ const script = readFileSync(resolve(import.meta.dirname, "../../../worker/proces
 
 /** The watchdog as it would be if the scheduler let it stand, once, behind its look at an attempt that is past its deadline. */
 function standing(): string {
-  const scan = '  kill_tagged "$1"\n';
+  const scan = '  kill_tagged "$1" || return\n';
   expect(script.split(scan)).toHaveLength(2);
   const gate = `  : >${folder}/stands\n  while ! [ -e ${folder}/go ]; do sleep 0.05; done\n`;
   return script.replace(scan, gate + scan);
@@ -73,4 +73,34 @@ test("what an attempt left behind is killed also where the environment of somebo
   onTestFinished(() => void watchdog.kill("SIGKILL"));
   await until("the deadline to be dropped", () => !existsSync(join(folder, "deadlines/a1")));
   expect(left.signalCode ?? (await died)).toBe("SIGKILL");
+});
+
+test("what left its group and forks and ends again and again is ended with its attempt", async () => {
+  const boot = readBootId() ?? "";
+  const link = join(folder, "link");
+  const escaped = join(folder, "escaped");
+  writeFileSync(escaped, `#!/bin/sh\n: >${link} || exit\n"$0" 2>/dev/null &\n`, { mode: 0o755 });
+  const env = { PATH: "/usr/bin:/bin", MUSTER_RESULT: `${folder}/attempts/a1/result` };
+  const own = spawn(escaped, { env, stdio: "ignore", detached: true });
+  const goes = (): boolean => {
+    rmSync(link, { force: true });
+    for (let wait = 0; wait < 20; wait++) spawnSync("true");
+    return existsSync(link);
+  };
+  let watchdog;
+  try {
+    await until("it to be there", () => existsSync(link));
+    // Its shim is gone, and was another boot's by all that is known.
+    writeFileSync(join(folder, "attempts/a1/started"), `a1 4194000 1 another-boot 4194000 4194000 end\n`);
+    writeFileSync(join(folder, "attempts/a1/exit"), " ".repeat(64));
+    writeFileSync(join(folder, "deadlines/a1"), `${boot} 1 - 1 end\n`);
+    watchdog = spawn("sh", [resolve(import.meta.dirname, "../../../worker/process/watchdog.sh"), folder, boot], {
+      stdio: "ignore",
+    });
+    await until("it to be ended", () => !goes());
+    await until("its deadline to be dropped", () => !existsSync(join(folder, "deadlines/a1")));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+    for (const one of [watchdog, own]) one?.kill("SIGKILL");
+  }
 });
