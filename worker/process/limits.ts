@@ -24,6 +24,7 @@ export const processLimits = {
   riddleLooks: 20,
   /** After this an attempt of which nothing is found ends, although other processes come and go too fast to look at each. */
   lookGivenUpMs: 2_000,
+  looksGivenUp: 5,
   /** First and longest wait before a tree that is not yet empty is scanned again; then it is also said in the log. */
   scanAgainMs: 5,
   scanAgainMaxMs: 1_000,

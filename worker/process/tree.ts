@@ -20,8 +20,9 @@ interface Waiting {
   readonly sinceMs: number;
   /** How often it was found not to be empty. */
   rounds: number;
-  /** Since when nothing of it was found, by looks that somebody got away from. */
+  /** Since when nothing of it was found by looks that somebody got away from, and how many of them. */
   unsureSinceMs: number | undefined;
+  unsureLooks: number;
   dueMs: number;
   told: boolean;
 }
@@ -102,7 +103,8 @@ export function makeReaper(options: ReaperOptions): Reaper {
 }
 
 function waitingTree({ started, born }: TreeOf, empty: (around: Around) => void, sinceMs: number): Waiting {
-  return { started, born, empty: [empty], sinceMs, rounds: 0, unsureSinceMs: undefined, dueMs: sinceMs, told: false };
+  const unsure = { unsureSinceMs: undefined, unsureLooks: 0 };
+  return { started, born, empty: [empty], sinceMs, rounds: 0, ...unsure, dueMs: sinceMs, told: false };
 }
 
 /** How long after a look the tree is looked for again; undefined when it is empty. */
@@ -113,6 +115,9 @@ function againInMs(tree: Waiting, seen: Seen, left: boolean, nowMs: number): num
     return Math.min(processLimits.scanAgainMaxMs, processLimits.scanAgainMs * 2 ** tree.rounds++);
   }
   if (seen.whole) return undefined;
-  tree.unsureSinceMs ??= nowMs;
-  return nowMs - tree.unsureSinceMs < processLimits.lookGivenUpMs ? processLimits.scanAgainMs : undefined;
+  if (tree.unsureSinceMs === undefined) [tree.unsureSinceMs, tree.unsureLooks] = [nowMs, 0];
+  tree.unsureLooks++;
+  // Time alone says nothing: this process may have stood still for all of it.
+  const enough = nowMs - tree.unsureSinceMs >= processLimits.lookGivenUpMs && tree.unsureLooks >= processLimits.looksGivenUp;
+  return enough ? undefined : processLimits.scanAgainMs;
 }
