@@ -1,5 +1,5 @@
 /** Bugs planted in a copy of the product: the simulation, or a test, must catch each one. A test of the testers. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { loadProduct, type Product } from "./product.ts";
@@ -33,9 +33,8 @@ export function plantTree(bug: PlantedBug, more: readonly string[] = []): { read
   const folder = mkdtempSync(join(tmpdir(), "muster-planted-"));
   const planted = { folder, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
   try {
-    for (const part of ["schema", "broker", "manager", "worker", ...more])
-      cpSync(join(root, part), join(folder, part), { recursive: true, verbatimSymlinks: true });
-    cpSync(join(root, "package.json"), join(folder, "package.json"));
+    for (const part of ["schema", "broker", "manager", "worker", "package.json", ...more])
+      copy(join(root, part), join(folder, part));
     symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
     for (const change of bug.changes) edit(folder, bug, change);
   } catch (error) {
@@ -43,6 +42,13 @@ export function plantTree(bug: PlantedBug, more: readonly string[] = []): { read
     throw error;
   }
   return planted;
+}
+
+/** By reading and writing: the runtime's own copying takes seven times as long for small files, and there are hundreds for each bug. */
+function copy(from: string, to: string): void {
+  if (!statSync(from).isDirectory()) return writeFileSync(to, readFileSync(from), { mode: statSync(from).mode });
+  mkdirSync(to);
+  for (const name of readdirSync(from)) copy(join(from, name), join(to, name));
 }
 
 /** Throws unless what the bug changes stands in the product as it says; quick, because nothing is copied. */
