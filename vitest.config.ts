@@ -15,8 +15,8 @@ export default defineConfig({
           testTimeout: 20_000,
           hookTimeout: 20_000,
           pool: "forks",
-          // One more than there are cores: those of the process host and of the brokers mostly wait.
-          maxWorkers: 3,
+          // Twice as many as the cores of a small machine: those of the process host and of the brokers mostly wait.
+          maxWorkers: 4,
           // Files share a process: loading the libraries anew for each file would be most of the time.
           isolate: false,
           sequence: { groupOrder: 0 },
@@ -30,8 +30,8 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 60_000,
           pool: "forks",
-          // After the quick ones. They wait for processes and heartbeats more than they work: two at a time leave most of two cores idle.
-          maxWorkers: 4,
+          // After the quick ones. They wait for processes and heartbeats more than they work: two at a time leave most of two cores idle, four a quarter of them.
+          maxWorkers: 6,
           sequence: { groupOrder: 1 },
         },
       },
