@@ -18,7 +18,7 @@ export async function startNats({ workers = [], tls }: BrokerUsers = {}): Promis
   ];
   if (tls?.ca !== undefined) {
     fill.push(["/etc/nats/server.pem", tls.cert], ["/etc/nats/server.key", tls.key], ["/etc/nats/ca.pem", tls.ca]);
-    for (const line of ["tls {", "  cert_file:", "  key_file:", "  ca_file:", "  verify: true", "}"])
+    for (const line of ["tls {", "  cert_file:", "  key_file:", "  ca_file:", "  verify: true", "  timeout: 10", "}"])
       fill.push([`  # ${line}`, `  ${line}`]);
   }
   writeFileSync(join(folder, "nats.conf"), deployed("nats/nats.conf", fill));
