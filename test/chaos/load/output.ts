@@ -7,9 +7,9 @@ const everyLarge = 50;
 const largeBytes = 200_000;
 const lines = Array.from({ length: 20 }, (_, n) => n);
 
-/** Commands for sh that write the output of the run with this number, `$PARAM_n`, once the file `$PARAM_gate` is there, if it has one. */
+/** Commands for sh that write the output of the run with this number, `$PARAM_n`, once somebody has the fifo `$PARAM_gate` open to write, if it has one. */
 export const outputScript =
-  `[ -z "$PARAM_gate" ] || until [ -e "$PARAM_gate" ]; do sleep 0.1; done\n` +
+  `[ -z "$PARAM_gate" ] || : <"$PARAM_gate"\n` +
   `printf "$PARAM_n line %s\\n" ${lines.join(" ")}\n` +
   `[ $((PARAM_n % ${everyLarge})) -ne 0 ] || head -c ${largeBytes} /dev/zero | tr '\\0' x`;
 

@@ -2,7 +2,8 @@
  * The broker has little room for a client that does not read, and drops the rest of what it has acknowledged: first commands for a
  * worker, then reports and output for the manager. All of it arrives in the end.
  */
-import { writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../../kit/until.ts";
 import { countAnswers, judgeAnswers } from "../load/answers.ts";
@@ -137,11 +138,13 @@ async function managerDoesNotRead(stage: Stage): Promise<Record<string, number>>
   const before = { dropped: droppedFor(system, "manager"), began: witnessed(system).began, logs: logs.length };
   const sinceMs = performance.now();
   // The starts go out first, while the workers are known to be there; they end when nobody hears it any more.
+  // Hundreds that look whether they may would leave no processor to whoever starts them: a fifo that nobody writes stops them.
   const gate = join(system.folder, "gate");
+  execFileSync("mkfifo", [gate]);
   await startAll(stage, "reports-", before.logs, gate);
   await until("enough of them to run", () => witnessed(system).began >= before.began + stage.count, 60_000);
   edge?.silence("server");
-  writeFileSync(gate, "");
+  const open = openSync(gate, constants.O_RDWR);
   await until("some to have ended unheard", () => witnessed(system).ended > before.began + stage.count / 2, 60_000);
   await until("the broker to drop", () => droppedFor(system, "manager") > before.dropped, 30_000).catch(() =>
     seen.push("the broker dropped no report, so that nothing was tried"),
@@ -149,6 +152,7 @@ async function managerDoesNotRead(stage: Stage): Promise<Record<string, number>>
   edge?.heal();
   const healedMs = performance.now();
   await drained(system, 300_000);
+  closeSync(open);
   return {
     reportsStarts: logs.length - before.logs,
     reportsSilentSeconds: seconds(healedMs - sinceMs),
