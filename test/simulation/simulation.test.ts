@@ -7,7 +7,7 @@ import { loadProduct, type Product } from "./product.ts";
 import { World } from "./world.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-const seeds = 150;
+const seeds = 100;
 let product: Product;
 beforeAll(async () => {
   product = await loadProduct(root);
